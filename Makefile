@@ -1,0 +1,35 @@
+# Two commands do everything: `make demo` and `make test`. Both make their own environment in .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONUTF8 := 1
+
+.PHONY: demo test notebooks readme clean
+
+demo: .venv/.runtime
+	$(BIN)/mexca-video demo --outdir out
+
+test: .venv/.dev
+	$(BIN)/python tests/run.py
+
+# Execute every notebook, so that the outputs it keeps are those of the code it shows; then tidy, export and write the README.
+notebooks: .venv/.dev
+	for notebook in nbs/*.ipynb nbs/tutorials/*.ipynb; do \
+	  $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=600 $$notebook || exit 1; done
+	$(BIN)/nbdev_clean
+	$(BIN)/nbdev_export
+	$(MAKE) readme
+
+readme: .venv/.dev
+	$(BIN)/python tests/readme.py --write
+
+clean:
+	rm -rf .venv out build dist *.egg-info tests/artefacts
+
+.venv/.runtime: settings.ini setup.py
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/.dev: .venv/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@

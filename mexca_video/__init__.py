@@ -1,0 +1,32 @@
+"""From a video to a labelled dataset: where each face is, who it is and what it does."""
+__version__ = "0.1.0"
+
+from importlib import import_module
+
+_HOME = {
+    "schema": ["EMPTY_VALUE", "AU_NAMES", "STATUS", "check_features", "demo_features"],
+    "models": ["fetch_model", "model_table"],
+    "samples": ["sample_clip", "sample_path", "sample_truth"],
+    "video": ["VideoDataset"],
+    "identification": ["NotEnoughFacesError"],
+    "extraction": ["FaceExtractor"],
+    "corrections": ["assign_face", "merge_faces", "rename_faces", "replay_history", "swap_faces"],
+    "store": ["load", "save", "to_csv", "to_table"],
+    "figures": ["draw_action_units", "draw_frame", "draw_summary", "draw_timeline"],
+    "cli": ["cli"],
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+__all__ = [*_MODULE_OF, "__version__"]
+
+
+def __getattr__(name):
+    "Import the module that holds `name` when it is first asked for, so that `import mexca_video` stays quick."
+    if name in _MODULE_OF:
+        return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    if name in _HOME:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__, *_HOME})

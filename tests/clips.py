@@ -1,0 +1,155 @@
+"""Small clips with a known picture in every frame, written with PyAV.
+
+Each frame shows its own number as twelve black or white blocks under a fixed first row, so that a frame
+in the wrong place, turned or mirrored is found out even after lossy coding.
+`CLIPS` names one recipe for each property that can go wrong; `write_recipe("b_frames", folder)` writes it.
+"""
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+FIRST_ROW = (1, 0, 0, 1, 1, 0)  # is not its own mirror image in any direction
+ROWS, COLUMNS = 3, 6            # the first row, then 12 bits
+
+
+def picture(number, width=64, height=48):
+    "An RGB picture (height, width, 3) that shows `number`, 0 to 4095, as blocks."
+    bits = [*FIRST_ROW, *(number >> k & 1 for k in range(12))]
+    cells = np.array(bits, np.uint8).reshape(ROWS, COLUMNS) * 215 + 20
+    rows, columns = np.arange(height) * ROWS // height, np.arange(width) * COLUMNS // width
+    return np.repeat(cells[rows][:, columns, None], 3, 2)
+
+
+def number_of(image):
+    "The number that a picture (height, width, 3) shows; ValueError if it is no such picture or is turned."
+    image = np.asarray(image).astype(float).mean(2)
+    height, width = image.shape
+    middle = lambda size, parts: ((np.arange(parts) + .5) * size / parts).astype(int)
+    blocks = np.stack([image[middle(height, ROWS) + y][:, middle(width, COLUMNS) + x]
+                       for y in (-2, 0, 2) for x in (-2, 0, 2)]).mean(0)
+    bits = (blocks > 128).astype(int).ravel()
+    if tuple(bits[:COLUMNS]) != FIRST_ROW: raise ValueError(f"the first row shows {bits[:COLUMNS]}, not {FIRST_ROW}")
+    return int(sum(bit << k for k, bit in enumerate(bits[COLUMNS:])))
+
+
+def write_clip(path, codec="libx264", pix_fmt="yuv420p", count=48, size=(64, 48), rate=25, gop=12, options=None,
+               ticks=None, time_base=None, turn=None, draw=picture, colour=None, mux=None, sound=False):
+    """Write `count` frames to `path` and return it.
+
+    `ticks`: presentation time of each frame in units of `time_base` (default: n at `rate`); `turn`: arguments
+    of `set_display_rotation`; `draw(number, width, height)`: the RGB or RGBA picture; `colour`: (colorspace, range)
+    tags; `mux`: options of the container; `sound`: add a silent audio stream.
+    """
+    time_base = Fraction(time_base or Fraction(1, rate))
+    ticks = range(count) if ticks is None else ticks
+    with av.open(str(path), "w", options=mux or {}) as container:
+        stream = container.add_stream(codec, rate=rate, options={k: str(v) for k, v in (options or {}).items()})
+        stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
+        stream.codec_context.time_base, stream.codec_context.gop_size = time_base, gop
+        if colour: stream.codec_context.colorspace, stream.codec_context.color_range = colour
+        if turn: stream.set_display_rotation(**turn)
+        audio = container.add_stream("aac", rate=16000, layout="mono") if sound else None
+        for number, tick in zip(range(count), ticks):
+            drawn = draw(number, *size)
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), format="rgba" if drawn.shape[2] == 4 else "rgb24")
+            if colour: frame = frame.reformat(format=pix_fmt, dst_colorspace=colour[0], dst_color_range=colour[1])
+            frame.pts, frame.time_base = tick, time_base
+            container.mux(stream.encode(frame))
+        if sound: _add_silence(container, audio, count / rate)
+        container.mux(stream.encode(None))
+    return Path(path)
+
+
+def _add_silence(container, stream, seconds):
+    "Encode `seconds` of silence at 16 kHz."
+    for n in range(0, int(seconds * 16000), 1024):
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 16000, n, Fraction(1, 16000)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+def write_sound(path, seconds=1., cover=False):
+    "Write a file that holds audio only, on request with a picture of its cover; return its path."
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=16000, layout="mono")
+        if cover:
+            image = container.add_stream("mjpeg", rate=1)
+            image.width, image.height, image.pix_fmt, image.disposition = 64, 48, "yuvj420p", av.stream.Disposition.attached_pic
+            container.mux(image.encode(av.VideoFrame.from_ndarray(picture(1), format="rgb24")))
+            container.mux(image.encode(None))
+        _add_silence(container, stream, seconds)
+    return Path(path)
+
+
+def hide_frames(path, copy_to, numbers):
+    "Copy a VP8 clip and clear the flag *show frame* of the frames `numbers`, as an encoder does with reference pictures."
+    with av.open(str(path)) as source, av.open(str(copy_to), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(p for p in source.demux(video=0) if p.size):
+            data = bytearray(bytes(packet))
+            if number in numbers: data[0] &= ~0x10
+            changed = av.Packet(bytes(data))
+            changed.pts, changed.dts, changed.time_base, changed.stream, changed.is_keyframe = packet.pts, packet.dts, packet.time_base, stream, packet.is_keyframe
+            target.mux(changed)
+    return Path(copy_to)
+
+
+def _turned(quarters, mirrored=False):
+    "A drawing that looks like `picture` after a player has turned it by `quarters` of a circle and mirrored it."
+    def draw(number, width, height):
+        shown = picture(number, *((height, width) if quarters % 2 else (width, height)))
+        return np.rot90(shown[:, ::-1] if mirrored else shown, -quarters)
+    return draw
+
+
+_VARIED = np.cumsum([40, 40, 41, 80, 13, 27, 200, 33, 34, 33, 500, 40] * 4).tolist()  # ms
+CLIPS = {
+    "plain": ("mp4", dict(options=dict(bf=0))),
+    "b_frames": ("mp4", dict(options=dict(bf=3, x264opts="b-pyramid=normal:b-adapt=0"))),
+    "b_frames_sound": ("mp4", dict(options=dict(bf=3), sound=True)),
+    "long_gop": ("mp4", dict(count=120, gop=1000, options=dict(bf=2, sc_threshold=0))),
+    "open_gop": ("mp4", dict(options=dict(bf=3, x264opts="open-gop=1:scenecut=0:b-adapt=0"))),
+    "intra_refresh": ("mp4", dict(count=90, gop=15, options=dict(bf=0, x264opts="intra-refresh=1:scenecut=0"))),
+    "varied_rate": ("mp4", dict(ticks=_VARIED, time_base=Fraction(1, 1000), options=dict(bf=2))),
+    "varied_rate_mkv": ("mkv", dict(ticks=_VARIED, time_base=Fraction(1, 1000), options=dict(bf=2))),
+    "late_start": ("mp4", dict(ticks=range(250, 298), options=dict(bf=2))),
+    "late_start_mkv": ("mkv", dict(ticks=range(250, 298), options=dict(bf=2))),
+    "turned_90": ("mp4", dict(turn=dict(degrees=90), draw=_turned(1))),
+    "turned_270": ("mp4", dict(turn=dict(degrees=-90), draw=_turned(-1))),
+    "turned_180": ("mov", dict(turn=dict(degrees=180), draw=_turned(2))),
+    "mirrored": ("mp4", dict(turn=dict(degrees=90, hflip=True), draw=_turned(1, mirrored=True))),
+    "ten_bit": ("mkv", dict(codec="libx265", pix_fmt="yuv420p10le", options={"x265-params": "log-level=none"})),
+    "hevc_open_gop": ("mp4", dict(codec="libx265", options={"x265-params": "log-level=none:open-gop=1:bframes=4:keyint=12:min-keyint=12:scenecut=0"})),
+    "prores": ("mov", dict(codec="prores_ks", pix_fmt="yuv422p10le")),
+    "yuv444": ("mp4", dict(pix_fmt="yuv444p")),
+    "gray": ("mkv", dict(codec="ffv1", pix_fmt="gray")),
+    "gray_h264": ("mp4", dict(pix_fmt="gray")),
+    "alpha": ("mov", dict(codec="png", pix_fmt="rgba")),
+    "alpha_ffv1": ("mkv", dict(codec="ffv1", pix_fmt="yuva420p")),
+    "odd_size": ("mp4", dict(pix_fmt="yuv444p", size=(67, 51))),
+    "odd_size_420": ("mkv", dict(codec="ffv1", size=(67, 51))),
+    "full_range": ("mp4", dict(codec="mjpeg", pix_fmt="yuvj420p")),
+    "mpegts": ("ts", dict(options=dict(bf=2))),
+    "mpegts_mpeg2": ("ts", dict(codec="mpeg2video", options=dict(bf=2, q=2))),
+    "mpeg_ps": ("mpg", dict(codec="mpeg2video", options=dict(bf=2, q=2))),
+    "vp8": ("webm", dict(codec="libvpx", options={"auto-alt-ref": 1, "lag-in-frames": 16, "deadline": "realtime"})),
+    "vp9": ("webm", dict(codec="libvpx-vp9", options={"auto-alt-ref": 1, "lag-in-frames": 16, "deadline": "realtime", "cpu-used": 8})),
+    "vp9_alpha": ("webm", dict(codec="libvpx-vp9", pix_fmt="yuva420p", options={"deadline": "realtime", "cpu-used": 8})),
+    "av1": ("mp4", dict(codec="libsvtav1", options=dict(preset=10), count=30)),
+    "avi": ("avi", dict(codec="mpeg4", options=dict(q=2))),
+    "avi_b_frames": ("avi", dict(codec="mpeg4", options=dict(bf=2, q=2))),
+    "avi_h264": ("avi", dict(options=dict(bf=3))),
+    "raw_h264": ("h264", dict(options=dict(bf=2))),
+    "raw_hevc": ("h265", dict(codec="libx265", options={"x265-params": "log-level=none"})),
+    "fragmented": ("mp4", dict(options=dict(bf=2), mux=dict(movflags="frag_keyframe+empty_moov"))),
+    "one_frame": ("mp4", dict(count=1)),
+}
+
+
+def write_recipe(name, folder):
+    "Write the clip `name` of `CLIPS` into `folder` and return its path."
+    suffix, arguments = CLIPS[name]
+    return write_clip(Path(folder) / f"{name}.{suffix}", **arguments)

@@ -1,0 +1,200 @@
+"Corrections in any order: nothing gets lost, the schema is kept, and the history tells how to do it again."
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from mexca_video import STATUS, assign_face, check_features, demo_features, merge_faces, rename_faces, replay_history, swap_faces
+from mexca_video.schema import person_slots
+
+ORIGINALS = {(n_frames, n_faces): demo_features(n_frames=n_frames, n_faces=n_faces, embeddings=n_frames == 1)
+             for n_frames in (1, 20) for n_faces in (1, 2, 3)}
+NAMES = st.one_of(st.sampled_from(["Anna", "Zoë", "a b", "Person_2", "Unassigned_1", 'quoted "name"']),
+                  st.text(max_size=8).filter(lambda name: name.strip() and len(name.splitlines()) == 1 and "\0" not in name))
+
+
+def detections(ds):
+    "Every detection as what was measured in it, which no correction may change; in the order of frames."
+    detected = np.isfinite(ds.face_prob.values)
+    rows, slots = np.nonzero(detected)
+    values = [ds.face_box.values, ds.face_prob.values[..., None], ds.face_aus.values, ds.face_landmarks.values[..., 30, :], ds.face_first_label.values[..., None]
+              if "face_first_label" in ds else ds.face_label.values[..., None]]
+    if "face_embedding" in ds: values.append(ds.face_embedding.values[..., :3])
+    table = np.column_stack([ds.frame.values[rows], *(v[rows, slots] for v in values)])
+    return table[np.lexsort(table[:, :3].T)]
+
+
+@st.composite
+def steps(draw, ds):
+    "One correction that fits `ds`, by name or by slot."
+    slots, names = ds.face.values.tolist(), ds.face_name.values.tolist()
+    persons = [slot for slot, yes in zip(slots, person_slots(ds.face_box, ds.face_label)) if yes]
+    call = lambda slot: draw(st.sampled_from([slot, names[slots.index(slot)], np.int64(slot)]))
+    faces = np.argwhere(np.isfinite(ds.face_prob.values))
+    kind = draw(st.sampled_from(["rename", "merge", "swap", "assign", "assign"]))
+    if kind == "merge" and len(slots) > 1 and persons:
+        keep = draw(st.sampled_from(persons))
+        return merge_faces, (call(keep), call(draw(st.sampled_from([s for s in slots if s != keep]))))
+    if kind == "swap" and len(slots) > 1:
+        a, b = draw(st.permutations(slots))[:2]
+        frame = ds.frame.values
+        frames = draw(st.one_of(st.none(), st.just(slice(int(frame[len(frame) // 3]), None)), st.just(ds.time > ds.time.mean() - 1e-9),
+                                st.lists(st.sampled_from(frame.tolist()), min_size=1, max_size=5)))
+        return swap_faces, (call(a), call(b), frames)
+    if kind == "assign" and len(faces):
+        row, k = faces[draw(st.integers(0, len(faces) - 1))]
+        return assign_face, (ds.frame.values[row], call(slots[k]), draw(st.sampled_from([None, *map(call, persons)])))
+    old, new = draw(st.sampled_from(slots)), draw(NAMES)
+    return rename_faces, ({call(old): new if new not in names else f"New {len(ds.history)}"},)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_any_sequence(data):
+    original = data.draw(st.sampled_from(list(ORIGINALS.values())))
+    before = original.copy(deep=True)
+    ds, wanted = original, detections(original)
+    for _ in range(data.draw(st.integers(1, 6))):
+        function, arguments = data.draw(steps(ds))
+        last, ds = ds, function(ds, *arguments)
+        np.testing.assert_array_equal(detections(ds), wanted)
+        assert check_features(ds) == []
+        assert ds.history.startswith(last.history) and len(ds.history.split("\n")) == len(last.history.split("\n")) + 1
+        assert (ds.face_confidence.isnull() | (ds.face_label == ds.face_first_label)).all()
+        assert ds.n_detected.identical(original.n_detected)
+    assert original.identical(before)
+    again = replay_history(original, ds)
+    assert again.identical(ds) and {n: v.dtype for n, v in again.variables.items()} == {n: v.dtype for n, v in ds.variables.items()}
+    assert replay_history(last, ds.history).identical(ds)
+
+
+@pytest.fixture
+def ds():
+    return demo_features(n_faces=3)
+
+
+def test_rename(ds):
+    swapped = rename_faces(ds, {"Person_1": "Person_2", "Person_2": "Person_1"})
+    assert swapped.face_name.values.tolist() == ["Person_2", "Person_1", "Person_3"]
+    long = "a name that is much longer than Person_1"
+    assert rename_faces(ds, {2: long}).face_name.values.tolist()[2] == long
+    assert rename_faces(ds, {2: long}).drop_vars(["face_first_label", "face_name"]).assign_attrs(ds.attrs).identical(ds.drop_vars("face_name"))
+
+
+@pytest.mark.parametrize("names, words", [
+    ({"Anna": "Ben"}, "'Person_1' \\(0\\), 'Person_2' \\(1\\), 'Person_3' \\(2\\)"), ({3: "Ben"}, "names=3 is nobody"),
+    ({"Person_1": "Person_3"}, "two slots"), ({"Person_1": ""}, "no name"), ({"Person_1": 5}, "no name"), ({"Person_1": "two\nlines"}, "one line"), ({"Person_1": "\0"}, "one line"), ({True: "Ben"}, "nobody")])
+def test_rename_refuses(ds, names, words):
+    with pytest.raises(ValueError, match=words): rename_faces(ds, names)
+
+
+def test_merge(ds):
+    done = merge_faces(ds, 1, 2)
+    both = (ds.face_label.sel(face=1) == 1) & (ds.face_label.sel(face=2) == 2)
+    alone = ~both & (ds.face_label.sel(face=2) == 2)
+    assert both.any() and alone.any() and done.face.values.tolist() == [0, 1, 3]
+    np.testing.assert_array_equal(done.face_box.sel(face=1)[both], ds.face_box.sel(face=1)[both])
+    np.testing.assert_array_equal(done.face_box.sel(face=1)[alone], ds.face_box.sel(face=2)[alone])
+    np.testing.assert_array_equal(done.face_box.sel(face=3)[both], ds.face_box.sel(face=2)[both])
+    assert (done.status.sel(face=3)[both] == STATUS["unassigned"]).all() and done.face_label.sel(face=3).isnull().all()
+    assert done.face_confidence.sel(face=1)[alone].isnull().all()
+    assert done.face_confidence.sel(face=1)[both].identical(ds.face_confidence.sel(face=1)[both])
+    assert done.face_landmarks.attrs == ds.face_landmarks.attrs and done.face_name.attrs == ds.face_name.attrs
+
+
+def test_merge_back(ds):
+    "Faces that belong to nobody are given back as a whole."
+    away = merge_faces(ds, 1, 2)
+    home = merge_faces(rename_faces(away, {"Unassigned_1": "Carl"}), "Carl", "Person_1")
+    assert home.face_name.values.tolist()[:2] == ["Person_2", "Carl"] and check_features(home) == []
+    taken = merge_faces(away, "Person_1", "Unassigned_1")
+    assert check_features(taken) == [] and taken.attrs["history"].count("merge_faces") == 2
+
+
+@pytest.mark.parametrize("keep, other, words", [(0, 0, "same slot"), ("Person_1", 0, "same slot"), ("Anna", 0, "keep='Anna' is nobody"), (0, 9, "other=9 is nobody")])
+def test_merge_refuses(ds, keep, other, words):
+    with pytest.raises(ValueError, match=words): merge_faces(ds, keep, other)
+
+
+def test_nobody_is_no_person(ds):
+    free = assign_face(ds, 20, 0, None)
+    with pytest.raises(ValueError, match="belong to nobody"): merge_faces(free, "Unassigned_1", 0)
+    with pytest.raises(ValueError, match="belong to nobody"): assign_face(free, 20, 1, "Unassigned_1")
+
+
+@pytest.mark.parametrize("frames", [slice(100, 150), np.arange(100, 151, 5), list(range(150, 99, -5)), "mask"])
+def test_swap_frames(ds, frames):
+    if isinstance(frames, str): frames = (ds.frame >= 100) & (ds.frame <= 150)
+    done = swap_faces(ds, 0, "Person_2", frames=frames)
+    assert done.history.endswith('{"a": 0, "b": "Person_2", "frames": [[100, 150]]}')
+    chosen = (ds.frame >= 100) & (ds.frame <= 150)
+    for name in ("face_box", "face_aus", "status", "face_prob"):
+        np.testing.assert_array_equal(done[name].sel(face=0)[chosen], ds[name].sel(face=1)[chosen])
+        np.testing.assert_array_equal(done[name].sel(face=1)[chosen], ds[name].sel(face=0)[chosen])
+        assert done[name][~chosen].identical(ds[name][~chosen]) and done[name].sel(face=2).identical(ds[name].sel(face=2))
+
+
+@pytest.mark.parametrize("frames, words", [([3], "no frames 3"), (slice(999, None), "no frame"), ([], "no"), ([0.5], "0.5"), (np.ones(3, bool), "no frames True")])
+def test_swap_refuses_frames(ds, frames, words):
+    with pytest.raises(ValueError, match=words): swap_faces(ds, 0, 1, frames=frames)
+
+
+def test_assign_displaces(ds):
+    "The detection that was there becomes nobody's, wherever the new one comes from."
+    done = assign_face(ds, 20, 0, 1)
+    at = done.sel(frame=20)
+    np.testing.assert_array_equal(at.face_first_label, [np.nan, 0, 2, 1])
+    np.testing.assert_array_equal(at.face_label, [np.nan, 1, 2, np.nan])
+    assert at.status.values.tolist() == [STATUS[s] for s in ("absent", "ok", "ok", "unassigned")]
+    back = assign_face(assign_face(done, 20, 1, 0), 20, "Unassigned_1", 1)
+    assert back.face_name.values.tolist() == ds.face_name.values.tolist()
+    np.testing.assert_array_equal(back.face_label, ds.face_label)
+
+
+def test_last_face_of_a_person():
+    "A person without faces keeps the slot and the name."
+    ds = demo_features(n_frames=1, n_faces=1)
+    away = assign_face(ds, 0, "Person_1", None)
+    assert away.face_name.values.tolist() == ["Person_1", "Unassigned_1"] and away.status.values.tolist() == [[1, 5]]
+    assert assign_face(away, 0, "Unassigned_1", "Person_1").face_label.values.tolist() == [[0]]
+
+
+def test_failed_landmarks_stay_failed(ds):
+    "What could not be measured stays so, whoever's face it is."
+    failed = STATUS["landmarks_failed"]
+    assert ds.status.values[2, 0] == failed
+    away = assign_face(ds, 10, 0, None)
+    assert away.status.values[2].tolist() == [STATUS["absent"], STATUS["ok"], STATUS["ok"], failed]
+    assert assign_face(away, 10, "Unassigned_1", 0).status.values[2, 0] == failed
+
+
+def test_own_variables_travel_along(ds):
+    "Whatever a user has added for each face moves with the face."
+    mine = ds.assign(smile=ds.face_aus.sel(au="AU12").drop_vars("au"), marked=(("face", "frame"), np.arange(3 * 48).reshape(3, 48)))
+    done = swap_faces(mine, 0, 1, frames=[20])
+    assert done.smile.sel(frame=20, face=1) == mine.smile.sel(frame=20, face=0) and done.marked.dims == ("face", "frame")
+    assert done.marked.sel(frame=20).values.tolist() == mine.marked.sel(frame=20).values[[1, 0, 2]].tolist()
+    assert merge_faces(mine, 1, 2).marked.dtype == mine.marked.dtype
+
+
+def test_incomplete_result(ds):
+    with pytest.raises(ValueError, match="swap_faces needs a whole result, and face_label is missing"): swap_faces(ds.drop_vars("face_label"), 0, 1)
+
+
+def test_replay_on_another_run(ds):
+    "The corrections of one run, done to the result of another one."
+    done = swap_faces(rename_faces(ds, {0: "Anna"}), "Anna", 1, frames=slice(100, 150))
+    other = demo_features(n_faces=3, seed=5)
+    again = replay_history(other, done)
+    assert again.history.split("\n")[1:] == done.history.split("\n")[1:] and again.history.split("\n")[0] == other.history
+    np.testing.assert_array_equal(again.face_box.sel(face=1, frame=100), other.face_box.sel(face=0, frame=100))
+    assert replay_history(ds, "no correction here").identical(ds)
+
+
+def test_replay_refuses(ds):
+    done = rename_faces(ds, {0: "Anna"})
+    with pytest.raises(ValueError, match="uncorrected"): replay_history(done, ds.history)
+    with pytest.raises(ValueError, match="cannot replay .*Person_1.* there are 'Anna'"): replay_history(done, done.history + "\n" + done.history.split("\n")[1])
+    with pytest.raises(ValueError, match="cannot replay"): replay_history(ds, "2026-01-01T00:00:00Z mexca_video.merge_faces " + json.dumps({"keep": 0}))
+    with pytest.raises(ValueError, match="not JSON"): replay_history(ds, "2026-01-01T00:00:00Z mexca_video.merge_faces {")

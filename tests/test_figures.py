@@ -1,0 +1,224 @@
+"What a figure shows is what the Dataset holds: number and place of the artists, gaps, lengths, colours, and no text upon another."
+import io, itertools
+import matplotlib
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np, pytest
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
+from mexca_video.figures import GRAY, PALETTE, draw_action_units, draw_frame, draw_summary, draw_timeline, person_colors
+from mexca_video.schema import LANDMARK_PARTS, STATUS, build_features, check_features, demo_features
+
+
+@pytest.fixture(autouse=True)
+def untouched():
+    "Every test checks that no global setting has changed and closes its figures."
+    before = dict(matplotlib.rcParams)
+    yield
+    plt.close("all")
+    assert dict(matplotlib.rcParams) == before
+
+
+def named(place, gid):
+    "The artists with a group id; one that ends in a colon stands for all that begin so."
+    return place.findobj(lambda a: str(a.get_gid()).startswith(gid) if gid.endswith(":") else a.get_gid() == gid)
+
+
+def with_stranger(n_frames=60):
+    "Three people, and a fourth slot with faces that belong to nobody in frames 24 to 29; action units of the first fail in 50 to 53."
+    demo = demo_features(n_frames=n_frames, n_faces=4)
+    arrays = {name: demo[name].values.copy() for name in demo.data_vars if name != "status"}
+    for name in set(arrays) - {"n_detected"}: arrays[name][np.r_[0:24, 30:60], 3] = np.nan
+    arrays["face_label"][:, 3] = np.nan
+    arrays["face_aus"][50:54, 0] = np.nan
+    arrays["n_detected"] = np.isfinite(arrays["face_box"]).all(-1).sum(1)
+    ds = build_features(frame=demo.frame, time=demo.time, attrs=demo.attrs, **arrays)
+    assert check_features(ds) == []
+    return ds
+
+
+RESULTS = {"stranger": with_stranger(), "empty": demo_features(n_faces=0), "one frame": demo_features(n_frames=1), "one person": demo_features(n_faces=1),
+           "twelve": demo_features(n_frames=24, n_faces=12), "not clustered": None}
+one = demo_features(n_frames=12)
+RESULTS["not clustered"] = build_features(frame=one.frame, time=one.time, attrs=one.attrs, **{
+    n: one[n].values if n not in ("face_label", "face_confidence") else np.full(one.face_label.shape, np.nan) for n in one.data_vars if n != "status"})
+
+
+@pytest.fixture(params=RESULTS, ids=[r.replace(" ", "_") for r in RESULTS])
+def ds(request): return RESULTS[request.param]
+
+
+def test_colors_follow_the_person():
+    ds = RESULTS["stranger"]
+    colors = person_colors(ds)
+    assert colors == {0: PALETTE[0], 1: PALETTE[1], 2: PALETTE[2], 3: GRAY}
+    for slots in ([1], [2, 0], [3, 1]): assert person_colors(ds.sel(face=slots)) == {s: colors[s] for s in slots}
+    assert len(set(list(person_colors(RESULTS["twelve"]).values())[:8])) == 8
+    assert set(person_colors(RESULTS["not clustered"]).values()) == {GRAY}
+
+
+@pytest.mark.parametrize("at", [0, -1])
+def test_frame_shows_each_detection(ds, at):
+    frame = int(ds.frame[at])
+    ax = draw_frame(ds, None, frame, aus=("AU12", "AU04"))
+    row = ds.sel(frame=frame)
+    found = row.face.values[np.isfinite(row.face_box.values).all(-1)]
+    assert len(named(ax, "box:")) == len(found) == len(named(ax, "name:")) == len(named(ax, "aus:"))
+    for slot in found:
+        x1, y1, x2, y2 = row.face_box.sel(face=slot).values
+        [box], [name], [aus] = (named(ax, f"{kind}:{slot}") for kind in ("box", "name", "aus"))
+        assert (*box.get_xy(), box.get_width(), box.get_height()) == pytest.approx((x1, y1, x2 - x1, y2 - y1), abs=1e-3)
+        assert to_hex(box.get_edgecolor()).upper() == person_colors(ds)[int(slot)].upper()
+        assert name.get_text().startswith(str(row.face_name.sel(face=slot).item()))
+        sure = float(row.face_confidence.sel(face=slot))
+        assert (f"{sure:.2f}" in name.get_text()) == np.isfinite(sure)
+        assert f"AU12 {float(row.face_aus.sel(face=slot, au='AU12')):.2f}" in aus.get_text()
+        points = np.concatenate([line.get_xydata() for line in named(ax, f"landmarks:{slot}:")])
+        assert {tuple(p) for p in points} == {tuple(p) for p in row.face_landmarks.sel(face=slot).values.astype(float)}
+
+
+def test_frame_options_leave_out():
+    ds = RESULTS["stranger"]
+    ax = draw_frame(ds, None, 130, boxes=False, names=False, landmarks=False)
+    assert not ax.patches and not ax.lines and not ax.texts
+    ax = draw_frame(ds, None, 10) # landmarks failed for the first person
+    lines = named(ax, "landmarks:0:")
+    assert all(np.isnan(line.get_xydata()).all() for line in lines) and len(named(ax, "box:0")) == 1
+    assert {line.get_gid().split(":")[2] for line in named(ax, "landmarks:1:")} == {*LANDMARK_PARTS, "nostrils"}
+
+
+def test_frame_takes_a_picture():
+    ds, picture = RESULTS["stranger"], np.random.default_rng(0).integers(0, 255, (360, 640, 3), dtype="uint8")
+    ax = draw_frame(ds, picture, 0)
+    assert np.array_equal(ax.images[0].get_array(), picture)
+    with plt.rc_context(): fig, given = plt.subplots()
+    assert draw_frame(ds, picture, 0, given) is given
+
+
+def test_frame_takes_a_video(tmp_path):
+    av = pytest.importorskip("av")
+    video = pytest.importorskip("mexca_video.video", reason="mexca_video.video is not there yet")
+    path = tmp_path/"gray.mp4"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for i in range(11): file.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((360, 640, 3), 20*i, "uint8"), format="rgb24")))
+        file.mux(stream.encode(None))
+    ds = demo_features(n_frames=3)
+    for source in (path, str(path), video.VideoDataset(str(path), skip_frames=5)):
+        shown = [float(np.asarray(draw_frame(ds, source, f).images[0].get_array()).mean()) for f in (0, 5, 10)]
+        assert shown == pytest.approx([0, 100, 200], abs=4)
+    with pytest.raises(ValueError, match="Frame 5 is not among.*gray.mp4"): draw_frame(ds, video.VideoDataset(str(path), skip_frames=10), 5)
+    assert len(draw_summary(ds, path).axes) >= 6
+
+
+def test_errors_say_what_to_do():
+    ds = RESULTS["stranger"]
+    with pytest.raises(ValueError, match="Frame 131 .* nearest are 130 and 135"): draw_frame(ds, None, 131)
+    with pytest.raises(ValueError, match="'AU03'.*AU01"): draw_frame(ds, None, 130, aus=("AU03",))
+    with pytest.raises(ValueError, match="320 × 180 .* 640 × 360"): draw_frame(ds, np.zeros((180, 320, 3), "uint8"), 130)
+    with pytest.raises(ValueError, match="'AU99'"): draw_action_units(ds, "AU99")
+    with pytest.raises(ValueError, match="empty"): draw_action_units(ds, ())
+    with pytest.raises(ValueError, match="2 action units need 2 Axes"): draw_action_units(ds, ("AU12", "AU04"), plt.figure().add_subplot())
+
+
+def durations(ds):
+    "Time for which each processed frame stands, s."
+    step = np.diff(ds.time.values)
+    return np.append(step, np.median(step) if len(step) else 1/ds.attrs["video_fps"])
+
+
+def test_timeline_lengths(ds):
+    ax, length = draw_timeline(ds), durations(ds)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ds.face_name.values.tolist()
+    for row, slot in enumerate(ds.face.values):
+        for name, code in STATUS.items():
+            paths = [p for bar in named(ax, f"presence:{slot}:{name}") for p in bar.get_paths()]
+            wanted = length[ds.status.sel(face=slot).values == code].sum()
+            assert sum(np.ptp(p.vertices[:, 0]) for p in paths) == pytest.approx(wanted, abs=1e-6)
+            assert all(abs(p.vertices[:, 1] - row).max() < 0.5 for p in paths)
+    assert ax.get_xlim() == pytest.approx((ds.time.values[0], ds.time.values[0] + length.sum()))
+
+
+def test_timeline_keeps_irregular_times():
+    ds = demo_features(n_frames=8)
+    ds = ds.assign_coords(time=ds.time.copy(data=[0, 0.1, 0.5, 0.6, 1.6, 1.7, 1.8, 1.9]))
+    [bar] = named(draw_timeline(ds), "presence:0:landmarks_failed") # frame 2 alone
+    [path] = bar.get_paths()
+    assert (path.vertices[:, 0].min(), path.vertices[:, 0].max()) == pytest.approx((0.5, 0.6))
+
+
+def test_timeline_legend_names_what_occurs(ds):
+    legend = draw_timeline(ds).get_legend()
+    assert (len(legend.get_texts()) if legend else 0) == len(np.unique(ds.status))
+
+
+def test_action_units_keep_the_gaps(ds):
+    aus = ("AU12", "AU04")
+    axes = draw_action_units(ds, aus)
+    assert len(axes) == 2
+    for ax, au in zip(axes, aus):
+        assert len(ax.lines) == ds.sizes["face"]
+        for slot in ds.face.values:
+            [line] = named(ax, f"au:{slot}:{au}")
+            np.testing.assert_array_equal(line.get_ydata(), ds.face_aus.sel(face=slot, au=au))
+            np.testing.assert_array_equal(line.get_xdata(), ds.time)
+    if ds.sizes["face"]: assert ds.attrs["au_scale"] in axes[0].get_legend().get_title().get_text()
+
+
+def test_single_values_are_visible():
+    ds = demo_features(n_frames=5, n_faces=1)
+    ds["face_aus"] = ds.face_aus.where(ds.frame == 5) # the second of five
+    line = draw_action_units(ds, "AU12").lines[0]
+    assert line.get_markevery() == [1] and line.get_marker() == "o"
+    assert draw_action_units(demo_features(n_frames=1, n_faces=1), "AU12").lines[0].get_markevery() == [0]
+
+
+def test_unmeasured_action_units_say_so():
+    ds = RESULTS["stranger"]
+    ds = ds.assign(face_aus=ds.face_aus.where(ds.au != "AU06"))
+    measured, blind = draw_action_units(ds, ("AU12", "AU06"))
+    assert not measured.texts and "not measured" in blind.texts[0].get_text()
+
+
+def drawn_texts(fig, monkeypatch):
+    "Words and extents of all texts that are really drawn."
+    drawn, draw = [], Text.draw
+    monkeypatch.setattr(Text, "draw", lambda self, *args: (drawn.append(self), draw(self, *args))[1])
+    fig.savefig(io.BytesIO(), format="png")
+    return [(t.get_text(), t.get_window_extent()) for t in drawn if t.get_visible() and t.get_text().strip()]
+
+
+def test_summary_has_no_text_upon_another(ds, monkeypatch):
+    fig = draw_summary(ds, None)
+    assert fig.get_figwidth()*fig.dpi == 1500
+    page, found = fig.bbox.padded(1), drawn_texts(fig, monkeypatch)
+    assert len(found) > 10
+    for text, box in found: assert page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1, f"{text!r} leaves the page"
+    for (a, p), (b, q) in itertools.combinations(found, 2): assert not p.padded(-1).overlaps(q.padded(-1)), f"{a!r} and {b!r} overlap"
+
+
+def test_summary_shows_different_casts():
+    ds = RESULTS["stranger"]
+    fig = draw_summary(ds, None)
+    frames = [int(ax.get_title(loc="left").split("frame ")[1]) for ax in fig.axes if ax.images]
+    casts = {tuple(np.isfinite(ds.face_box.sel(frame=f)).all("box_edge").values) for f in frames}
+    there = np.isfinite(ds.face_box.values).all(-1)
+    lasting = {tuple(a) for a, b in zip(there[1:], there[:-1]) if a.any() and (a == b).all()} # two frames or more
+    assert casts == lasting and len(casts) > 3
+    assert frames == sorted(set(frames)) and len(frames) <= 6
+
+
+def test_summary_takes_frames_and_action_units():
+    fig = draw_summary(RESULTS["stranger"], None, frames=[295, 0], aus="AU12")
+    assert [ax.get_title(loc="left") for ax in fig.axes if ax.images] == ["A   11.80 s, frame 295", "B   0.00 s, frame 0"]
+    assert len(fig.axes) == 4
+    assert len(draw_summary(RESULTS["stranger"], None, frames=[], aus=()).axes) == 1
+
+
+def test_pictures_are_left_as_they_are():
+    ds = RESULTS["stranger"]
+    before = ds.copy(deep=True)
+    draw_summary(ds, None), draw_frame(ds, None, 0), draw_timeline(ds), draw_action_units(ds)
+    assert ds.identical(before)
+    assert not plt.get_fignums() or len(plt.get_fignums()) == 3 # the summary does not enter pyplot's list

@@ -1,0 +1,297 @@
+"VideoDataset against what PyAV decodes plainly, on clips that have everything that can go wrong."
+import copy
+import gc
+import os
+import pickle
+import signal
+import threading
+import warnings
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+import clips
+from mexca_video import video
+from mexca_video.video import FrameError, VideoDataset
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory): return tmp_path_factory.mktemp("clips")
+
+
+@pytest.fixture(scope="session")
+def written(folder):
+    "Write a recipe once; return its path."
+    paths = {}
+    def write(name):
+        if name not in paths: paths[name] = clips.write_recipe(name, folder)
+        return paths[name]
+    return write
+
+
+def plainly(path):
+    "All frames of the file in the order of the decoder: (pts, stored picture, rotation)."
+    with av.open(str(path)) as container:
+        return [(f.pts, f.to_ndarray(format="rgb24"), f.rotation) for f in container.decode(video=0)]
+
+
+def images(dataset): return [dataset[i]["Image"].numpy() for i in range(len(dataset))]
+
+
+MIRRORED = {"mirrored"}
+
+
+@pytest.mark.parametrize("name", clips.CLIPS)
+def test_every_access_gives_the_same_frames(written, name):
+    path = written(name)
+    plain = plainly(path)
+    with VideoDataset(path) as ds:
+        assert ds._decoder is None, "a frame was decoded before one was asked for"
+        assert len(ds) == len(plain) == clips.CLIPS[name][1].get("count", 48)
+        in_order = images(ds)
+        assert ds._decoder.decoded == len(ds), "each frame is decoded once"
+        shuffled = np.random.default_rng(3).permutation(len(ds))
+        for i in shuffled: np.testing.assert_array_equal(ds[int(i)]["Image"].numpy(), in_order[i], f"frame {i}")
+    for number, (image, (pts, stored, rotation)) in enumerate(zip(in_order, plain)):
+        assert clips.number_of(image) == number
+        displayed = np.rot90(stored, rotation // 90)
+        np.testing.assert_array_equal(image, displayed[:, ::-1] if name in MIRRORED else displayed)
+        assert image.dtype == np.uint8 and image.shape == (ds.height, ds.width, 3) and image.flags.c_contiguous
+    if None not in (trusted := [pts for pts, *_ in plain]) and trusted == sorted(trusted):
+        assert ds.video_pts.tolist() == trusted
+        first = trusted[0]
+        np.testing.assert_array_equal(ds.time, [float((pts - first) * ds.time_base) for pts in trusted])
+
+
+@pytest.mark.parametrize("name", ["b_frames", "long_gop", "open_gop", "hevc_open_gop", "intra_refresh", "mpegts", "mpeg_ps", "prores", "vp9", "avi_h264"])
+@pytest.mark.parametrize("skip", [2, 7])
+def test_every_nth_frame_without_more_decoding(written, name, skip):
+    with VideoDataset(written(name), skip_frames=skip) as ds:
+        assert [clips.number_of(i) for i in images(ds)] == list(range(0, len(ds._index), skip))
+        assert ds._decoder.decoded <= len(ds._index)
+
+
+def test_a_jump_is_made_where_it_saves_work(folder):
+    path = clips.write_clip(folder / "many_groups.mp4", count=400, gop=20, options=dict(bf=2, sc_threshold=0))
+    with VideoDataset(path) as ds:
+        for i in (0, 390, 10, 200): assert clips.number_of(ds[i]["Image"]) == i
+        assert ds._decoder.decoded < 150
+
+
+def test_times_of_a_variable_rate(written):
+    for name in ("varied_rate", "varied_rate_mkv"):
+        ds = VideoDataset(written(name))
+        expected = (np.array(clips._VARIED) - clips._VARIED[0]) / 1000
+        np.testing.assert_allclose(ds.time, expected, atol=1e-9)
+        assert ds.video_fps == pytest.approx(47 / expected[-1], rel=.011)
+        assert ds.duration >= expected[-1]
+
+
+def test_attributes(written):
+    ds = VideoDataset(str(written("late_start")), skip_frames=3, start=.4, end=1.2)
+    assert ds.video_frames.tolist() == ds.video_frames_idx.tolist() == list(range(10, 30, 3))
+    assert ds.video_frames.dtype == ds.video_frames_idx.dtype == np.int64 and isinstance(ds.video_frames, np.ndarray)
+    assert ds.video_pts.dtype == torch.int64 and int(ds.video_pts[0]) * ds.time_base == Fraction(260, 25)
+    assert ds.time.dtype == np.float64 and ds.time.tolist() == [n / 25 for n in range(10, 30, 3)]
+    assert (ds.video_fps, ds.duration, ds.file_name) == (25, 48 / 25, "late_start.mp4")
+    with pytest.raises(AttributeError): ds.duration = 3
+    assert (ds.width, ds.height) == (64, 48) and "\n" not in repr(ds)
+    for part in ("late_start.mp4", "7 of 48", "64x48", "25.000", "1.920"): assert part in repr(ds)
+
+
+def test_turned_clips_are_as_wide_as_displayed(written):
+    for name in ("turned_90", "turned_270", "mirrored"): assert (VideoDataset(written(name)).width, VideoDataset(written(name)).height) == (48, 64)
+    assert VideoDataset(written("turned_180")).width == 64
+
+
+def test_indexing_is_that_of_a_list(written):
+    numbers = list(range(3, 48, 2))
+    with VideoDataset(written("b_frames"), skip_frames=2, start=.12) as ds:
+        for item in (0, -1, 5, -len(ds), np.int64(4), np.uint8(2), True):
+            got = ds[item]
+            assert got["Frame"] == numbers[item] == clips.number_of(got["Image"]) and type(got["Frame"]) is int
+        for item in (slice(2, 5), slice(-3, None), slice(20, 99), slice(None, None, 5), slice(8, 2, -2), slice(4, 4), slice(99, 200)):
+            got = ds[item]
+            assert got["Frame"].tolist() == numbers[item] == [clips.number_of(i) for i in got["Image"]]
+            assert got["Image"].shape == (len(numbers[item]), 48, 64, 3) and got["Image"].dtype == torch.uint8 and got["Image"].is_contiguous()
+        for item in (len(ds), -len(ds) - 1): pytest.raises(IndexError, ds.__getitem__, item)
+        for item in (1., "1", None): pytest.raises(TypeError, ds.__getitem__, item)
+        assert len(list(ds)) == len(ds)
+
+
+@pytest.mark.parametrize("stretch, found", [
+    (dict(start=1, end=.5), "end=0.5 does not lie after start=1"), (dict(start=1, end=1), "end=1 does not"), (dict(start=-.1), "start=-0.1 is negative"),
+    (dict(end=-1), "end=-1 is negative"), (dict(end=1.95), "end=1.95 lies past the end"), (dict(start=1.92), "start=1.92 lies past the end"),
+    (dict(start=float("nan")), "start=nan is not a finite"), (dict(end=float("inf")), "end=inf is not"), (dict(end="1"), "end='1' is not"), (dict(start=None), "start=None is not"),
+    (dict(start=True), "start=True is not"), (dict(end=[1]), "end=[1] is not"), (dict(start=.01, end=.03), "The next one is at 0.040 s"), (dict(start=1.9), "The last one begins at 1.880 s"),
+    (dict(skip_frames=0), "skip_frames=0"), (dict(skip_frames=-2), "skip_frames=-2"), (dict(skip_frames=1.5), "skip_frames=1.5"), (dict(skip_frames=True), "skip_frames=True")])
+def test_a_wrong_stretch_is_refused(written, stretch, found):
+    with pytest.raises(ValueError) as error: VideoDataset(written("b_frames"), **stretch)
+    assert found in str(error.value) and str(error.value).startswith("b_frames.mp4: ")
+
+
+def test_the_stretch_is_half_open(written):
+    path = written("b_frames")
+    assert VideoDataset(path, start=.2, end=.4).video_frames.tolist() == [5, 6, 7, 8, 9]
+    assert VideoDataset(path, end=1.92).video_frames[-1] == VideoDataset(path, end=1.939).video_frames[-1] == 47
+    assert VideoDataset(path, start=np.float32(1), end=np.int64(2) - Fraction(1, 2)).video_frames.tolist() == list(range(25, 38))
+
+
+def test_files_without_video_are_refused(folder):
+    files = {"": "is a folder", "notes.txt": "found: text", "empty.mp4": "is empty", "noise.mp4": "cannot be read", "sound.m4a": "found: audio", "cover.mp4": "found: audio, video"}
+    (folder / "notes.txt").write_text("Frame 12: she smiles.\n" * 20)
+    (folder / "empty.mp4").touch()
+    (folder / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(4000))
+    clips.write_sound(folder / "sound.m4a")
+    clips.write_sound(folder / "cover.mp4", cover=True)
+    with pytest.raises(FileNotFoundError, match="nowhere.mp4"): VideoDataset(folder / "nowhere.mp4")
+    for name, found in files.items():
+        with pytest.raises(ValueError) as error: VideoDataset(folder / name)
+        assert found in str(error.value) and name in str(error.value) and "\n" not in str(error.value), name
+
+
+def test_a_name_like_an_address_is_a_file(folder, written):
+    path = folder / "day:1 %02d é.mp4"
+    path.write_bytes(written("plain").read_bytes())
+    with VideoDataset(path) as ds: assert clips.number_of(ds[7]["Image"]) == 7
+
+
+def test_two_processes_and_a_used_dataset(written):
+    with VideoDataset(written("b_frames")) as ds:
+        ds[20]
+        alone = [b for b in DataLoader(ds, batch_size=5)]
+        shared = [b for b in DataLoader(ds, batch_size=5, num_workers=2)]
+        for a, b in zip(alone, shared, strict=True): assert torch.equal(a["Image"], b["Image"]) and torch.equal(a["Frame"], b["Frame"])
+        order = torch.randperm(len(ds), generator=torch.Generator().manual_seed(0)).tolist()
+        for b in DataLoader(ds, batch_size=None, sampler=order, num_workers=2): assert clips.number_of(b["Image"]) == b["Frame"]
+        assert clips.number_of(ds[21]["Image"]) == 21
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_neither_uses_nor_clears_the_parents_decoder(written):
+    used = VideoDataset(written("b_frames")); used[3]
+    gone = VideoDataset(written("b_frames")); gone[3]; del gone
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        gc.collect()
+        right = clips.number_of(used[5]["Image"]) == 5
+        used.close(); del used; gc.collect()
+        os._exit(0 if right else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert clips.number_of(used[4]["Image"]) == 4
+
+
+def test_pickled_and_copied(written):
+    ds = VideoDataset(written("turned_90")); ds[3]
+    for other in (pickle.loads(pickle.dumps(ds)), copy.copy(ds), copy.deepcopy(ds)):
+        assert other._decoder is None and torch.equal(other[7]["Image"], ds[7]["Image"])
+    ds.close(); ds.close()
+    assert clips.number_of(ds[3]["Image"]) == 3, "a closed dataset opens its file again"
+
+
+def test_batches(written):
+    ds = VideoDataset(written("b_frames"), skip_frames=2, start=.2)
+    got = list(ds.batches(4))
+    assert [part for part, _ in got] == [slice(k, min(k + 4, len(ds))) for k in range(0, len(ds), 4)]
+    np.testing.assert_array_equal(np.concatenate([i for _, i in got]), ds[:]["Image"].numpy())
+    for size in (0, -1, 2.5, True, None): pytest.raises(ValueError, ds.batches, size)
+
+
+def test_batches_end_their_thread(written, folder):
+    threads = threading.active_count()
+    for _ in VideoDataset(written("b_frames")).batches(2): break
+    assert threading.active_count() == threads
+    with pytest.raises(FrameError):
+        for _ in VideoDataset(_damage(written("b_frames"), folder / "in_thread.mp4", 20)).batches(8): pass
+    assert threading.active_count() == threads
+
+
+def _damage(path, copy_to, *places):
+    "Copy the file with the packets at `places` (in file order) set to zero but for the first bytes."
+    with av.open(str(path)) as container: packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
+    data = bytearray(path.read_bytes())
+    for place in places:
+        position, size = packets[place]
+        data[position + 5:position + size] = bytes(size - 5)
+    copy_to.write_bytes(data)
+    return copy_to
+
+
+def _state(ds, i):
+    try: return clips.number_of(ds[i]["Image"])
+    except FrameError as error:
+        assert f"frame {i} " in str(error) and ds.file_name in str(error)
+        return None
+
+
+@pytest.mark.parametrize("place", [0, 1, 13, 20, 47])
+@pytest.mark.parametrize("name", ["plain", "b_frames", "open_gop"])
+def test_damage_is_told_and_never_covered_up(written, folder, name, place):
+    whole = VideoDataset(written(name))
+    path = _damage(written(name), folder / f"damaged_{name}_{place}.mp4", place)
+    with VideoDataset(path) as ds:
+        in_order = [_state(ds, i) for i in range(len(ds))]
+        assert ds._decoder.decoded < 4 * len(ds)
+    with VideoDataset(path) as ds: in_disorder = {int(i): _state(ds, int(i)) for i in np.random.default_rng(1).permutation(len(ds))}
+    assert in_order == [in_disorder[i] for i in range(len(ds))]
+    lost = {i for i, number in enumerate(in_order) if number is None}
+    assert all(number == i for i, number in enumerate(in_order) if number is not None)
+    group = whole._index.group
+    hit = np.argsort(whole._index.position)[place]
+    assert hit in lost and all(group[hit] <= group[i] <= group[hit] + 3 for i in lost)
+
+
+def test_a_file_cut_short(written, folder):
+    whole = written("b_frames")
+    path = folder / "cut.mp4"
+    clips.write_clip(path, options=dict(bf=3), mux=dict(movflags="faststart"))
+    path.write_bytes(path.read_bytes()[:int(path.stat().st_size * .7)])
+    with pytest.warns(UserWarning, match="cut.mp4 is cut short: 48 frames are announced"): ds = VideoDataset(path)
+    states = [_state(ds, i) for i in range(len(ds))]
+    assert 10 < len(ds) < 48 and sum(s is not None for s in states) > len(ds) - 8
+    assert all(s in (i, None) for i, s in enumerate(states))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        VideoDataset(whole)
+
+
+def test_a_film_cut_in_the_middle_of_a_group(folder):
+    ds = VideoDataset(clips.write_clip(folder / "edited.mp4", gop=200, ticks=range(-10, 38), options=dict(bf=2), mux=dict(avoid_negative_ts="disabled")))
+    assert [clips.number_of(i) for i in images(ds)] == list(range(10, 48)) and ds.time[0] == 0
+    assert clips.number_of(ds[3]["Image"]) == 13
+
+
+def test_hidden_frames_are_not_counted(folder):
+    path = clips.hide_frames(clips.write_clip(folder / "vp8_in.webm", codec="libvpx", gop=200, options=dict(deadline="realtime")), folder / "vp8_hidden.webm", {9, 20})
+    ds = VideoDataset(path)
+    assert [clips.number_of(i) for i in images(ds)] == [clips.number_of(f) for _, f, _ in plainly(path)] == [n for n in range(48) if n not in (9, 20)]
+
+
+def test_joined_recordings_are_refused(folder):
+    one = clips.write_clip(folder / "one.ts", count=100, codec="mpeg2video")
+    (folder / "joined.ts").write_bytes(one.read_bytes() * 2)
+    with pytest.raises(ValueError, match="joined.ts: the timestamps jump"): VideoDataset(folder / "joined.ts")
+
+
+COLOURS = [(220, 30, 30), (30, 200, 40), (40, 50, 210), (200, 160, 40), (128, 128, 128), (250, 250, 250), (10, 10, 10)]
+
+
+@pytest.mark.parametrize("space", [1, 5])   # BT.709, BT.601, as swscale numbers them
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("size", [(64, 48), (1280, 720)])
+def test_colours(folder, space, full, size):
+    def draw(number, width, height): return np.full((height, width, 3), COLOURS[number], np.uint8)
+    path = clips.write_clip(folder / f"colour_{space}_{full}_{size[0]}.mp4", count=len(COLOURS), size=size, draw=draw, colour=(space, 2 if full else 1), options=dict(crf=5))
+    ds = VideoDataset(path)
+    for colour, image in zip(COLOURS, images(ds), strict=True): assert np.abs(image.astype(int) - colour).max() <= 4
+
+
+def test_alpha_is_dropped_and_gray_is_three_times_the_same(folder):
+    def half(number, width, height): return np.dstack([np.full((height, width, 3), (200, 100, 50), np.uint8), np.full((height, width), 40 * number, np.uint8)])
+    ds = VideoDataset(clips.write_clip(folder / "see_through.mov", codec="png", pix_fmt="rgba", count=4, draw=half))
+    for image in images(ds): assert (image == (200, 100, 50)).all()
