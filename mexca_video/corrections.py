@@ -28,14 +28,15 @@ def _frame_runs(ds, frames):
     "The selected frames as [[first, last], …], runs of neighbouring rows; None stays None."
     if frames is None: return None
     known, index = ds.frame.values, ds.indexes["frame"]
+    there = f"this result has {known[:5].tolist()} … {known[-1:].tolist()}"
     if isinstance(frames, slice): rows = np.arange(len(known))[index.slice_indexer(frames.start, frames.stop, frames.step)]
     else:
         wanted = np.atleast_1d(np.asarray(frames))
         if wanted.dtype == bool and wanted.shape == known.shape: wanted = known[wanted]
         if missing := [str(f) for f in wanted if wanted.dtype.kind not in "iu" or f not in index]:
-            raise ValueError(f"frames {', '.join(missing[:5])} are not in this result; it has {known[:5].tolist()} … {known[-1:].tolist()}")
+            raise ValueError(f"there are no frames {', '.join(missing[:5])}; {there}")
         rows = np.unique(index.get_indexer(wanted))
-    if len(rows) == 0: raise ValueError(f"frames={frames!r} selects no frame; this result has {known[:5].tolist()} … {known[-1:].tolist()}")
+    if len(rows) == 0: raise ValueError(f"frames={frames!r} selects no frame; {there}")
     return [[int(known[run[0]]), int(known[run[-1]])] for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)]
 
 # %% ../nbs/10_corrections.ipynb #c010
@@ -68,7 +69,8 @@ def _add_slot(ds):
     number = 1 + int(max(ds.face.values.max(), np.nanmax(ds.face_first_label.values, initial=0)))
     name = next(name for n in range(1, len(ds.face) + 2) if (name := f"Unassigned_{n}") not in ds.face_name.values)
     blank = blank.assign_coords(face=[number], face_name=("face", [name]))
-    return xr.concat([ds, blank], dim="face", data_vars="minimal", coords="minimal", compat="override", join="override", combine_attrs="override")
+    return xr.concat([ds, blank], dim="face", data_vars="minimal", coords="minimal", compat="override", join="override",
+                     combine_attrs="override")
 
 # %% ../nbs/10_corrections.ipynb #c016
 def _release(ds, rows, position, persons):
@@ -145,7 +147,8 @@ def rename_faces(
     names: dict,  # old name or slot -> new name
 ):  # Dataset
     "Give persons another name. A slot of unassigned faces becomes a person by being named. Raises ValueError for unknown, empty and double names."
-    return _correct(ds, "rename_faces", {"names": {str(ds.face_name.values[_position(ds, old, "names")]): new for old, new in names.items()}})
+    by_name = {str(ds.face_name.values[_position(ds, old, "names")]): new for old, new in names.items()}
+    return _correct(ds, "rename_faces", {"names": by_name})
 
 # %% ../nbs/10_corrections.ipynb #c029
 def _person_position(ds, persons, who, argument):

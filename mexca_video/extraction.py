@@ -5,6 +5,8 @@
 # %% ../nbs/09_extraction.ipynb #c003
 from __future__ import annotations
 import hashlib, json, warnings
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -244,21 +246,43 @@ def _each(self: FaceExtractor, measure, count, what):
     return [self._each(lambda _: measure(np.array([i])), 1, what)[0] for i in range(count)]
 
 # %% ../nbs/09_extraction.ipynb #c031
+def _in_parallel(function, items, workers):
+    "`function` of each item, in order; `workers` threads run a little ahead, each with one thread of torch."
+    import torch
+    threads, waiting = torch.get_num_threads(), deque()
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2 * workers: yield waiting.popleft().result()
+        while waiting: yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+
+# %% ../nbs/09_extraction.ipynb #c034
+@patch
+def _look_at(self: FaceExtractor, image):
+    "The faces of one frame: box, probability, cut for the encoder, square and picture for the landmarks."
+    (faces,), (boxes,), (probs,), (points,) = self.detect(image, return_points=True)
+    if boxes is None: return []
+    cuts = self._cut(image, boxes, points[:, :2]) if self.landmark_model else ([None] * len(boxes),) * 2
+    return list(zip(boxes, probs, faces, *cuts))
+
 @patch
 def _find_faces(self: FaceExtractor, dataset, batch_size, bar):
-    "Every face of a video, in order: position of its frame, box, probability, cut for the encoder, square, picture for the landmarks."
-    for part, frames in dataset.batches(batch_size):
-        for position, image in enumerate(frames, part.start):
-            (faces,), (boxes,), (probs,), (points,) = self.detect(image, return_points=True)
-            count = 0 if boxes is None else len(boxes)
-            bar.faces += count
-            bar.set_postfix(faces=bar.faces, refresh=False)
-            bar.update()
-            if count == 0: continue
-            cuts = self._cut(image, boxes, points[:, :2]) if self.landmark_model else ([None] * count,) * 2
-            yield from zip([position] * count, boxes, probs, faces, *cuts)
+    "Every face of a video, in order: position of its frame and what `_look_at` gives."
+    import torch
+    self.detector, self.landmark_model and self.extractor # loaded before there are threads
+    images = (image for _, frames in dataset.batches(batch_size) for image in frames)
+    workers = torch.get_num_threads() if find_device(self.device).type == "cpu" else 1
+    for position, faces in enumerate(_in_parallel(self._look_at, images, workers)):
+        bar.faces += len(faces)
+        bar.set_postfix(faces=bar.faces, refresh=False)
+        bar.update()
+        yield from ((position, *face) for face in faces)
 
-# %% ../nbs/09_extraction.ipynb #c032
+# %% ../nbs/09_extraction.ipynb #c035
 @patch
 def _measure_batch(self: FaceExtractor, batch):
     "One batch of faces from `_find_faces` through the networks: position, box, probability, embedding, landmarks, action units."
@@ -274,7 +298,7 @@ def _batched(items, size):
     items = iter(items)
     while batch := list(islice(items, size)): yield batch
 
-# %% ../nbs/09_extraction.ipynb #c034
+# %% ../nbs/09_extraction.ipynb #c037
 @patch
 def _name_faces(self: FaceExtractor, embeddings, position):
     "Labels and confidence of all faces, and a sentence on how they came about."
@@ -289,7 +313,7 @@ def _name_faces(self: FaceExtractor, embeddings, position):
         f"number estimated by average linkage of {self.embeddings_model} embeddings, cut at cosine distance {MODELS[self.embeddings_model].same_person_distance}")
     return labels, self.compute_confidence(embeddings, labels), f"people: {people}; {how}; spectral clustering, one person at most once in a frame"
 
-# %% ../nbs/09_extraction.ipynb #c036
+# %% ../nbs/09_extraction.ipynb #c039
 def _arrange(
     position, # (N,) index of each face's frame among the processed frames
     labels, # (N,) identity index, NaN if none
@@ -308,7 +332,7 @@ def _arrange(
     for name, values in columns.items(): placed[name][position, slot] = values
     return slot, placed
 
-# %% ../nbs/09_extraction.ipynb #c039
+# %% ../nbs/09_extraction.ipynb #c042
 @patch
 def _describe(self: FaceExtractor, dataset, filepath, arguments, identification):
     "Global attributes of a result."
@@ -324,7 +348,7 @@ def _describe(self: FaceExtractor, dataset, filepath, arguments, identification)
         au_scale=MODELS[self.au_model].scale if self.au_model else "not measured",
         source=f"mexca_video {__version__}", history=history_line("FaceExtractor.apply", options | arguments))
 
-# %% ../nbs/09_extraction.ipynb #c040
+# %% ../nbs/09_extraction.ipynb #c043
 @patch
 def apply(self: FaceExtractor,
     filepath: str, # a video file
@@ -348,7 +372,7 @@ def apply(self: FaceExtractor,
         arguments = dict(skip_frames=skip_frames, process_subclip=list(process_subclip), return_embeddings=return_embeddings)
         return self._assemble(dataset, filepath, parts, arguments)
 
-# %% ../nbs/09_extraction.ipynb #c041
+# %% ../nbs/09_extraction.ipynb #c044
 @patch
 def _assemble(self: FaceExtractor, dataset, filepath, parts, arguments):
     "The Dataset of all measured batches."
@@ -366,7 +390,7 @@ def _assemble(self: FaceExtractor, dataset, filepath, parts, arguments):
     return build_features(frame=dataset.video_frames, time=dataset.time, n_detected=counts, status=status,
         attrs=self._describe(dataset, filepath, arguments, how), **placed)
 
-# %% ../nbs/09_extraction.ipynb #c042
+# %% ../nbs/09_extraction.ipynb #c045
 @patch
 def __call__(self: FaceExtractor,
     **callargs, # arguments of `apply`

@@ -31,9 +31,13 @@ def _complete_or_nothing(path):
 # %% ../nbs/11_store.ipynb #c009
 def _encoding(ds):
     "How each variable is to be written."
-    return {name: ({"zlib": True, "complevel": 4, "shuffle": True} if var.dtype.kind in "fiu" and var.ndim else {})
-            | ({"_FillValue": np.array(np.nan, var.dtype) if var.dtype.kind == "f" and name in ds.data_vars else None} if var.dtype.kind in "fiu" else {})
-            for name, var in ds.variables.items()}
+    encoding = {}
+    for name, var in ds.variables.items():
+        if var.dtype.kind not in "fiu": continue
+        measured = var.dtype.kind == "f" and name in ds.data_vars
+        encoding[name] = {"_FillValue": np.array(EMPTY_VALUE, var.dtype) if measured else None}
+        if var.ndim: encoding[name] |= {"zlib": True, "complevel": 4, "shuffle": True}
+    return encoding
 
 # %% ../nbs/11_store.ipynb #c011
 def save(
@@ -69,7 +73,8 @@ def load(
     if not path.is_file(): raise FileNotFoundError(f"there is no file {path}")
     try: ds = _read(path)
     except PermissionError: raise
-    except Exception as error: raise ValueError(f"{path} cannot be read as netCDF ({error}); is it damaged, or another kind of file?") from error
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as netCDF ({error}); is it damaged, or another kind of file?") from error
     if not set(ds.data_vars) & set(VARIABLES):
         raise ValueError(f"{path} is netCDF, but no result of mexca_video: it holds {', '.join(map(str, ds.variables)) or 'nothing'}")
     return ds

@@ -90,7 +90,7 @@ def _average_rate(pts, stream):
 
 # %% ../nbs/03_video.ipynb #c022
 def _packet_times(rows, stream):
-    "(pts, dts, trusted) of the packet `rows`: int64 ticks, and whether the timestamps tell when frames are shown."
+    "(pts, dts, trusted) of the packet `rows`: int64 ticks, and whether the timestamps tell the frames apart."
     pts, dts = [r[0] for r in rows], [r[1] for r in rows]
     guessed = "avi" in stream.container.format.name and stream.codec_context.has_b_frames
     trusted = len(set(pts) - {None}) == len(pts) and not guessed
@@ -98,7 +98,6 @@ def _packet_times(rows, stream):
     if None in pts:
         step = 1 / (stream.average_rate or stream.guessed_rate or 25) / stream.time_base
         pts = [round(k * step) for k in range(len(rows))]
-    if not trusted: pts = sorted(pts)
     return np.array(pts, np.int64), np.array([p if d is None else min(p, d) for p, d in zip(pts, dts)], np.int64), trusted
 
 # %% ../nbs/03_video.ipynb #c023
@@ -115,6 +114,7 @@ def _make_index(rows, stream, name):
         raise ValueError(f"{name}: the timestamps jump back and forth (near frame {position[jump.argmax()]} of {len(rows)}), as in recordings that were "
                          "joined by copying. Convert it with new timestamps: ffmpeg -i IN -vf setpts=N/FRAME_RATE/TB OUT.mp4")
     pts = pts[position]
+    if not trusted: position = np.arange(len(rows))
     rate = _average_rate(pts, stream)
     last = int(duration[position[-1]]) or (round(1 / rate / stream.time_base) if rate > 0 else 0)
     return _Index(pts, dts[position], position, size[position], key[position].astype(bool), damaged[position].astype(bool),

@@ -84,15 +84,15 @@ def write_sound(path, seconds=1., cover=False):
     return Path(path)
 
 
-def hide_frames(path, copy_to, numbers):
-    "Copy a VP8 clip and clear the flag *show frame* of the frames `numbers`, as an encoder does with reference pictures."
+def remux(path, copy_to, change):
+    "Copy the packets of a clip without encoding; `change(number, data, pts)` gives the new data and timestamp of each."
     with av.open(str(path)) as source, av.open(str(copy_to), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
         for number, packet in enumerate(p for p in source.demux(video=0) if p.size):
-            data = bytearray(bytes(packet))
-            if number in numbers: data[0] &= ~0x10
-            changed = av.Packet(bytes(data))
-            changed.pts, changed.dts, changed.time_base, changed.stream, changed.is_keyframe = packet.pts, packet.dts, packet.time_base, stream, packet.is_keyframe
+            data, pts = change(number, bytes(packet), packet.pts)
+            changed = av.Packet(data)
+            changed.pts = changed.dts = pts
+            changed.time_base, changed.stream, changed.is_keyframe = packet.time_base, stream, packet.is_keyframe
             target.mux(changed)
     return Path(copy_to)
 

@@ -49,7 +49,7 @@ def steps(draw, ds):
     return rename_faces, ({call(old): new if new not in names else f"New {len(ds.history)}"},)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_any_sequence(data):
     original = data.draw(st.sampled_from(list(ORIGINALS.values())))

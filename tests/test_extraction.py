@@ -1,0 +1,203 @@
+"""The whole pipeline on real video with real models, against what is known of the clip."""
+import json
+
+import numpy as np
+import pytest
+import torch
+from facenet_pytorch import MTCNN
+
+from mexca_video import FaceExtractor, VideoDataset, check_features
+from mexca_video.samples import sample_image, sample_path, sample_truth
+from mexca_video.schema import STATUS
+
+
+def truth_of(ds):
+    "(frame, face) name of the person in whose part of the picture each detection's centre lies, '' without a detection."
+    truth, who = sample_truth(), np.full(ds.face_prob.shape, "", object)
+    boxes = ds.face_box.values
+    for row in truth[truth.frame.isin(ds.frame.values)].itertuples():
+        position = int(np.searchsorted(ds.frame.values, row.frame))
+        x, y = (boxes[position, :, :2] + boxes[position, :, 2:]).T / 2
+        who[position, (x >= row.x1) & (x < row.x2) & (y >= row.y1) & (y < row.y2)] = row.person
+    return who
+
+
+def same(a, b):
+    "Two results are the same but for the time at which they were made."
+    return a.drop_attrs(deep=False).identical(b.drop_attrs(deep=False))
+
+
+def test_everyone_is_found_and_named(features):
+    assert check_features(features) == []
+    who, truth = truth_of(features), sample_truth()
+    detected = np.isfinite(features.face_prob.values)
+    assert detected.sum() >= 0.99 * len(truth)
+    names = {person: set(features.face_name.values[np.nonzero(who == person)[1]]) for person in set(truth.person)}
+    assert sorted(len(n) for n in names.values()) == [1, 1, 1], names
+    assert len(set.union(*names.values())) == features.sizes["face"] == 3
+    assert (who[detected] != "").all()
+    assert "people: 3; number estimated" in features.attrs["identification"]
+
+
+def test_empty_stretch_is_there(features):
+    empty = sorted(set(range(288)) - set(sample_truth().frame))
+    nobody = features.sel(frame=empty)
+    assert len(empty) > 20 and (nobody.n_detected == 0).all() and (nobody.status == STATUS["no_face"]).all()
+
+
+def test_values_make_sense(features):
+    there = features.status.values == STATUS["ok"]
+    low, high = features.face_box.values[there][:, None, :2], features.face_box.values[there][:, None, 2:]
+    nose, side = features.face_landmarks.values[there][:, 27:36], (high - low).max(-1, keepdims=True)
+    assert ((nose > low) & (nose < high)).all()
+    assert (np.abs(features.face_landmarks.values[there] - (low + high) / 2) < side).all()
+    assert features.face_confidence.values[there].min() > 0.3
+    smile = features.face_aus.sel(au="AU12", face=features.face[features.face_name == "Person_1"]).squeeze()
+    assert smile.max() > 0.8 and smile.min() < 0.1
+
+
+def test_attributes_say_how_it_was_made(features, clip):
+    import hashlib
+
+    assert features.attrs["video_sha256"] == hashlib.sha256(clip.read_bytes()).hexdigest()
+    arguments = json.loads(features.attrs["arguments"])
+    assert arguments["embeddings_model"] == "sface" and arguments["num_faces"] is None and arguments["skip_frames"] == 1
+    assert [m["name"] for m in json.loads(features.attrs["models"])] == ["mtcnn", "sface", "facemesh", "blendshapes"]
+    assert str(clip.parent) not in json.dumps({k: str(v) for k, v in features.attrs.items()})
+
+
+def test_batch_size_changes_nothing(clip):
+    extractor, part = FaceExtractor.embedded(2), dict(process_subclip=(3, 5), show_progress=False, return_embeddings=True, skip_frames=3)
+    one = extractor.apply(clip, 1, **part)
+    assert one.sizes["face"] == 2 and one.sizes["frame"] == 16
+    for batch_size in (5, 100):
+        assert same(one, extractor.apply(clip, batch_size, **part))
+    assert same(one, extractor(filepath=clip, **part))
+
+
+@pytest.mark.parametrize("options", [{}, dict(select_largest=False), dict(min_face_size=60, thresholds=(0.7, 0.8, 0.9), factor=0.6)])
+def test_detect_is_mtcnn_to_the_last_bit(options, clip):
+    frames = VideoDataset(str(clip))[60:108:12]["Image"].numpy()
+    _, boxes, probs = FaceExtractor.embedded(2, **options).detect(frames)
+    reference = MTCNN(keep_all=True, **options)
+    for found, probability, box, prob in zip(boxes, probs, *reference.detect(frames)):
+        assert (found is None) == (box is None)
+        if box is not None:
+            np.testing.assert_array_equal(found, np.asarray(box, np.float32))
+            np.testing.assert_array_equal(probability, np.asarray(prob, np.float32))
+
+
+def test_faces_are_those_of_mtcnn():
+    group = torch.as_tensor(sample_image("multi_face_photo"))[None]
+    extractor = FaceExtractor(5, au_model=None, landmark_model=None)
+    faces, boxes, _ = extractor.detect(group)
+    assert torch.equal(faces[0], extractor.detector.extract(group, boxes, None)[0])
+    raw = FaceExtractor(5, au_model=None, landmark_model=None, post_process=False).detect(group)[0][0]
+    assert raw.min() >= 0 and raw.max() <= 255 and raw.max() > 100
+
+
+@pytest.mark.parametrize("method", ["probability", "largest", "largest_over_threshold"])
+def test_selection_is_that_of_mtcnn(method):
+    group = sample_image("multi_face_photo")[None]
+    faces, boxes, probs = FaceExtractor.embedded(1, selection_method=method, keep_all=False).detect(group)
+    reference = MTCNN(selection_method=method)
+    found = reference.detect(group, landmarks=True)
+    box, prob, _ = reference.select_boxes(*found, group, method=method)
+    assert boxes.shape == (1, 1, 4) and faces[0].shape[0] == 1
+    np.testing.assert_array_equal(boxes[0], np.asarray(box[0], np.float32))
+    np.testing.assert_array_equal(probs[0], np.asarray(prob[0], np.float32))
+
+
+def test_center_weighted_size_takes_the_middle():
+    group = sample_image("multi_face_photo")
+    _, boxes, _ = FaceExtractor.embedded(1, selection_method="center_weighted_size").detect(group)
+    centers = (boxes[0, :, :2] + boxes[0, :, 2:]) / 2 - np.array(group.shape[1::-1]) / 2
+    assert boxes.shape[1] == 5 and np.linalg.norm(centers, axis=1).argmin() == 0
+
+
+def test_frames_with_different_numbers_of_faces():
+    group = sample_image("multi_face_photo")
+    left, nobody = group.copy(), np.zeros_like(group)
+    left[:, 430:] = 0
+    extractor = FaceExtractor.embedded(5)
+    for frames in (np.stack([group, nobody, left]), torch.as_tensor(np.stack([group, nobody, left]))):
+        faces, boxes, probs = extractor.detect(frames)
+        assert [None if b is None else len(b) for b in boxes] == [5, None, 2]
+        assert faces[1] is None and probs[1] is None and faces[2].shape == (2, 3, 112, 112)
+        landmarks, aus = extractor.extract(frames, boxes)
+        assert landmarks[1] is None and aus[1] is None and len(landmarks[0]) == 5 and aus[2].shape == (2, 20)
+
+
+def test_nobody_at_all():
+    ds = FaceExtractor.embedded(2).apply(sample_path("no_face"), skip_frames=20, show_progress=False)
+    assert ds.sizes["face"] == 0 and ds.sizes["frame"] == 5 and check_features(ds) == []
+    assert (ds.n_detected == 0).all() and ds.attrs["identification"] == "no face was detected"
+
+
+def test_fewer_faces_than_people_lose_nothing(clip):
+    with pytest.warns(UserWarning, match="num_faces=9"):
+        ds = FaceExtractor.embedded(9).apply(clip, process_subclip=(0, 0.2), show_progress=False)
+    assert (ds.n_detected == 1).all() and ds.face_label.isnull().all() and check_features(ds) == []
+    assert (ds.status == STATUS["unassigned"]).all() and ds.face_landmarks.notnull().all()
+
+
+def test_more_faces_than_people_stay_unassigned(clip):
+    "Two people in the picture, one asked for: the other stands in a slot behind, without a label."
+    ds = FaceExtractor.embedded(1).apply(clip, process_subclip=(4, 5), skip_frames=4, show_progress=False)
+    assert ds.sizes["face"] == 2 and (ds.n_detected == 2).all() and check_features(ds) == []
+    assert (ds.face_label.sel(face=0) == 0).all() and ds.face_label.sel(face=1).isnull().all()
+    assert (ds.status.sel(face=1) == STATUS["unassigned"]).all() and ds.face_confidence.isnull().all()
+
+
+def test_one_person_is_counted_as_one():
+    ds = FaceExtractor.embedded().apply(sample_path("single_face"), skip_frames=4, show_progress=False)
+    assert ds.sizes["face"] == 1 and "people: 1; number estimated" in ds.attrs["identification"]
+
+
+def test_models_can_be_deleted_and_come_back():
+    extractor = FaceExtractor.embedded(2)
+    for name in ("detector", "encoder", "clusterer", "extractor"):
+        delattr(extractor, name)  # nothing is loaded yet, and that is fine
+        first = getattr(extractor, name)
+        assert getattr(extractor, name) is first
+        delattr(extractor, name)
+        assert getattr(extractor, name) is not first
+    assert isinstance(extractor.detector, MTCNN)
+    assert type(extractor.clusterer).__name__ == "SpectralClusterer"
+
+
+def test_a_face_that_fails_is_one_face(clip, monkeypatch):
+    "Action units that break for whole batches, and for one face alone: the others are measured, the one is NaN and says so."
+    from mexca_video import extraction
+
+    measure, seen = extraction.measure_aus, []
+
+    def breaks(model, landmarker, patches, squares, points):
+        if len(patches) > 1:
+            raise RuntimeError("not together")
+        seen.append(len(seen))
+        if len(seen) == 2:
+            raise RuntimeError("not this one")
+        return measure(model, landmarker, patches, squares, points)
+
+    monkeypatch.setattr(extraction, "measure_aus", breaks)
+    with pytest.warns(UserWarning, match="action units of 1 faces.*not this one"):
+        ds = FaceExtractor.embedded(1).apply(clip, process_subclip=(0, 0.2), show_progress=False)
+    assert ds.status.values.ravel().tolist() == [STATUS[s] for s in ("ok", "aus_failed", "ok", "ok", "ok")]
+    assert check_features(ds) == []
+
+
+def test_progress_tells_frames_and_faces(clip, capsys):
+    FaceExtractor.embedded(1).apply(clip, process_subclip=(0, 0.2))
+    out, err = capsys.readouterr()
+    assert out == "" and "5/5" in err and "faces=5" in err and "frame/s" in err or "s/frame" in err
+
+
+def test_wrong_arguments_of_apply(clip, tmp_path):
+    extractor = FaceExtractor.embedded(2)
+    with pytest.raises(ValueError, match="batch_size=0"):
+        extractor.apply(clip, 0)
+    with pytest.raises(ValueError, match="people.mp4"):
+        extractor.apply(clip, process_subclip=(3, 1))
+    with pytest.raises(FileNotFoundError, match="nothing.mp4"):
+        extractor.apply(tmp_path / "nothing.mp4")

@@ -1,0 +1,138 @@
+"""The default set of models, through the real clients, from a hub on loopback; weights drawn at random, layouts real."""
+import functools
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from mexca_video import FaceExtractor, check_features, models
+from mexca_video.models import MODELS, ModelError, import_feat
+from mexca_video.samples import sample_image, sample_path
+from mexca_video.schema import AU_NAMES
+
+HOG = 5408  # values: 8 orientations, 13 x 13 blocks of 2 x 2 cells
+
+
+def saved(content):
+    data = io.BytesIO()
+    torch.save(content, data)
+    return data.getvalue()
+
+
+@functools.cache
+def embedding_file():
+    "A state dict as facenet-pytorch's release holds it, with the classifier's layer."
+    from facenet_pytorch import InceptionResnetV1
+
+    torch.manual_seed(0)
+    network = InceptionResnetV1()
+    network.logits = torch.nn.Linear(512, 8631)
+    return saved(network.state_dict())
+
+
+@functools.cache
+def landmark_file(name):
+    "A state dict as py-feat's repositories hold it."
+    from mexca_video.landmarks import _feat_network
+
+    torch.manual_seed(0)
+    state = _feat_network(name, MODELS[name].image_size).state_dict()
+    if name == "mobilenet":
+        state = {f"module.{key}": value for key, value in state.items()}
+    return saved({"state_dict": state})
+
+
+@functools.cache
+def classifier_file(name):
+    "py-feat's classifiers, fitted to noise of the real widths."
+    from skops.io import dumps
+    from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
+    from xgboost import XGBClassifier
+
+    made = getattr(import_feat("au_detectors.StatLearning.SL_test"), {"xgb": "XGBClassifier", "svm": "SVMClassifier"}[name])()
+    random = np.random.default_rng(0)
+    hog, points, labels = random.normal(size=(24, HOG)), random.normal(size=(24, 136)), np.arange(24) % 2
+    parts = [fit for _ in range(3) for fit in (StandardScaler().fit(hog), PCA(5).fit(hog))]
+    inputs = np.concatenate([parts[1].transform(parts[0].transform(hog)), points], axis=1)
+    make = LinearSVC if name == "svm" else functools.partial(XGBClassifier, n_estimators=2, max_depth=2, n_jobs=1)
+    made.load_weights(*parts, {f"AU{int(au[2:])}": make().fit(inputs, labels) for au in AU_NAMES})
+    return dumps(made)
+
+
+def serve(hub, *names):
+    for name in names:
+        model = MODELS[name]
+        if model.role == "embedding":
+            hub.add_release(model.location[0], embedding_file())
+        else:
+            data = classifier_file(name) if model.role == "action units" else landmark_file(name)
+            hub.add_hub_file(model.location[0], model.file, data)
+
+
+def test_the_default_set_from_file_to_dataset(hub, cache):
+    serve(hub, "vggface2", "mobilefacenet", "xgb")
+    ds = FaceExtractor(1).apply(sample_path("single_face"), skip_frames=12, show_progress=False, return_embeddings=True)
+    assert check_features(ds) == []
+    assert ds.sizes["frame"] == 6 and ds.sizes["face"] == 1 and ds.sizes["embedding"] == 512
+    assert ds.face_aus.notnull().all() and float(ds.face_aus.min()) >= 0 and float(ds.face_aus.max()) <= 1
+    assert ds.attrs["au_scale"] == MODELS["xgb"].scale
+
+
+def test_encoder_is_inception_resnet(hub, cache):
+    from facenet_pytorch import InceptionResnetV1
+
+    serve(hub, "vggface2")
+    extractor = FaceExtractor(1, landmark_model=None, au_model=None)
+    assert isinstance(extractor.encoder, InceptionResnetV1)
+    reference = InceptionResnetV1().eval()
+    reference.load_state_dict(torch.load(io.BytesIO(embedding_file()), weights_only=True), strict=False)
+    faces = extractor.detect(sample_image("multi_face_photo"))[0][0]
+    with torch.inference_mode():
+        np.testing.assert_allclose(extractor.encode(faces), reference(faces).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("landmark_model, au_model", [("mobilenet", "xgb"), ("pfld", "svm"), ("mobilefacenet", "svm")])
+def test_other_models_of_py_feat(landmark_model, au_model, hub, cache):
+    serve(hub, landmark_model, au_model)
+    group = sample_image("multi_face_photo")
+    extractor = FaceExtractor.embedded(5, landmark_model=landmark_model, au_model=au_model)
+    landmarks, aus = extractor.extract(group, extractor.detect(group)[1])
+    assert np.shape(landmarks[0]) == (5, 68, 2) and np.isfinite(landmarks).all()
+    assert aus[0].shape == (5, 20) and np.isfinite(aus[0]).all()
+    if au_model == "svm":
+        assert set(np.unique(aus[0])) <= {0, 1}
+
+
+def test_landmark_network_gets_the_square_that_py_feat_would_cut(hub, cache):
+    "Our crop and py-feat's own square crop give the network the same picture, but for py-feat's mirrored edge."
+    serve(hub, "mobilefacenet")
+    group = sample_image("multi_face_photo")
+    extractor = FaceExtractor.embedded(5, landmark_model="mobilefacenet", au_model=None)
+    boxes = extractor.detect(group)[1][0]
+    _, ours = extractor._cut(group, boxes)
+    crop = import_feat("utils.image_operations").extract_face_square_pad_torch
+    frame = torch.as_tensor(group).permute(2, 0, 1)[None].float() / 255
+    theirs, _ = crop(frame, torch.as_tensor(boxes), face_size=112, expand_bbox=1.2, frame_idx=torch.zeros(5, dtype=torch.long))
+    assert float((ours - theirs).abs().mean()) < 0.02  # half a pixel apart: py-feat counts from the middle of the first pixel
+
+
+def test_action_units_are_py_feat_s(hub, cache):
+    "Our row of steps gives what py-feat's own functions give on the same picture and points."
+    serve(hub, "mobilefacenet", "xgb")
+    group = sample_image("multi_face_photo")
+    extractor = FaceExtractor.embedded(5, landmark_model="mobilefacenet", au_model="xgb")
+    _, patches = extractor._cut(group, extractor.detect(group)[1][0])
+    points = extractor.extractor.landmarker(patches)
+    hog, marks = import_feat("utils.face_mask").extract_hog_features_batched(patches, torch.as_tensor(points.reshape(5, 136)))
+    assert hog.shape == (5, HOG)
+    reference = models.read_au_classifier("xgb").detect_au(frame=hog, landmarks=[marks])
+    np.testing.assert_array_equal(extractor.extractor.au_classifier(patches, points), reference.astype(np.float32))
+
+
+def test_missing_hub_says_what_to_do(cache, monkeypatch):
+    monkeypatch.setenv("MEXCA_VIDEO_OFFLINE", "1")
+    with pytest.raises(ModelError, match="(?s)vggface2.*FaceExtractor.embedded"):
+        FaceExtractor(1).encoder
