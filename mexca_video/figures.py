@@ -389,14 +389,15 @@ def draw_summary(
     aus = ("AU12", "AU26", "AU01", "AU04"), # Action units to show
 ): # matplotlib Figure, 1500 pixels wide at its 100 dpi
     "Draw a clip on one page: a few frames, the timeline and some action units."
-    from matplotlib.figure import Figure
+    import matplotlib.pyplot as plt
     frames, aus = _choose_frames(ds) if frames is None else list(frames), _au_list(ds, aus)
     columns, _, height = _picture_size(ds, len(frames))
     left = min(0.4 + 0.075*max([12, *map(len, map(str, ds.face_name.values))]), 4)
     width, bars = _PAGE - left - _MARGIN, 0.3*(max(ds.sizes["face"], 1) + 0.7)
     below = 0.8 + -(-len(frames)//columns)*(height + 0.35)
     tall = below + 0.3 + bars + 0.6 + (0.65 + 0.9*len(aus) if aus else 0)
-    fig = Figure(figsize=(_PAGE, tall), dpi=100)
+    fig = plt.figure(figsize=(_PAGE, tall), dpi=100)
+    plt.close(fig) # returned, and so shown once in Jupyter
     fig.text(_MARGIN/_PAGE, 1 - 0.3/tall, _headline(ds), fontsize=13, va="center")
     _draw_pictures(fig, ds, video, frames, 0.8)
     timeline = draw_timeline(ds, _place(fig, left, below + 0.3, width, bars))

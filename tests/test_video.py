@@ -1,5 +1,6 @@
 "VideoDataset against what PyAV decodes plainly, on clips that have everything that can go wrong."
 import copy
+import dataclasses
 import gc
 import os
 import pickle
@@ -164,21 +165,22 @@ def test_two_processes_and_a_used_dataset(written):
     with VideoDataset(written("b_frames")) as ds:
         ds[20]
         alone = [b for b in DataLoader(ds, batch_size=5)]
-        shared = [b for b in DataLoader(ds, batch_size=5, num_workers=2)]
+        shared = [b for b in DataLoader(ds, batch_size=5, num_workers=2, timeout=60)]
         for a, b in zip(alone, shared, strict=True): assert torch.equal(a["Image"], b["Image"]) and torch.equal(a["Frame"], b["Frame"])
         order = torch.randperm(len(ds), generator=torch.Generator().manual_seed(0)).tolist()
-        for b in DataLoader(ds, batch_size=None, sampler=order, num_workers=2): assert clips.number_of(b["Image"]) == b["Frame"]
+        for b in DataLoader(ds, batch_size=None, sampler=order, num_workers=2, timeout=60): assert clips.number_of(b["Image"]) == b["Frame"]
         assert clips.number_of(ds[21]["Image"]) == 21
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_neither_uses_nor_clears_the_parents_decoder(written):
     used = VideoDataset(written("b_frames")); used[3]
+    shut = VideoDataset(written("b_frames")); shut[3]
     gone = VideoDataset(written("b_frames")); gone[3]; del gone
     child = os.fork()
     if child == 0:
         signal.alarm(20)
-        gc.collect()
+        gc.collect(); shut.close(); gc.collect()
         right = clips.number_of(used[5]["Image"]) == 5
         used.close(); del used; gc.collect()
         os._exit(0 if right else 1)
@@ -244,6 +246,27 @@ def test_damage_is_told_and_never_covered_up(written, folder, name, place):
     group = whole._index.group
     hit = np.argsort(whole._index.position)[place]
     assert hit in lost and all(group[hit] <= group[i] <= group[hit] + 3 for i in lost)
+
+
+def test_a_frame_that_the_decoder_repaired_is_not_handed_out(written, folder):
+    path = folder / "repaired.mp4"
+    with av.open(str(written("b_frames"))) as container: packet = [p for p in container.demux(video=0) if p.size][20]
+    data = bytearray(written("b_frames").read_bytes())
+    for k in range(packet.size // 2, packet.size, 7): data[packet.pos + k] ^= 0x5a
+    path.write_bytes(data)
+    with av.open(str(path)) as container: repaired = [n for n, f in enumerate(container.decode(video=0)) if f.is_corrupt]
+    assert repaired, "the damage was to be repaired by the decoder"
+    with VideoDataset(path) as ds:
+        for n in repaired: pytest.raises(FrameError, ds.__getitem__, n)
+
+
+@pytest.mark.parametrize("name", ["b_frames", "open_gop", "mpegts", "mpegts_mpeg2", "mpeg_ps", "vp9"])
+@pytest.mark.parametrize("error", [-9, 7, 20])
+def test_a_seek_that_lands_elsewhere_does_no_harm(written, name, error):
+    ds = VideoDataset(written(name))
+    step = int(np.median(np.diff(ds._index.pts)))
+    ds._index = dataclasses.replace(ds._index, dts=ds._index.dts + error * step)
+    for i in np.random.default_rng(5).permutation(len(ds)): assert clips.number_of(ds[int(i)]["Image"]) == i
 
 
 def test_a_file_cut_short(written, folder):
