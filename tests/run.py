@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 ROOT, BIN = Path(__file__).resolve().parents[1], Path(sys.executable).parent
-KEPT = ("nbs", "mexca_video")  # what nbdev_clean and nbdev_export write
+KEPT = ("nbs", "mexca_video", "pyproject.toml")  # what nbdev_clean and nbdev_export write
 
 
 def contents(root):
     "Every file that nbdev may change, by path."
-    files = (p for folder in KEPT for p in (root / folder).rglob("*") if p.is_file())
-    return {p.relative_to(root): p.read_bytes() for p in files if p.suffix in (".py", ".ipynb") and ".ipynb_checkpoints" not in p.parts}
+    files = (p for kept in KEPT for p in [root / kept, *(root / kept).rglob("*")] if p.suffix in (".py", ".ipynb", ".toml"))
+    return {p.relative_to(root): p.read_bytes() for p in files if ".ipynb_checkpoints" not in p.parts}
 
 
 def check_clean():
