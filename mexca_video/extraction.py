@@ -11,7 +11,7 @@ from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 import numpy as np
-from fastcore.basics import patch, store_attr
+from fastcore.basics import patch
 from . import __version__
 from .action_units import load_au_classifier, measure_aus
 from .detection import SELECTION_METHODS, cut_squares, detect_faces, find_device, load_detector, square_to_frame
@@ -87,7 +87,8 @@ class FaceExtractor:
         au_model: str | None = "xgb", # xgb (0 to 1), svm (0 or 1), blendshapes (0 to 1) or None
         landmark_model: str | None = "mobilefacenet", # mobilefacenet, mobilenet, pfld, facemesh or None
     ):
-        store_attr()
+        options = {name: value for name, value in locals().items() if name != "self"}
+        vars(self).update(options, _names=tuple(options))
         _check_options(self)
         find_device(device) if device not in (None, "cpu") else None
 
@@ -112,10 +113,9 @@ class FaceExtractor:
         "The landmark network and the action-unit model"
         return LandmarksAndUnits(self.landmark_model, self.au_model, self.device)
 
-    def __repr__(self):
-        return f"FaceExtractor({', '.join(f'{name}={value!r}' for name, value in self._options().items())})"
-
-    def _options(self): return {name: getattr(self, name) for name in self.__stored_args__}
+    @property
+    def _options(self): return {name: getattr(self, name) for name in self._names}
+    def __repr__(self): return f"FaceExtractor({', '.join(f'{name}={value!r}' for name, value in self._options.items())})"
 
 # %% ../nbs/09_extraction.ipynb #c014
 EMBEDDED = dict(embeddings_model="sface", landmark_model="facemesh", au_model="blendshapes")
@@ -338,7 +338,7 @@ def _describe(self: FaceExtractor, dataset, filepath, arguments, identification)
     "Global attributes of a result."
     names = ["mtcnn", self.embeddings_model, self.landmark_model, self.au_model]
     packages = ["torch", "facenet-pytorch", "py-feat", "spectralcluster", "openvino", "av", "xarray", "numpy"]
-    options = {name: str(v) if name == "device" and v is not None else v for name, v in self._options().items()}
+    options = {name: str(v) if name == "device" and v is not None else v for name, v in self._options.items()}
     with open(filepath, "rb") as file: checksum = hashlib.file_digest(file, "sha256").hexdigest()
     return dict(video_file=dataset.file_name, video_sha256=checksum, video_size_bytes=Path(filepath).stat().st_size,
         video_fps=float(dataset.video_fps), video_duration=float(dataset.duration), video_width=int(dataset.width),

@@ -208,7 +208,7 @@ if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_leave_de
 class _Decoder:
     "Frames of one file by number. Goes on where it stands if it can, and jumps to a key frame where that saves work."
     def __init__(self, path, index):
-        self.path, self.index, self.reformatter = path, index, VideoReformatter()
+        self.path, self.index, self.keys, self.reformatter = path, index, index.keys, VideoReformatter()
         self.container = self.shape = None
         self.process = os.getpid()
         _DECODERS.add(self)
@@ -307,7 +307,7 @@ _JUMP = 32  # frames that a jump must save to be worth it
 @patch
 def starts(self: _Decoder, i):
     "Where to begin for frame `i`, best first: `None` is here, a number a key frame, -1 the start of the file."
-    keys = self.index.keys[:np.searchsorted(self.index.keys, i, "right")]
+    keys = self.keys[:np.searchsorted(self.keys, i, "right")]
     if i in self.ready or self.at <= i and (len(keys) == 0 or keys[-1] - self.at <= _JUMP): yield None
     back = 1
     while back <= len(keys):
@@ -324,6 +324,9 @@ def attempt(self: _Decoder, i, start):
     self.wanted = i
     self.ready = {number: frame for number, frame in self.ready.items() if number >= i}
     while self.at <= self.index.wait[i] and self.advance(): pass
+    if self.first == start and self.is_lost(start, self.damage):
+        self.keys = self.keys[self.keys != start]
+        return None
     return None if self.is_lost(i, self.damage) else self.ready.get(i)
 
 # %% ../nbs/03_video.ipynb #c055

@@ -113,6 +113,7 @@ CLIPS = {
     "long_gop": ("mp4", dict(count=120, gop=1000, options=dict(bf=2, sc_threshold=0))),
     "open_gop": ("mp4", dict(options=dict(bf=3, x264opts="open-gop=1:scenecut=0:b-adapt=0"))),
     "intra_refresh": ("mp4", dict(count=90, gop=15, options=dict(bf=0, x264opts="intra-refresh=1:scenecut=0"))),
+    "intra_refresh_fast": ("mov", dict(count=77, options=dict(bf=0, preset="ultrafast", x264opts="intra-refresh=1:scenecut=0"))),
     "varied_rate": ("mp4", dict(ticks=_VARIED, time_base=Fraction(1, 1000), options=dict(bf=2))),
     "varied_rate_mkv": ("mkv", dict(ticks=_VARIED, time_base=Fraction(1, 1000), options=dict(bf=2))),
     "late_start": ("mp4", dict(ticks=range(250, 298), options=dict(bf=2))),
