@@ -6,13 +6,13 @@ from importlib import import_module
 _HOME = {
     "schema": ["EMPTY_VALUE", "AU_NAMES", "STATUS", "check_features", "demo_features"],
     "models": ["fetch_model", "model_table"],
-    "samples": ["sample_clip", "sample_path", "sample_truth"],
-    "video": ["VideoDataset"],
+    "samples": ["sample_clip", "sample_image", "sample_path", "sample_truth"],
+    "video": ["FrameError", "VideoDataset"],
     "identification": ["NotEnoughFacesError"],
     "extraction": ["FaceExtractor"],
     "corrections": ["assign_face", "merge_faces", "rename_faces", "replay_history", "swap_faces"],
     "store": ["load", "save", "to_csv", "to_table"],
-    "figures": ["draw_action_units", "draw_frame", "draw_summary", "draw_timeline"],
+    "figures": ["draw_action_units", "draw_frame", "draw_summary", "draw_timeline", "person_colors"],
     "cli": ["cli"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -145,7 +145,7 @@ def detect(self: FaceExtractor,
 # %% ../nbs/09_extraction.ipynb #c018
 def _as_frames(frame):
     "One frame or a batch of them as a uint8 array (B, H, W, 3)."
-    frames = np.asarray(frame)
+    frames = np.asarray(frame.cpu() if hasattr(frame, "cpu") else frame)
     if frames.ndim == 3: frames = frames[None]
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
         raise ValueError(f"frame has shape {frames.shape} and type {frames.dtype}; expected (B, H, W, 3) or (H, W, 3), uint8, RGB.")
@@ -173,6 +173,7 @@ def identify(self: FaceExtractor,
     frames: np.ndarray = None, # (N,) frame of each face; if given, no person stands twice in a frame
 ) -> np.ndarray: # (N,) identity index, NaN for a row with NaN
     "Tell people apart. Raises `NotEnoughFacesError` if there are fewer finite rows than `num_faces`."
+    embeddings = np.asarray(embeddings)
     people = self.num_faces or count_people(embeddings[np.isfinite(embeddings).all(1)], MODELS[self.embeddings_model].same_person_distance)
     if people == 0: return np.full(len(embeddings), EMPTY_VALUE)
     clusterer = self.clusterer if self.num_faces else load_clusterer(people, self.max_cluster_frames)

@@ -9,7 +9,6 @@ __all__ = ['VideoDataset', 'FrameError']
 import copy, math, operator, os, queue, threading, warnings, weakref
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from itertools import chain
 from numbers import Integral, Real
 
@@ -50,8 +49,10 @@ class _Index:
     dts: np.ndarray       # (N,) int64, when its packet is due at the decoder, ticks
     position: np.ndarray  # (N,) int64, its place in the file, 0 to N-1
     size: np.ndarray      # (N,) int64, bytes of its packet
-    key: np.ndarray       # (N,) bool, a key frame?
     damaged: np.ndarray   # (N,) bool, is the packet incomplete?
+    keys: np.ndarray      # (K,) int64, the frames at which decoding can start
+    group: np.ndarray     # (N,) int64, see above
+    wait: np.ndarray      # (N,) int64, see above
     time_base: Fraction   # seconds in a tick
     rate: float           # average frame rate, 1/s
     last: int             # how long the last frame is shown, ticks
@@ -64,22 +65,19 @@ class _Index:
     @property
     def duration(self): return float(self.seconds(self.pts[-1] - self.pts[0] + self.last))
 
-    @cached_property
-    def keys(self):
-        return np.flatnonzero(self.key & (not self.counted))
+# %% ../nbs/03_video.ipynb #c020
+def _groups(position, key):
+    "(N,) group of each frame, from its `position` (N,) in the file and whether it is a `key` frame (N,)."
+    starts = np.flatnonzero(key)[np.argsort(position[key])]  # key frames in the order of the file
+    k = np.searchsorted(position[starts], position, "right")
+    return 2*k + (np.arange(len(key)) < np.concatenate([[0], starts])[k])
 
-    @cached_property
-    def wait(self):
-        return np.maximum.accumulate(np.argsort(self.position))[self.position]
 
-    @cached_property
-    def group(self):
-        starts = np.flatnonzero(self.key)[np.argsort(self.position[self.key])]     # key frames in the order of the file
-        k = np.searchsorted(self.position[starts], self.position, "right")
-        leading = np.arange(len(self)) < np.concatenate([[0], starts])[k]
-        return 2 * k + leading
+def _waits(position):
+    "(N,) the frame that must have come out before each frame can be judged."
+    return np.maximum.accumulate(np.argsort(position))[position]
 
-# %% ../nbs/03_video.ipynb #c021
+# %% ../nbs/03_video.ipynb #c024
 def _average_rate(pts, stream):
     "Average frame rate (1/s): the header's if the timestamps `pts` (ticks, sorted) confirm it to 1 %, else theirs; NaN if neither tells."
     header = float(stream.average_rate or stream.guessed_rate or math.nan)
@@ -88,7 +86,7 @@ def _average_rate(pts, stream):
     measured = (len(pts) - 1) / span
     return header if abs(header - measured) <= .01 * measured else measured
 
-# %% ../nbs/03_video.ipynb #c022
+# %% ../nbs/03_video.ipynb #c025
 def _packet_times(rows, stream):
     "(pts, dts, trusted) of the packet `rows`: int64 ticks, and whether the timestamps tell the frames apart."
     pts, dts = [r[0] for r in rows], [r[1] for r in rows]
@@ -100,7 +98,7 @@ def _packet_times(rows, stream):
         pts = [round(k * step) for k in range(len(rows))]
     return np.array(pts, np.int64), np.array([p if d is None else min(p, d) for p, d in zip(pts, dts)], np.int64), trusted
 
-# %% ../nbs/03_video.ipynb #c023
+# %% ../nbs/03_video.ipynb #c026
 _FURTHEST = 64  # places by which a frame may lie away from its place in time; codecs reorder by 16 at most
 
 
@@ -117,10 +115,11 @@ def _make_index(rows, stream, name):
     if not trusted: position = np.arange(len(rows))
     rate = _average_rate(pts, stream)
     last = int(duration[position[-1]]) or (round(1 / rate / stream.time_base) if rate > 0 else 0)
-    return _Index(pts, dts[position], position, size[position], key[position].astype(bool), damaged[position].astype(bool),
-                  stream.time_base, rate, max(last, 1), not trusted)
+    key = key[position].astype(bool)
+    return _Index(pts, dts[position], position, size[position], damaged[position].astype(bool), np.flatnonzero(key & trusted),
+                  _groups(position, key), _waits(position), stream.time_base, rate, max(last, 1), not trusted)
 
-# %% ../nbs/03_video.ipynb #c024
+# %% ../nbs/03_video.ipynb #c027
 def _read_index(path):
     "Demux the file at `path` from end to end and return its `_Index`. Raises `FileNotFoundError` and `ValueError`."
     container, stream = _open_video(path)
@@ -136,7 +135,7 @@ def _read_index(path):
         if n < stream.frames: warnings.warn(f"{name} is cut short: {stream.frames} frames are announced, {n} are there.")
         return _make_index(rows, stream, name)
 
-# %% ../nbs/03_video.ipynb #c028
+# %% ../nbs/03_video.ipynb #c031
 def _check_stretch(name, duration, slack, start, end):
     "Raise `ValueError` unless `start` and `end` (s) mark a stretch of the video `name`, up to `slack` (s) past its `duration` (s)."
     def refuse(found):
@@ -148,7 +147,7 @@ def _check_stretch(name, duration, slack, start, end):
     if end is not None and end <= start: refuse(f"end={end} does not lie after start={start}")
     if end is not None and end > duration + slack: refuse(f"end={end} lies past the end")
 
-# %% ../nbs/03_video.ipynb #c029
+# %% ../nbs/03_video.ipynb #c032
 def _choose_frames(index, name, skip_frames, start, end):
     "Numbers (int64) of every `skip_frames`-th frame with `start <= time < end` (s). Raises `ValueError`."
     if isinstance(skip_frames, bool) or not isinstance(skip_frames, Integral) or skip_frames < 1:
@@ -162,9 +161,11 @@ def _choose_frames(index, name, skip_frames, start, end):
                          (f"The next one is at {later[0]:.3f} s." if len(later) else f"The last one begins at {time[-1]:.3f} s."))
     return inside[::int(skip_frames)]
 
-# %% ../nbs/03_video.ipynb #c032
+# %% ../nbs/03_video.ipynb #c035
 class VideoDataset(Dataset):
     "The frames of one video file. Construction reads timestamps only; a frame is decoded when it is asked for."
+    _decoder = None
+
     def __init__(self,
         video_file: str, # Path of the file
         skip_frames: int = 1, # Take every n-th frame, starting at the first of the stretch
@@ -175,7 +176,6 @@ class VideoDataset(Dataset):
         self._path = os.fsdecode(video_file)
         self.file_name = os.path.basename(self._path)
         self._index = _read_index(self._path)
-        self._decoder = None
         self.video_frames = _choose_frames(self._index, self.file_name, skip_frames, start, end)
         self.video_frames_idx = self.video_frames
         self.video_pts = torch.from_numpy(self._index.pts[self.video_frames])
@@ -184,17 +184,17 @@ class VideoDataset(Dataset):
 
     def __len__(self): return len(self.video_frames)
 
-# %% ../nbs/03_video.ipynb #c034
+# %% ../nbs/03_video.ipynb #c037
 @patch(as_prop=True)
 def duration(self: VideoDataset) -> float:
     "Duration of the whole video (s), from the first frame's beginning to the last one's end. It does not depend on `start` and `end`."
     return self._index.duration
 
-# %% ../nbs/03_video.ipynb #c040
+# %% ../nbs/03_video.ipynb #c045
 class FrameError(RuntimeError):
     "A frame that the file announces cannot be decoded, or only from damaged data."
 
-# %% ../nbs/03_video.ipynb #c042
+# %% ../nbs/03_video.ipynb #c047
 _DECODERS, _LEFT_ALONE = weakref.WeakSet(), []  # the decoders of this process; those of the parent process
 
 def _leave_decoders_alone():
@@ -204,7 +204,7 @@ def _leave_decoders_alone():
 
 if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_leave_decoders_alone)
 
-# %% ../nbs/03_video.ipynb #c043
+# %% ../nbs/03_video.ipynb #c048
 class _Decoder:
     "Frames of one file by number. Goes on where it stands if it can, and jumps to a key frame where that saves work."
     def __init__(self, path, index):
@@ -218,23 +218,27 @@ class _Decoder:
         while self.shape is None and self.advance(): pass
         if self.shape is None: raise FrameError(f"{os.path.basename(path)}: not one of its {len(index)} frames can be decoded. Copy or export it again.") from self.error
 
-    def begin(self, packets, first):
-        "Decode from `packets` on, of which the first one holds frame `first`."
-        self.frames, self.first, self.at = self.decode(packets), first, first   # at: the next number that is due
-        self.ready, self.damage, self.error = {}, {}, None   # frames by number; position of the first lost frame by group
+# %% ../nbs/03_video.ipynb #c050
+@patch
+def begin(self: _Decoder, packets, first):
+    "Decode from `packets` on, of which the first one holds frame `first`."
+    self.frames, self.first, self.at = self.decode(packets), first, first   # at: the next number that is due
+    self.ready, self.damage, self.error = {}, {}, None   # frames by number; position of the first lost frame by group
 
-    def rewind(self):
-        "Begin at the start of the file. It is opened anew, because not every format can jump there."
-        if self.container: self.container.close()
-        self.container, self.stream = _open_video(self.path)
-        self.stream.thread_type = self.opened = self.threads
-        self.begin(self.container.demux(self.stream), 0)
+@patch
+def rewind(self: _Decoder):
+    "Begin at the start of the file. It is opened anew, because not every format can jump there."
+    if self.container: self.container.close()
+    self.container, self.stream = _open_video(self.path)
+    self.stream.thread_type = self.opened = self.threads
+    self.begin(self.container.demux(self.stream), 0)
 
-    def close(self):
-        self.frames = self.ready = self.stream = None
-        self.container.close()
+@patch
+def close(self: _Decoder):
+    self.frames = self.ready = self.stream = None
+    self.container.close()
 
-# %% ../nbs/03_video.ipynb #c045
+# %% ../nbs/03_video.ipynb #c052
 @patch
 def number(self: _Decoder, pts):
     "The number of the frame that is shown at `pts` (ticks), or `None`."
@@ -242,7 +246,7 @@ def number(self: _Decoder, pts):
     i = int(np.searchsorted(self.index.pts, pts))
     return i if i < len(self.index) and self.index.pts[i] == pts else None
 
-# %% ../nbs/03_video.ipynb #c046
+# %% ../nbs/03_video.ipynb #c053
 @patch
 def decode(self: _Decoder, packets):
     "Yield (number, frame) for every frame that comes out of the decoder."
@@ -255,9 +259,9 @@ def decode(self: _Decoder, packets):
         for frame in frames:
             self.decoded += 1
             number = self.at if self.index.counted else self.number(frame.pts)
-            if number is not None: yield number, frame
+            if number is not None and number < len(self.index): yield number, frame
 
-# %% ../nbs/03_video.ipynb #c048
+# %% ../nbs/03_video.ipynb #c055
 @patch
 def advance(self: _Decoder):
     "Decode one more frame, into `ready` if it is wanted; False at the end of the file."
@@ -271,7 +275,7 @@ def advance(self: _Decoder):
     elif number >= self.wanted: self.ready[number] = frame
     return True
 
-# %% ../nbs/03_video.ipynb #c049
+# %% ../nbs/03_video.ipynb #c056
 @patch
 def lose(self: _Decoder, number):
     "Note that frame `number` is lost."
@@ -285,7 +289,7 @@ def is_lost(self: _Decoder, number, damage):
     needed = (group, group - 1, group - 3) if group % 2 else (group,)
     return any(damage.get(g, len(self.index)) <= position for g in needed)
 
-# %% ../nbs/03_video.ipynb #c051
+# %% ../nbs/03_video.ipynb #c058
 @patch
 def jump(self: _Decoder, key):
     "Begin at key frame `key`; False if the file's seek does not lead there."
@@ -300,7 +304,7 @@ def jump(self: _Decoder, key):
         if number is not None and self.index.position[number] > self.index.position[key]: return False
     return False
 
-# %% ../nbs/03_video.ipynb #c053
+# %% ../nbs/03_video.ipynb #c060
 _JUMP = 32  # frames that a jump must save to be worth it
 
 
@@ -315,7 +319,7 @@ def starts(self: _Decoder, i):
         back *= 2
     yield -1
 
-# %% ../nbs/03_video.ipynb #c054
+# %% ../nbs/03_video.ipynb #c061
 @patch
 def attempt(self: _Decoder, i, start):
     "Frame `i`, decoded from `start`; `None` if it does not come out sound."
@@ -329,7 +333,7 @@ def attempt(self: _Decoder, i, start):
         return None
     return None if self.is_lost(i, self.damage) else self.ready.get(i)
 
-# %% ../nbs/03_video.ipynb #c055
+# %% ../nbs/03_video.ipynb #c062
 @patch
 def frame(self: _Decoder, i):
     "Frame number `i` as PyAV gives it. Raises `FrameError`."
@@ -345,15 +349,18 @@ def frame(self: _Decoder, i):
     raise FrameError(f"{os.path.basename(self.path)}: frame {i} (at {self.index.seconds(self.index.pts[i] - self.index.pts[0]):.3f} s) cannot be decoded, because the file is damaged "
                      "there or before it. Leave this part out with start and end, or export the video again.") from self.error
 
-# %% ../nbs/03_video.ipynb #c057
+# %% ../nbs/03_video.ipynb #c064
 def _orientation(frame):
     "(swap, mirror_x, mirror_y) of a frame's display matrix: exchange rows and columns, then reverse columns, reverse rows."
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    try: matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV lists nothing if one entry is of a kind that it does not know; the angle it knows still
+        quarters = round(frame.rotation / 90) % 4
+        return quarters in (1, 3), quarters in (2, 3), quarters in (1, 2)
     a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5] if matrix else (1, 0, 0, 0, 1)
     swap = abs(int(b)) + abs(int(c)) > abs(int(a)) + abs(int(d))
     return swap, bool((c if swap else a) < 0), bool((b if swap else d) < 0)
 
-# %% ../nbs/03_video.ipynb #c058
+# %% ../nbs/03_video.ipynb #c065
 @patch
 def image(self: _Decoder, i):
     "Frame number `i` as it is displayed: (H, W, 3) uint8 RGB, contiguous. Raises `FrameError`."
@@ -364,7 +371,7 @@ def image(self: _Decoder, i):
     if mirror_y: rgb = rgb[::-1]
     return np.ascontiguousarray(rgb)
 
-# %% ../nbs/03_video.ipynb #c060
+# %% ../nbs/03_video.ipynb #c071
 @patch
 def _open(self: VideoDataset):
     "The decoder of this process, opened if need be."
@@ -374,7 +381,7 @@ def _open(self: VideoDataset):
 @patch
 def __getstate__(self: VideoDataset): return {**self.__dict__, "_decoder": None}
 
-# %% ../nbs/03_video.ipynb #c061
+# %% ../nbs/03_video.ipynb #c072
 @patch(as_prop=True)
 def width(self: VideoDataset) -> int:
     "Width in pixels as displayed, rotation applied. Decodes the first frame when first asked for."
@@ -387,7 +394,7 @@ def height(self: VideoDataset) -> int:
     width, height, swap, *_ = self._open().shape
     return width if swap else height
 
-# %% ../nbs/03_video.ipynb #c063
+# %% ../nbs/03_video.ipynb #c074
 @patch
 def __getitem__(self: VideoDataset,
     item, # An index or a slice, into the selected frames
@@ -402,12 +409,16 @@ def __getitem__(self: VideoDataset,
     for k in np.argsort(chosen): images[k] = self._open().image(chosen[k])
     return {"Image": torch.from_numpy(images), "Frame": chosen}
 
-# %% ../nbs/03_video.ipynb #c064
+# %% ../nbs/03_video.ipynb #c075
 @patch
 def close(self: VideoDataset):
     "Close the file. It is opened again when the next frame is asked for."
     if self._decoder is not None and self._decoder.process == os.getpid(): self._decoder.close()
     self._decoder = None
+
+@patch
+def __del__(self: VideoDataset, process=os.getpid):  # bound here: at the end of the program the name `os` may be gone
+    if self._decoder is not None and self._decoder.process == process(): self._decoder.close()
 
 @patch
 def __enter__(self: VideoDataset): return self
@@ -420,7 +431,7 @@ def __repr__(self: VideoDataset):
     return (f"VideoDataset({self.file_name!r}: {len(self)} of {len(self._index)} frames, {self.width}x{self.height} pixels, "
             f"{self.video_fps:.3f} frames/s, {self.duration:.3f} s)")
 
-# %% ../nbs/03_video.ipynb #c076
+# %% ../nbs/03_video.ipynb #c087
 def _read_ahead(items, ahead=2):
     "Yield `items`, which are made in a second thread, at most `ahead` in advance."
     ready, stop, end = queue.Queue(ahead), threading.Event(), object()
@@ -444,7 +455,7 @@ def _read_ahead(items, ahead=2):
         stop.set()
         thread.join()
 
-# %% ../nbs/03_video.ipynb #c079
+# %% ../nbs/03_video.ipynb #c090
 @patch
 def batches(self: VideoDataset,
     batch_size: int = 1, # Frames in a batch; the last one may be smaller

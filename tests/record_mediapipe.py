@@ -2,8 +2,8 @@
 
 MediaPipe brings a second OpenCV with it, so it runs in an environment of its own:
 
-    python -m venv /tmp/mediapipe && /tmp/mediapipe/bin/pip install mediapipe av
-    /tmp/mediapipe/bin/python tests/record_mediapipe.py \
+    python -m venv mediapipe-env && mediapipe-env/bin/pip install mediapipe av
+    mediapipe-env/bin/python tests/record_mediapipe.py \
         "$(.venv/bin/python -c 'from mexca_video.samples import sample_path; print(sample_path("pexels"))')" \
         "$(.venv/bin/python -c 'from mexca_video.models import fetch_model; print(fetch_model("facemesh"))')"
 """

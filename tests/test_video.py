@@ -76,6 +76,30 @@ def test_every_nth_frame_without_more_decoding(written, name, skip):
         assert ds._decoder.decoded <= len(ds._index)
 
 
+@pytest.mark.parametrize("name", ["pexels", "single_face", "face_noface", "noface_face", "no_face"])
+def test_real_clips(name):
+    samples = pytest.importorskip("mexca_video.samples", reason="the samples module is not there")
+    try: path = samples.sample_path(name)
+    except (ModuleNotFoundError, FileNotFoundError) as error: pytest.skip(str(error))
+    plain = plainly(path)
+    with VideoDataset(path) as ds:
+        assert ds.video_pts.tolist() == [pts for pts, *_ in plain]
+        assert ds.video_fps == pytest.approx(samples.SAMPLES[name].fps, rel=.02) and (ds.width, ds.height) == samples.SAMPLES[name].size
+        for i in [*np.random.default_rng(2).permutation(len(ds))[:8], *range(len(ds))]:
+            np.testing.assert_array_equal(ds[int(i)]["Image"].numpy(), plain[i][1], f"frame {i}")
+
+
+@pytest.mark.parametrize("orientation, turn", [(1, lambda i: i), (3, lambda i: np.rot90(i, 2)), (6, lambda i: np.rot90(i, -1)), (8, np.rot90)])
+def test_a_photograph_is_a_video_of_one_frame(folder, orientation, turn):
+    Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    Image.fromarray(clips.picture(5)).save(folder / f"photo_{orientation}.jpg", exif=exif, quality=95)
+    ds = VideoDataset(folder / f"photo_{orientation}.jpg")
+    assert len(ds) == 1 and np.abs(ds[0]["Image"].numpy().astype(int) - turn(clips.picture(5))).max() < 30
+    assert (ds.height, ds.width) == turn(clips.picture(5)).shape[:2]
+
+
 def test_a_jump_is_made_where_it_saves_work(folder):
     path = clips.write_clip(folder / "many_groups.mp4", count=400, gop=20, options=dict(bf=2, sc_threshold=0))
     with VideoDataset(path) as ds:
@@ -194,6 +218,17 @@ def test_pickled_and_copied(written):
         assert other._decoder is None and torch.equal(other[7]["Image"], ds[7]["Image"])
     ds.close(); ds.close()
     assert clips.number_of(ds[3]["Image"]) == 3, "a closed dataset opens its file again"
+
+
+def test_a_dataset_that_is_dropped_closes_its_file(written):
+    open_before = set(video._DECODERS)
+    gc.disable()
+    try:
+        ds = VideoDataset(written("b_frames")); ds[5]
+        assert len(set(video._DECODERS) - open_before) == 1
+        del ds
+        assert not set(video._DECODERS) - open_before
+    finally: gc.enable()
 
 
 def test_batches(written):
