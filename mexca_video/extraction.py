@@ -113,11 +113,14 @@ class FaceExtractor:
         "The landmark network and the action-unit model"
         return LandmarksAndUnits(self.landmark_model, self.au_model, self.device)
 
-    @property
-    def _options(self): return {name: getattr(self, name) for name in self._names}
-    def __repr__(self): return f"FaceExtractor({', '.join(f'{name}={value!r}' for name, value in self._options.items())})"
+# %% ../nbs/09_extraction.ipynb #c012
+@patch(as_prop=True)
+def _options(self: FaceExtractor): return {name: getattr(self, name) for name in self._names}
 
-# %% ../nbs/09_extraction.ipynb #c014
+@patch
+def __repr__(self: FaceExtractor): return f"FaceExtractor({', '.join(f'{name}={value!r}' for name, value in self._options.items())})"
+
+# %% ../nbs/09_extraction.ipynb #c015
 EMBEDDED = dict(embeddings_model="sface", landmark_model="facemesh", au_model="blendshapes")
 
 @patch(cls_method=True)
@@ -128,7 +131,7 @@ def embedded(cls: FaceExtractor,
     "A `FaceExtractor` with `sface`, `facemesh` and `blendshapes`, which need no model hub."
     return cls(num_faces, **(EMBEDDED | options))
 
-# %% ../nbs/09_extraction.ipynb #c017
+# %% ../nbs/09_extraction.ipynb #c018
 @patch
 def detect(self: FaceExtractor,
     frame, # (B, H, W, 3) or (H, W, 3) RGB uint8, array or tensor
@@ -142,7 +145,7 @@ def detect(self: FaceExtractor,
     found = faces, _stack(boxes), _stack(probs), _stack(points)
     return found if return_points else found[:3]
 
-# %% ../nbs/09_extraction.ipynb #c018
+# %% ../nbs/09_extraction.ipynb #c019
 def _as_frames(frame):
     "One frame or a batch of them as a uint8 array (B, H, W, 3)."
     frames = np.asarray(frame.cpu() if hasattr(frame, "cpu") else frame)
@@ -158,7 +161,7 @@ def _stack(values):
     ragged[:] = values
     return ragged
 
-# %% ../nbs/09_extraction.ipynb #c021
+# %% ../nbs/09_extraction.ipynb #c022
 @patch
 def encode(self: FaceExtractor,
     faces, # (N, 3, H, W) tensor from `detect`, H and W at least 80
@@ -184,7 +187,7 @@ def identify(self: FaceExtractor,
     labels[known] = number_by_appearance(labels[known])
     return labels
 
-# %% ../nbs/09_extraction.ipynb #c022
+# %% ../nbs/09_extraction.ipynb #c023
 @patch
 def compute_confidence(self: FaceExtractor,
     embeddings: np.ndarray, # (N, E)
@@ -194,7 +197,7 @@ def compute_confidence(self: FaceExtractor,
     "How much closer each face lies to its own person's centroid than to the nearest other person's."
     return _compute(embeddings, labels)
 
-# %% ../nbs/09_extraction.ipynb #c025
+# %% ../nbs/09_extraction.ipynb #c026
 @patch
 def extract(self: FaceExtractor,
     frame, # (B, H, W, 3) or (H, W, 3) RGB uint8, array or tensor
@@ -212,7 +215,7 @@ def extract(self: FaceExtractor,
         landmarks.append(list(marks)); aus.append(units if self.au_model else None)
     return landmarks, aus
 
-# %% ../nbs/09_extraction.ipynb #c026
+# %% ../nbs/09_extraction.ipynb #c027
 @patch
 def _cut(self: FaceExtractor, image, boxes, eyes=None):
     "The squares around faces and the pictures in them, for the landmark network."
@@ -235,7 +238,7 @@ def _measure_faces(self: FaceExtractor, squares, patches):
         aus[found] = [aus[0] * EMPTY_VALUE if u is None else u for u in units]
     return marks, aus
 
-# %% ../nbs/09_extraction.ipynb #c028
+# %% ../nbs/09_extraction.ipynb #c029
 @patch
 def _each(self: FaceExtractor, measure, count, what):
     "What `measure` gives for each of `count` faces, together if possible, else one by one; `None` for a face that fails."
@@ -246,7 +249,7 @@ def _each(self: FaceExtractor, measure, count, what):
             return [None]
     return [self._each(lambda _: measure(np.array([i])), 1, what)[0] for i in range(count)]
 
-# %% ../nbs/09_extraction.ipynb #c031
+# %% ../nbs/09_extraction.ipynb #c032
 def _in_parallel(function, items, workers):
     "`function` of each item, in order; `workers` threads run a little ahead, each with one thread of torch."
     import torch
@@ -261,7 +264,7 @@ def _in_parallel(function, items, workers):
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
 
-# %% ../nbs/09_extraction.ipynb #c034
+# %% ../nbs/09_extraction.ipynb #c035
 @patch
 def _look_at(self: FaceExtractor, image):
     "The faces of one frame: box, probability, cut for the encoder, square and picture for the landmarks."
@@ -283,7 +286,7 @@ def _find_faces(self: FaceExtractor, dataset, batch_size, bar):
         bar.update()
         yield from ((position, *face) for face in faces)
 
-# %% ../nbs/09_extraction.ipynb #c035
+# %% ../nbs/09_extraction.ipynb #c036
 @patch
 def _measure_batch(self: FaceExtractor, batch):
     "One batch of faces from `_find_faces` through the networks: position, box, probability, embedding, landmarks, action units."
@@ -299,7 +302,7 @@ def _batched(items, size):
     items = iter(items)
     while batch := list(islice(items, size)): yield batch
 
-# %% ../nbs/09_extraction.ipynb #c037
+# %% ../nbs/09_extraction.ipynb #c038
 @patch
 def _name_faces(self: FaceExtractor, embeddings, position):
     "Labels and confidence of all faces, and a sentence on how they came about."
@@ -314,7 +317,7 @@ def _name_faces(self: FaceExtractor, embeddings, position):
         f"number estimated by average linkage of {self.embeddings_model} embeddings, cut at cosine distance {MODELS[self.embeddings_model].same_person_distance}")
     return labels, self.compute_confidence(embeddings, labels), f"people: {people}; {how}; spectral clustering, one person at most once in a frame"
 
-# %% ../nbs/09_extraction.ipynb #c039
+# %% ../nbs/09_extraction.ipynb #c040
 def _arrange(
     position, # (N,) index of each face's frame among the processed frames
     labels, # (N,) identity index, NaN if none
@@ -333,7 +336,7 @@ def _arrange(
     for name, values in columns.items(): placed[name][position, slot] = values
     return slot, placed
 
-# %% ../nbs/09_extraction.ipynb #c042
+# %% ../nbs/09_extraction.ipynb #c043
 @patch
 def _describe(self: FaceExtractor, dataset, filepath, arguments, identification):
     "Global attributes of a result."
@@ -349,7 +352,7 @@ def _describe(self: FaceExtractor, dataset, filepath, arguments, identification)
         au_scale=MODELS[self.au_model].scale if self.au_model else "not measured",
         source=f"mexca_video {__version__}", history=history_line("FaceExtractor.apply", options | arguments))
 
-# %% ../nbs/09_extraction.ipynb #c043
+# %% ../nbs/09_extraction.ipynb #c044
 @patch
 def apply(self: FaceExtractor,
     filepath: str, # a video file
@@ -373,7 +376,7 @@ def apply(self: FaceExtractor,
         arguments = dict(skip_frames=skip_frames, process_subclip=list(process_subclip), return_embeddings=return_embeddings)
         return self._assemble(dataset, filepath, parts, arguments)
 
-# %% ../nbs/09_extraction.ipynb #c044
+# %% ../nbs/09_extraction.ipynb #c045
 @patch
 def _assemble(self: FaceExtractor, dataset, filepath, parts, arguments):
     "The Dataset of all measured batches."
@@ -391,7 +394,7 @@ def _assemble(self: FaceExtractor, dataset, filepath, parts, arguments):
     return build_features(frame=dataset.video_frames, time=dataset.time, n_detected=counts, status=status,
         attrs=self._describe(dataset, filepath, arguments, how), **placed)
 
-# %% ../nbs/09_extraction.ipynb #c045
+# %% ../nbs/09_extraction.ipynb #c046
 @patch
 def __call__(self: FaceExtractor,
     **callargs, # arguments of `apply`

@@ -67,6 +67,20 @@ def test_attributes_say_how_it_was_made(features, clip):
     assert str(clip.parent) not in json.dumps({k: str(v) for k, v in features.attrs.items()})
 
 
+@pytest.mark.parametrize("options", [dict(num_faces=3), dict(num_faces=None), dict(num_faces=3, max_cluster_frames=40)])
+def test_identify_and_confidence_by_themselves(features, options):
+    "The same people from the embeddings alone, given or estimated, all faces clustered or groups of them."
+    frame, slot = np.nonzero(np.isfinite(features.face_prob.values))
+    embeddings, labels = features.face_embedding.values[frame, slot], features.face_label.values[frame, slot]
+    extractor = FaceExtractor.embedded(**options)
+    np.testing.assert_array_equal(extractor.identify(embeddings, frames=frame), labels)
+    apart = extractor.identify(embeddings)
+    assert len(set(zip(apart, labels))) == 3  # without frames too: the same three groups
+    confidence = extractor.compute_confidence(embeddings, labels)
+    np.testing.assert_allclose(confidence, features.face_confidence.values[frame, slot], atol=1e-6)
+    assert confidence.min() >= 0 and confidence.max() <= 1
+
+
 def test_batch_size_changes_nothing(clip):
     extractor, part = FaceExtractor.embedded(2), dict(process_subclip=(3, 5), show_progress=False, return_embeddings=True, skip_frames=3)
     one = extractor.apply(clip, 1, **part)
