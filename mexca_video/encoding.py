@@ -4,6 +4,8 @@
 
 # %% ../nbs/05_encoding.ipynb #c003
 from __future__ import annotations
+import tempfile
+from functools import cache
 from pathlib import Path
 import numpy as np
 from .detection import cut_faces, cut_squares, find_device
@@ -55,24 +57,27 @@ def load_encoder(
     return network.eval().to(network.device)
 
 # %% ../nbs/05_encoding.ipynb #c014
+@cache
+def _core():
+    "The one OpenVINO core of this process."
+    import openvino
+    return openvino.Core()
+
 def read_network(
     data: bytes, # the content of an ONNX or TFLite file
 ): # `openvino.Model`
     "Read a network into OpenVINO."
-    import openvino, tempfile
-    core = openvino.Core()
-    if data[4:8] != b"TFL3": return core.read_model(data, b"")
+    if data[4:8] != b"TFL3": return _core().read_model(data, b"")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "network.tflite"
         path.write_bytes(data)
-        return core.read_model(path)
+        return _core().read_model(path)
 
 def compile_network(
     model, # `openvino.Model`
 ): # `openvino.CompiledModel`
     "Compile a network for the CPU, in float32 so that every machine gives the same numbers up to rounding."
-    import openvino
-    return openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return _core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 # %% ../nbs/05_encoding.ipynb #c015
 class SFace:

@@ -1,5 +1,7 @@
 """The whole pipeline on real video with real models, against what is known of the clip."""
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -172,6 +174,30 @@ def test_models_can_be_deleted_and_come_back():
         assert getattr(extractor, name) is not first
     assert isinstance(extractor.detector, MTCNN)
     assert type(extractor.clusterer).__name__ == "SpectralClusterer"
+
+
+SIGNALS = """
+import gc, os, signal
+import numpy as np
+from mexca_video.encoding import SFace
+from mexca_video.landmarks import FaceMesh
+
+signal.signal(signal.SIGINT, lambda *_: None)
+for _ in range(2):
+    models = [SFace(), FaceMesh()]
+    models[0](np.zeros((1, 3, 112, 112)))
+    del models
+    gc.collect()
+    for _ in range(5):
+        os.kill(os.getpid(), signal.SIGINT)
+print("alive")
+"""
+
+
+def test_signals_are_survived_after_models_were_deleted():
+    "OpenVINO takes the stack for signals away with its last core; Ctrl-C then ended Python. In a process of its own."
+    done = subprocess.run([sys.executable, "-c", SIGNALS], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout == "alive\n", done.stderr
 
 
 def test_a_face_that_fails_is_one_face(clip, monkeypatch):
