@@ -4,6 +4,7 @@
 
 # %% ../nbs/08_identification.ipynb #c003
 from __future__ import annotations
+from copy import copy
 import numpy as np
 from .schema import EMPTY_VALUE
 
@@ -110,7 +111,14 @@ def _cluster(clusterer, faces, frames):
     member = np.bincount(groups)
     means = np.stack([np.bincount(groups, column) for column in faces.T], 1) / member[:, None]
     conflicts = None if frames is None else list_conflicts(frames, groups)
-    return clusterer.predict(means, conflicts)[groups]
+    return _weighted(clusterer, member).predict(means, conflicts)[groups]
+
+def _weighted(clusterer, member):
+    "The clusterer for samples that stand for several faces each."
+    if (member == 1).all(): return clusterer
+    affinity, weight, weighted = clusterer.affinity_function, np.sqrt(member / member.max()), copy(clusterer)
+    weighted.affinity_function = lambda means: affinity(means) * np.outer(weight, weight)
+    return weighted
 
 # %% ../nbs/08_identification.ipynb #c025
 def number_by_appearance(
