@@ -277,7 +277,7 @@ def _look_at(self: FaceExtractor, image):
 def _find_faces(self: FaceExtractor, dataset, batch_size, bar):
     "Every face of a video, in order: position of its frame and what `_look_at` gives."
     import torch
-    self.detector, self.landmark_model and self.extractor # loaded before there are threads
+    self.detector, self.encoder, self.extractor # loaded first: a missing model is told now, and before there are threads
     images = (image for _, frames in dataset.batches(batch_size) for image in frames)
     workers = torch.get_num_threads() if find_device(self.device).type == "cpu" else 1
     for position, faces in enumerate(_in_parallel(self._look_at, images, workers)):

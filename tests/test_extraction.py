@@ -224,7 +224,7 @@ def test_a_face_that_fails_is_one_face(clip, monkeypatch):
 def test_progress_tells_frames_and_faces(clip, capsys):
     FaceExtractor.embedded(1).apply(clip, process_subclip=(0, 0.2))
     out, err = capsys.readouterr()
-    assert out == "" and "5/5" in err and "faces=5" in err and "frame/s" in err or "s/frame" in err
+    assert out == "" and "5/5" in err and "faces=5" in err and ("frame/s" in err or "s/frame" in err)
 
 
 def test_wrong_arguments_of_apply(clip, tmp_path):

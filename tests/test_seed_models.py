@@ -136,3 +136,10 @@ def test_missing_hub_says_what_to_do(cache, monkeypatch):
     monkeypatch.setenv("MEXCA_VIDEO_OFFLINE", "1")
     with pytest.raises(ModelError, match="(?s)vggface2.*FaceExtractor.embedded"):
         FaceExtractor(1).encoder
+
+
+def test_missing_model_is_told_before_the_first_face(cache, monkeypatch):
+    "Also for a clip without any face: nothing is read in vain."
+    monkeypatch.setenv("MEXCA_VIDEO_OFFLINE", "1")
+    with pytest.raises(ModelError, match="vggface2"):
+        FaceExtractor(1, landmark_model=None, au_model=None).apply(sample_path("no_face"), show_progress=False)
