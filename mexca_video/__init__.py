@@ -13,7 +13,8 @@ _HOME = {
     "checks": ["list_odd_frames", "load_checks", "sample_checks", "save_checks", "score_checks"],
     "corrections": ["assign_face", "merge_faces", "rename_faces", "replay_history", "split_faces", "suggest_split", "swap_faces"],
     "store": ["load", "save", "to_csv", "to_table"],
-    "figures": ["draw_action_units", "draw_frame", "draw_summary", "draw_timeline", "person_colors"],
+    "figures": ["cut_face", "draw_action_units", "draw_au_map", "draw_faces", "draw_frame", "draw_identity", "draw_summary", "draw_timeline", "person_colors"],
+    "viewers": ["review", "view_detections", "view_faces", "view_timeline"],
     "cli": ["cli"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
