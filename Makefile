@@ -14,7 +14,7 @@ test: .venv/.dev
 # Execute every notebook, so that the outputs it keeps are those of the code it shows; then tidy, export and write the README.
 notebooks: .venv/.dev
 	for notebook in nbs/*.ipynb nbs/tutorials/*.ipynb; do \
-	  $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=600 $$notebook || exit 1; done
+	  $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=600 --ExecutePreprocessor.store_widget_state=False $$notebook || exit 1; done
 	$(BIN)/nbdev_clean
 	$(BIN)/nbdev_export
 	$(MAKE) readme
