@@ -88,7 +88,8 @@ function add(parent, kind, name, text) {
 }
 const KEYS = ["ArrowLeft", "ArrowRight", "Home", "End", "n", "p"];
 function render({ model, el }) {
-  const box = add(el, "div", "mexca-picture"), img = add(box, "img", "mexca-image");
+  const box = add(el, "div", "mexca-picture");
+  let img = add(box, "img", "mexca-image");
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), labels = add(box, "div", "mexca-labels");
   box.insertBefore(svg, labels); box.tabIndex = 0; box.dataset.lmSuppressShortcuts = "true";
   let url = null, turn = 0;
@@ -128,7 +129,8 @@ function render({ model, el }) {
     ready.src = next;
     try { await ready.decode(); } catch (e) { URL.revokeObjectURL(next); return; }
     if (mine !== turn) { URL.revokeObjectURL(next); return; }
-    img.src = next; if (url) URL.revokeObjectURL(url); url = next; draw();
+    ready.className = img.className; img.replaceWith(ready); img = ready;
+    if (url) URL.revokeObjectURL(url); url = next; draw();
     box.dispatchEvent(new CustomEvent("mexca-shown", { bubbles: true }));
   }
   const changed = () => load(), redraw = () => draw();
@@ -459,7 +461,7 @@ export default { render };
 # %% ../nbs/18_viewers.ipynb #c041
 _GALLERY_CSS = """
 .mexca-gallery { max-height: 36em; overflow: auto } .mexca-person { display: flex; gap: 8px; align-items: flex-start; padding: 4px 0; border-top: 1px solid #8884 }
-.mexca-head { flex: 0 0 9em; text-align: left; background: none; border: none; color: inherit; font: 12px sans-serif; cursor: pointer } .mexca-head span { display: block; opacity: 0.8 }
+.mexca-head { flex: 0 0 9em; text-align: left; background: none; border: none; color: inherit; font: 12px sans-serif; cursor: pointer } .mexca-head b { display: inline-block; margin-bottom: 3px } .mexca-head span { display: block; opacity: 0.8 }
 .mexca-thumbs { display: flex; flex-wrap: wrap; gap: 4px }
 .mexca-thumb { padding: 0; border: 3px solid; background: none; cursor: pointer; font: 11px sans-serif; color: inherit; width: 78px } .mexca-thumb img { width: 72px; height: 72px; display: block }
 .mexca-thumb[aria-pressed="true"] { outline: 4px solid #E4A11B; outline-offset: 1px } .mexca-thumb[aria-pressed="true"] img { filter: brightness(0.75) }
@@ -512,7 +514,8 @@ def refresh(self: PeopleViewer):
     for box, options in ((self.to, [*names, NEW, NOBODY]), (self.who, names), (self.other, list(map(str, ds.face_name.values)))):
         held = box.value
         box.options = options
-        box.value = held if held in options else options[0] if options else None
+        box.value = held if held in options else next(iter(options), None)
+    if self.other.value == self.who.value and len(self.other.options) > 1: self.other.value = next(name for name in self.other.options if name != self.who.value)
     self.suggest.disabled = "face_embedding" not in ds
     self.suggest.tooltip = "needs embeddings: run apply with return_embeddings=True" if self.suggest.disabled else "choose the faces of this person that look like somebody else"
     self.back.disabled, self.again.disabled = not self.done, not self.undone
@@ -538,10 +541,11 @@ def _rows(self: PeopleViewer):
 @patch
 def _stretches(self: PeopleViewer, slot):
     "The stretches of a slot, the ones looked at closer cut further."
-    cuts = self.pieces.get(slot, [])
+    cuts, pieces = self.pieces.get(slot, []), []
     for a, b in list_stretches(self.dataset, slot, self.n):
         inside = [c for c in cuts if a < c <= b]
-        yield from zip([a, *inside], [*(c - 1 for c in inside), b])
+        pieces += zip([a, *inside], [*(c - 1 for c in inside), b])
+    return pieces
 
 # %% ../nbs/18_viewers.ipynb #c046
 @patch
@@ -601,7 +605,9 @@ def redo(self: PeopleViewer):
     if self.undone: self.done.append(self.dataset); self.show(self.undone.pop())
 
 @patch
-def rename(self: PeopleViewer): self.correct(rename_faces, {self.who.value: self.name.value.strip()})
+def rename(self: PeopleViewer):
+    self.correct(rename_faces, {self.who.value: self.name.value.strip()})
+    if self.name.value.strip() in self.who.options: self.who.value = self.name.value.strip()
 
 @patch
 def merge(self: PeopleViewer): self.correct(merge_faces, self.who.value, self.other.value)
@@ -629,15 +635,15 @@ def look_closer(self: PeopleViewer):
 
 @patch
 def suggest_split(self: PeopleViewer, _suggest=suggest_split):
-    "Choose the stretches of the person that look like somebody else."
+    "Choose the faces of the person that look like somebody else; stretches are cut where the suggestion begins and ends."
     try: frames, distance = _suggest(self.dataset, self.who.value)
     except ValueError as error: return self.say(str(error), "error")
     slot = int(self.dataset.face.values[self.dataset.face_name.values == self.who.value][0])
-    other, chosen = np.isin(self.dataset.frame.values, frames), []
-    for a, b in self._stretches(slot):
-        if other[a:b + 1].mean() > 0.5: chosen.append(f"{slot}:{a}:{b}")
-    self.gallery.chosen = chosen
-    self.say(f"{len(frames)} frames of {self.who.value} lie at cosine distance {distance:.2f} from the others; {len(chosen)} stretches are mostly made of them.")
+    other = np.isin(self.dataset.frame.values, frames)
+    self.pieces[slot] = sorted({*self.pieces.get(slot, []), *(np.flatnonzero(np.diff(other)) + 1).tolist()})
+    self.refresh()
+    self.gallery.chosen = [f"{slot}:{a}:{b}" for a, b in self._stretches(slot) if other[a]]
+    self.say(f"{len(frames)} frames of {self.who.value} lie at cosine distance {distance:.2f} from the others; their thumbnails are chosen.")
 
 # %% ../nbs/18_viewers.ipynb #c050
 def view_faces(

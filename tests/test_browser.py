@@ -1,0 +1,305 @@
+"""The viewers in a real browser: the second tutorial in JupyterLab, then the time of a step at 720p. Screenshots and times go to tests/artefacts."""
+
+import base64
+import io
+import json
+import shutil
+import statistics
+from pathlib import Path
+
+import browser
+import numpy as np
+import pytest
+
+from mexca_video import VideoDataset, sample_clip
+
+pytestmark = pytest.mark.skipif(bool(browser.missing()), reason=f"the browser tests need {browser.missing()}")
+TUTORIAL = Path(__file__).parents[1] / "nbs" / "tutorials" / "02_two_people.ipynb"
+BOX = ".mexca-picture"
+
+
+def blank(path, *cells):
+    "Write a notebook without outputs."
+    import nbformat
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copy(TUTORIAL, folder / "tutorial.ipynb")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(folder):
+    with browser.jupyter(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def page(lab):
+    with browser.chromium() as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def tutorial(lab, page):
+    "The second tutorial, run from top to bottom in JupyterLab."
+    notebook = browser.Notebook(page, lab.format("lab/workspaces/tutorial/tree/tutorial.ipynb"))
+    browser.ARTEFACTS.mkdir(exist_ok=True)
+    notebook.run_all(240)
+    return notebook
+
+
+def picture(tutorial, index=0):
+    "The frame number that a picture claims to show, and its pixels."
+    found = tutorial.page.evaluate("""async index => {
+        const box = document.querySelectorAll('.mexca-picture')[index], data = await (await fetch(box.querySelector('img').src)).arrayBuffer();
+        let text = ''; for (const byte of new Uint8Array(data)) text += String.fromCharCode(byte);
+        return [Number(box.dataset.frame), btoa(text)]; }""", index)
+    from PIL import Image
+
+    return found[0], np.asarray(Image.open(io.BytesIO(base64.b64decode(found[1]))), float)
+
+
+def shows(tutorial, frame, index=0):
+    "Wait until a picture shows `frame`, and check that its pixels are that frame's and not the neighbour's."
+    browser.wait(lambda: picture(tutorial, index)[0] == frame, 20, f"frame {frame} does not appear; {picture(tutorial, index)[0]} is shown")
+    video = VideoDataset(sample_clip())
+    far = [abs(picture(tutorial, index)[1] - video[number]["Image"].numpy()).mean() for number in (frame, (frame + 60) % len(video))]
+    assert far[0] < 4 < far[1], far
+
+
+def press(tutorial, text, index=0):
+    tutorial.page.get_by_role("button", name=text, exact=True).nth(index).click()
+
+
+def drag_slider(tutorial, part):
+    "Click at a share of the first slider's length."
+    slider = tutorial.page.locator(".mexca-slider .noUi-base, .mexca-slider .slider-container").first
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    tutorial.page.mouse.click(box["x"] + part * box["width"], box["y"] + box["height"] / 2)
+
+
+def test_tutorial_runs(tutorial):
+    tutorial.page.screenshot(path=browser.ARTEFACTS / "tutorial.png")
+    assert tutorial.page.locator(BOX).count() == 2 and tutorial.page.locator(".mexca-gallery").count() == 1
+    assert tutorial.page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    shows(tutorial, 216)
+    tutorial.show(BOX, "detections")
+
+
+def test_slider_moves_the_picture(tutorial):
+    drag_slider(tutorial, 0.5)
+    browser.wait(lambda: picture(tutorial)[0] != 216, 20, "the slider does nothing")
+    frame = tutorial.ask("viewer.frame")
+    assert abs(frame - 144) < 20
+    shows(tutorial, frame)
+
+
+def test_keys(tutorial):
+    tutorial.ask("setattr(viewer, 'frame', 90)")
+    shows(tutorial, 90)
+    tutorial.page.locator(BOX).first.focus()
+    for key, frame in (("ArrowRight", 93), ("ArrowRight", 96), ("ArrowLeft", 93), ("Home", 0), ("End", 285), ("p", 240), ("n", 240)):
+        tutorial.page.keyboard.press(key)
+        shows(tutorial, frame)
+    assert "no odd frame" in tutorial.page.locator(".mexca-message").first.inner_text()
+
+
+def test_play(tutorial):
+    tutorial.ask("setattr(viewer, 'frame', 0)")
+    shows(tutorial, 0)
+    tutorial.page.locator(".jupyter-widget-play button, .widget-play button").first.click()
+    browser.wait(lambda: picture(tutorial)[0] >= 15, 20, "play does not play")
+    tutorial.page.locator(".jupyter-widget-play button, .widget-play button").first.click()
+    frame = tutorial.ask("viewer.frame")
+    assert 15 <= frame < 285
+
+
+def test_click_selects_a_face(tutorial):
+    tutorial.ask("setattr(viewer, 'frame', 120)")
+    shows(tutorial, 120)
+    boxes = tutorial.ask("[f['box'] + [f['slot']] for f in viewer.picture.faces]")
+    assert len(boxes) == 2
+    element = tutorial.page.locator(BOX).first
+    element.scroll_into_view_if_needed()
+    for x1, y1, x2, y2, slot in boxes:
+        size = element.bounding_box()
+        element.click(position=dict(x=(x1 + x2) / 2 / 640 * size["width"], y=(y1 + y2) / 2 / 360 * size["height"]))
+        browser.wait(lambda: tutorial.ask("viewer.selected") == slot, 10, f"face {slot} is not selected")
+        assert element.get_attribute("data-selected") == str(slot)
+    tutorial.show(BOX, "selected")
+
+
+def test_toggles(tutorial):
+    for name in ("landmarks", "aus"):
+        press(tutorial, name)
+    browser.wait(lambda: tutorial.page.locator(f"{BOX} >> nth=0 >> .mexca-au").count() == 8, 10, "no action units")
+    assert tutorial.page.locator(f"{BOX} >> nth=0 >> polyline").count() == 2 * 2 * 9
+    tutorial.show(BOX, "toggles")
+    for name in ("landmarks", "aus", "boxes"):
+        press(tutorial, name)
+    browser.wait(lambda: tutorial.page.locator(f"{BOX} >> nth=0 >> polyline").count() == 0, 10, "landmarks stay")
+
+
+def test_timeline_and_frame_are_linked(tutorial):
+    strip = tutorial.show(".mexca-strip", "timeline")
+    size = strip.bounding_box()
+    (a, b), (start, end) = tutorial.ask("timeline.strip.span"), tutorial.ask("timeline.strip.limits")
+    strip.click(position=dict(x=size["width"] * (a + (b - a) * 3 / (end - start)), y=size["height"] / 2))
+    browser.wait(lambda: abs(tutorial.ask("timeline.frame") - 72) <= 3, 10, "the click on the timeline does nothing")
+    shows(tutorial, tutorial.ask("timeline.frame"), 1)
+    tutorial.ask("setattr(timeline, 'frame', 240)")
+    browser.wait(lambda: abs(float(strip.get_attribute("data-time")) - 10) < 0.05, 10, "the cursor does not follow")
+    tutorial.show(".mexca-strip", "timeline")
+
+
+def names(tutorial):
+    return tutorial.ask("people.dataset.face_name.values.tolist()")
+
+
+def rows(tutorial):
+    return [text.split("\n")[0] for text in tutorial.page.locator(".mexca-head").all_inner_texts()]
+
+
+def choose(tutorial, index, option):
+    "Choose in the n-th list of the people viewer: 0 to, 1 who, 2 other."
+    tutorial.page.locator(".widget-dropdown select, .jupyter-widget-dropdown select").nth(index).select_option(option)
+
+
+def test_split_move_rename_merge_undo(tutorial):
+    assert rows(tutorial) == names(tutorial) == ["Person_1", "Person_2"]
+    tutorial.show(".mexca-gallery", "people")
+    before = tutorial.ask("people.dataset.face_prob.notnull().sum('frame').values.tolist()")
+
+    choose(tutorial, 1, "Person_2")
+    press(tutorial, "Suggest a split")
+    browser.wait(lambda: tutorial.page.locator(".mexca-thumb[aria-pressed=true]").count() > 0, 10, "nothing is suggested")
+    tutorial.show(".mexca-gallery", "people_chosen")
+    choose(tutorial, 0, "a new person")
+    press(tutorial, "Move")
+    browser.wait(lambda: len(rows(tutorial)) == 3, 20, "the split does not appear")
+    assert names(tutorial) == ["Person_1", "Person_2", "Person_3"]
+    assert tutorial.ask("people.dataset.face_prob.sel(face=2).notnull().sum().item()") == 12  # the visitor's frames, and no others
+
+    choose(tutorial, 1, "Person_3")
+    field = tutorial.page.locator("input[placeholder=name]")
+    field.fill("Visitor")
+    field.press("Tab")
+    press(tutorial, "Rename")
+    browser.wait(lambda: "Visitor" in rows(tutorial), 20, "the name does not appear")
+    tutorial.show(".mexca-gallery", "people_split")
+
+    choose(tutorial, 1, "Visitor")
+    choose(tutorial, 2, "Person_1")
+    press(tutorial, "Merge")
+    browser.wait(lambda: len(rows(tutorial)) == 2, 20, "the merge does not appear")
+    press(tutorial, "Undo")
+    browser.wait(lambda: "Visitor" in rows(tutorial), 20, "undo does nothing")
+
+    thumbs = tutorial.page.locator(".mexca-person >> nth=2 >> .mexca-thumb")
+    thumbs.first.click()
+    choose(tutorial, 0, "nobody")
+    press(tutorial, "Move")
+    browser.wait(lambda: any(name.startswith("Unassigned") for name in rows(tutorial)), 20, "nobody's faces do not appear")
+    tutorial.show(".mexca-gallery", "people_nobody")
+    press(tutorial, "Undo")
+    browser.wait(lambda: len(rows(tutorial)) == 3, 20, "undo does nothing")
+
+    after = tutorial.ask("people.dataset.face_prob.notnull().sum('frame').values.tolist()")
+    assert names(tutorial) == ["Person_1", "Person_2", "Visitor"] and sum(after) == sum(before)
+    assert tutorial.ask("persons_in(people.dataset, 216)") == ["Visitor"]
+    assert tutorial.ask("bool(replay_history(ds, people.dataset).identical(people.dataset))")
+
+
+REVIEW = """from mexca_video import FaceExtractor, review, sample_clip, view_detections
+ds = FaceExtractor.embedded(3).apply(sample_clip(), skip_frames=12, show_progress=False)
+check = review(ds, sample_clip(), n=4, path="answers.json")
+check""", "check", "viewer = view_detections(ds, 'gone.mp4')\nviewer"
+
+
+def test_review_and_missing_video(lab, page, folder):
+    blank(folder / "review.ipynb", *REVIEW)
+    notebook = browser.Notebook(page, lab.format("lab/workspaces/review/tree/review.ipynb"))
+    notebook.run_all(120)
+    assert page.locator(BOX).count() == 2  # the same viewer twice; the third has no video
+    notebook.show(BOX, "review")
+    total = notebook.ask("len(check.checks)")
+    for answered in range(1, total + 1):
+        press(notebook, "Yes", 0)
+        press(notebook, "No" if answered == 1 else "Yes", 1)
+        browser.wait(lambda: notebook.ask("int((check.checks.box_right != '').sum())") == answered, 10, "the answer is lost")
+        if answered == 2:
+            assert notebook.ask("[review(ds, sample_clip(), n=4, path='answers.json').at, check.at]") == [2, 2]
+            frames = page.evaluate("[...document.querySelectorAll('.mexca-picture')].map(box => box.dataset.frame)")
+            assert frames[0] == frames[1]
+    browser.wait(lambda: page.locator(".jp-OutputArea table:visible").count() >= 1, 10, "no report")
+    notebook.show(".jp-OutputArea table", "review_report")
+    assert json.loads((folder / "answers.json").read_text())["checks"][0]["box_right"] == "no"
+
+    assert "gone.mp4 is not there" in page.locator(".mexca-message").last.inner_text()
+    notebook.show("input[placeholder='path of the video']", "missing_video")
+    field = page.locator("input[placeholder='path of the video']")
+    field.fill(str(sample_clip()))
+    field.press("Tab")
+    page.get_by_role("button", name="Use this file").last.click()
+    browser.wait(lambda: page.locator(BOX).count() == 3, 20, "the new place is not taken")
+    shows(notebook, 0, 2)
+
+
+LATENCY = """async () => {
+    const box = document.querySelector('.mexca-picture'), times = [];
+    for (let i = 0; i < 51; i++) {
+        const shown = new Promise(done => box.addEventListener('mexca-shown', done, { once: true })), start = performance.now();
+        box.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true }));
+        await shown; times.push(performance.now() - start); await new Promise(done => setTimeout(done, 30));
+    }
+    return times.slice(1); }"""
+
+SLIDER = """async () => {
+    const box = document.querySelector('.mexca-picture'), handle = document.querySelector('.mexca-slider .noUi-handle'), times = [];
+    for (let i = 0; i < 51; i++) {
+        const shown = new Promise(done => box.addEventListener('mexca-shown', done, { once: true })), start = performance.now();
+        handle.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true }));
+        await shown; times.push(performance.now() - start); await new Promise(done => setTimeout(done, 30));
+    }
+    return times.slice(1); }"""
+
+
+def enlarge(path, width=1280, height=720, frames=130):
+    "The first frames of the sample clip at another size."
+    import av
+
+    video = VideoDataset(sample_clip())
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for i in range(frames):
+            frame = av.VideoFrame.from_ndarray(video[i]["Image"].numpy(), format="rgb24").reformat(width, height, "yuv420p")
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+
+
+def test_time_of_a_step_at_720p(lab, page, folder):
+    "From the slider's event to the new picture. The time itself is reported, not asserted: machines differ."
+    enlarge(folder / "large.mp4")
+    blank(folder / "latency.ipynb", """from mexca_video import demo_features, view_detections
+ds = demo_features(n_frames=130, n_faces=3).assign_coords(frame=range(130)).assign_attrs(video_width=1280, video_height=720, video_size_bytes="", video_sha256="")
+viewer = view_detections(ds, "large.mp4")
+viewer""")
+    notebook = browser.Notebook(page, lab.format("lab/workspaces/latency/tree/latency.ipynb"))
+    notebook.run_all(120)
+    page.wait_for_selector(f"{BOX} img[src^=blob]", timeout=20000)
+    page.locator(BOX).first.scroll_into_view_if_needed()
+    times = {name: page.evaluate(script) for name, script in (("key", LATENCY), ("slider", SLIDER))}
+    report = {name: dict(median=round(statistics.median(t), 1), worst=round(max(t), 1), n=len(t)) for name, t in times.items()}
+    browser.ARTEFACTS.mkdir(exist_ok=True)
+    (browser.ARTEFACTS / "latency.json").write_text(json.dumps(report, indent=1))
+    print(f"milliseconds from an event to the new picture at 1280x720: {report}")
+    assert notebook.ask("viewer.frame") == 102 and all(len(t) == 50 for t in times.values())
