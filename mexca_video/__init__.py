@@ -15,6 +15,7 @@ _HOME = {
     "store": ["load", "save", "to_csv", "to_table"],
     "figures": ["cut_face", "draw_action_units", "draw_au_map", "draw_faces", "draw_frame", "draw_identity", "draw_summary", "draw_timeline", "person_colors"],
     "viewers": ["review", "view_detections", "view_faces", "view_timeline"],
+    "sharing": ["blur_faces", "share_safe"],
     "cli": ["cli"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -84,19 +84,27 @@ def _draw_landmarks(ax, points, color, slot):
         ax.plot(*line.T, color=color, gid=f"landmarks:{slot}:{part}", **_outlined(1))
 
 # %% ../nbs/16_figures.ipynb #c020
+def _overlap(boxes, others):
+    "(N,) pixels² of each box (x0, y0, x1, y1) that other boxes cover."
+    others = np.asarray(others, float).reshape(-1, 4)
+    both = np.minimum(boxes[:, None, 2:], others[:, 2:]) - np.maximum(boxes[:, None, :2], others[:, :2])
+    return both.clip(0).prod(-1).sum(-1)
+
 def _settle(ax, label, taken, faces):
-    "Move a label (an annotation, offset in points) to a good place in the Axes; `taken` gains its extent, `faces` are the boxes' extents."
-    extent, limits, point = label.get_window_extent().padded(3), ax.bbox, 72/ax.figure.dpi
-    dx = max(limits.x0 - extent.x0, 0) or min(limits.x1 - extent.x1, 0)
-    dy = max(limits.y0 - extent.y0, 0) or min(limits.y1 - extent.y1, 0)
-    places = [(step, extent.translated(dx, dy + step*extent.height/2)) for step in range(-60, 61)]
-    def cost(place):
-        step, box = place
-        outside = box.y0 < limits.y0 - 1 or box.y1 > limits.y1 + 1
-        return outside, sum(map(box.overlaps, taken)), sum(map(box.padded(-3).overlaps, faces)), abs(step), -step
-    step, box = min(places, key=cost)
-    taken.append(box)
-    label.xyann = (label.xyann[0] + dx*point, label.xyann[1] + (dy + step*extent.height/2)*point)
+    "Move a label (an annotation, offset in points) to a good place in the Axes, and return how much it still covers. `taken` gains its extent; `faces`: extents of the boxes."
+    extent, limits = label.get_window_extent().padded(3), ax.bbox.extents
+    step, width, point = 0.05*ax.figure.dpi, extent.width/4, 72/ax.figure.dpi
+    dx = max(limits[0] - extent.x0, 0) or min(limits[2] - extent.x1, 0)
+    dy = max(limits[1] - extent.y0, 0) or min(limits[3] - extent.y1, 0)
+    many = [int(np.ceil(length/one)) for length, one in zip(ax.bbox.size, (width, step))]
+    right, up = (a.ravel() for a in np.meshgrid(*(np.arange(-n, n + 1) for n in many)))
+    places = np.array(extent.extents) + np.stack([dx + right*width, dy + up*step]*2, 1)
+    outside = ((places[:, :2] < limits[:2] - 1) | (places[:, 2:] > limits[2:] + 1)).any(1)
+    covered = _overlap(places, taken)
+    best = np.lexsort((-up, abs(up), _overlap(places, faces) > 1, abs(right), covered, outside))[0]
+    taken.append(places[best])
+    label.xyann = (label.xyann[0] + (dx + right[best]*width)*point, label.xyann[1] + (dy + up[best]*step)*point)
+    return covered[best]
 
 # %% ../nbs/16_figures.ipynb #c021
 def _draw_label(ax, text, place, color, gid, above):
@@ -107,16 +115,19 @@ def _draw_label(ax, text, place, color, gid, above):
                        va="bottom" if above else "top", color="white" if dark else "black", fontsize=8, gid=gid,
                        bbox=dict(boxstyle="square,pad=0.2", facecolor=color, edgecolor="none"))
 
-# %% ../nbs/16_figures.ipynb #c022
+# %% ../nbs/16_figures.ipynb #c023
 def _settle_all(ax, labels, boxes):
     "Find a place for each label; `boxes` (face, 4) in pixels, NaN where there is none."
-    from matplotlib.transforms import Bbox
+    figure, places = ax.get_figure(root=True), [label.xyann for label in labels]
+    if figure.get_layout_engine(): figure.get_layout_engine().execute(figure)
     ax.apply_aspect() # so that pixels of the picture are where they will be drawn
-    corners = [ax.transData.transform(b.astype(float).reshape(2, 2)) for b in boxes if np.isfinite(b).all()]
-    faces, taken = [Bbox([c.min(0), c.max(0)]) for c in corners], []
-    for label in labels: _settle(ax, label, taken, faces)
+    faces = [np.r_[c.min(0), c.max(0)] for c in (ax.transData.transform(b.astype(float).reshape(2, 2)) for b in boxes if np.isfinite(b).all())]
+    for size in (8, 7, 6, 5):
+        for label, place in zip(labels, places): label.set(fontsize=size, position=place)
+        taken = []
+        if not sum(_settle(ax, label, taken, faces) for label in sorted(labels, key=lambda l: not l.get_gid().startswith("name"))): break
 
-# %% ../nbs/16_figures.ipynb #c023
+# %% ../nbs/16_figures.ipynb #c024
 def _texts(one, names, aus):
     "The label above and the label below one face."
     sure = float(one.face_confidence)
@@ -124,7 +135,7 @@ def _texts(one, names, aus):
     values = [(au, float(one.face_aus.sel(au=au))) for au in aus]
     return above if names else "", "\n".join(f"{au} {v:.2f}" if np.isfinite(v) else f"{au} –" for au, v in values)
 
-# %% ../nbs/16_figures.ipynb #c024
+# %% ../nbs/16_figures.ipynb #c025
 def _au_list(ds, aus):
     "The asked action units as a list; one name is as good as a list of one."
     aus = [aus] if isinstance(aus, str) else list(aus or ())
@@ -132,14 +143,14 @@ def _au_list(ds, aus):
     if unknown: raise ValueError(f"There is no action unit {', '.join(map(repr, unknown))}; there are {', '.join(ds.au.values)}")
     return aus
 
-# %% ../nbs/16_figures.ipynb #c025
+# %% ../nbs/16_figures.ipynb #c026
 def _frame_axes(image):
     "Axes of the shape of a picture, which fill their figure."
     import matplotlib.pyplot as plt
     height, width = image.shape[:2]
     return plt.figure(figsize=(8, 8*height/width)).add_axes((0, 0, 1, 1))
 
-# %% ../nbs/16_figures.ipynb #c026
+# %% ../nbs/16_figures.ipynb #c027
 def draw_frame(
     ds, # A features Dataset
     video, # Path, `VideoDataset`, or one picture (H, W, 3); `None`: an empty background
@@ -168,7 +179,7 @@ def draw_frame(
     _settle_all(ax, labels, row.face_box.values)
     return ax
 
-# %% ../nbs/16_figures.ipynb #c035
+# %% ../nbs/16_figures.ipynb #c036
 def _edges(ds):
     "(frame + 1,) s: where each processed frame begins, and where the last one ends."
     time = ds.time.values
@@ -180,7 +191,7 @@ def _runs(values):
     values = np.asarray(values).reshape(len(values), -1)
     return np.r_[0, np.flatnonzero((values[1:] != values[:-1]).any(1)) + 1, len(values)].tolist()
 
-# %% ../nbs/16_figures.ipynb #c038
+# %% ../nbs/16_figures.ipynb #c039
 _LOOKS = {
     "ok": (0.6, "", True, "in the picture"),
     "landmarks_failed": (0.6, "////", True, "in the picture, landmarks failed"),
@@ -198,7 +209,7 @@ def _look(status, color):
     if not hatch: return dict(facecolor=color, edgecolor="none")
     return dict(facecolor="white", edgecolor=color, hatch=hatch, linewidth=0)
 
-# %% ../nbs/16_figures.ipynb #c039
+# %% ../nbs/16_figures.ipynb #c040
 def _draw_presence(ax, ds, slot, row, color):
     "The bars of one person; returns the statuses that occur."
     status, edges = ds.status.sel(face=slot).values, _edges(ds)
@@ -210,7 +221,7 @@ def _draw_presence(ax, ds, slot, row, color):
         ax.broken_barh(bars, (row - height/2, height), gid=f"presence:{slot}:{name}", **_look(name, color))
     return seen
 
-# %% ../nbs/16_figures.ipynb #c040
+# %% ../nbs/16_figures.ipynb #c041
 def _legend_above(ax, handles, **options):
     "A legend just above the Axes, from the left, in as many columns as have room."
     width = ax.bbox.width/ax.figure.dpi*72 # points
@@ -227,7 +238,7 @@ def _bare(ax):
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=8)
 
-# %% ../nbs/16_figures.ipynb #c041
+# %% ../nbs/16_figures.ipynb #c042
 def _status_handle(status):
     "Legend entry of a status; dark gray stands for any person's colour."
     from matplotlib.lines import Line2D
@@ -236,7 +247,7 @@ def _status_handle(status):
     if status == "absent": return Line2D([], [], color="#BBBBBB", linewidth=2, label=label)
     return Patch(label=label, **_look(status, color))
 
-# %% ../nbs/16_figures.ipynb #c042
+# %% ../nbs/16_figures.ipynb #c043
 def draw_timeline(
     ds, # A features Dataset
     ax = None, # Where to draw; `None`: a new figure
@@ -256,7 +267,7 @@ def draw_timeline(
     _legend_above(ax, [_status_handle(k) for k in kinds])
     return ax
 
-# %% ../nbs/16_figures.ipynb #c049
+# %% ../nbs/16_figures.ipynb #c050
 def _lonely(values):
     "Positions of the finite values between two missing ones."
     known = np.pad(np.isfinite(values), 1)
@@ -272,7 +283,7 @@ def _draw_au(ax, ds, au, limits):
     ax.set_ylabel(f"{au}\n{fill(AU_TITLES[au], 14)}", rotation=0, ha="right", va="center", fontsize=8)
     _bare(ax)
 
-# %% ../nbs/16_figures.ipynb #c052
+# %% ../nbs/16_figures.ipynb #c053
 def _au_limits(values):
     "Limits of the value axis, the same for all action units."
     known = values[np.isfinite(values)]
@@ -287,7 +298,7 @@ def _au_axes(ax, n):
     if axes.shape != (n,): raise ValueError(f"{n} action units need {n} Axes, one below the other; given are {axes.size}")
     return axes
 
-# %% ../nbs/16_figures.ipynb #c053
+# %% ../nbs/16_figures.ipynb #c054
 def _person_handles(ds):
     "Legend entries: each person, and one for all faces of no known person."
     from matplotlib.lines import Line2D
@@ -295,7 +306,7 @@ def _person_handles(ds):
     handles = [Line2D([], [], color=c, label=names[slot]) for slot, c in colors.items() if c != GRAY]
     return handles + [Line2D([], [], color=GRAY, label="no known person")]*(GRAY in colors.values())
 
-# %% ../nbs/16_figures.ipynb #c054
+# %% ../nbs/16_figures.ipynb #c055
 def draw_action_units(
     ds, # A features Dataset
     aus = ("AU12", "AU26", "AU01", "AU04"), # Names of action units, or one name
@@ -314,7 +325,7 @@ def draw_action_units(
     _legend_above(axes[0], _person_handles(ds), title=scale, title_fontsize=8, alignment="left")
     return axes[0] if len(axes) == 1 else axes
 
-# %% ../nbs/16_figures.ipynb #c062
+# %% ../nbs/16_figures.ipynb #c063
 def _draw_map(ax, ds, slot, limits):
     "One person's action units over time."
     values, edges = ds.face_aus.sel(face=slot).transpose("au", "frame").values, _edges(ds)
@@ -326,7 +337,7 @@ def _draw_map(ax, ds, slot, limits):
     ax.tick_params(axis="x", labelsize=8)
     return mesh
 
-# %% ../nbs/16_figures.ipynb #c063
+# %% ../nbs/16_figures.ipynb #c064
 def draw_au_map(
     ds, # A features Dataset
     ax = None, # One Axes for each slot of `ds.face`; `None`: a new figure
@@ -345,7 +356,7 @@ def draw_au_map(
     if ds.sizes["face"]: axes[0].figure.colorbar(mesh, ax=list(axes), label=fill(f"Activation ({ds.attrs['au_scale']})", 40), shrink=0.8 if n > 1 else 1)
     return axes[0] if len(axes) == 1 else axes
 
-# %% ../nbs/16_figures.ipynb #c067
+# %% ../nbs/16_figures.ipynb #c068
 def cut_face(
     image, # (H, W, 3) uint8 picture
     box, # (4,) x1, y1, x2, y2 in pixels
@@ -362,14 +373,14 @@ def cut_face(
     square[b[0] - top:b[1] - top, a[0] - left:a[1] - left] = image[b[0]:b[1], a[0]:a[1]]
     return np.asarray(Image.fromarray(square).resize((size, size), Image.Resampling.BOX if side > 2*size else Image.Resampling.BICUBIC))
 
-# %% ../nbs/16_figures.ipynb #c069
+# %% ../nbs/16_figures.ipynb #c070
 def _spread(ds, slot, n, by):
     "Up to `n` rows of a slot: evenly over time, or evenly from the least to the most confident."
     rows = np.flatnonzero(np.isfinite(ds.face_box.sel(face=slot).values).all(-1))
     if by == "confidence": rows = rows[np.argsort(np.nan_to_num(ds.face_confidence.sel(face=slot).values[rows], nan=-1), kind="stable")]
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).round().astype(int))] if len(rows) else rows
 
-# %% ../nbs/16_figures.ipynb #c070
+# %% ../nbs/16_figures.ipynb #c071
 def draw_faces(
     ds, # A features Dataset
     video, # Path or `VideoDataset` of the clip
@@ -391,7 +402,7 @@ def draw_faces(
     if not chosen: _nothing(ax, f"no face in {ds.sizes['frame']} frames")
     return ax
 
-# %% ../nbs/16_figures.ipynb #c071
+# %% ../nbs/16_figures.ipynb #c072
 def _draw_face(ax, ds, video, row, k, column, color):
     "One face of a contact sheet, framed in the person's colour."
     from matplotlib.patches import Rectangle
@@ -402,7 +413,7 @@ def _draw_face(ax, ds, video, row, k, column, color):
     text = f"{ds.time.values[row]:.1f} s" + (f"  {sure:.2f}" if np.isfinite(sure) else "")
     ax.text(column + 0.475, 1.25*k + 0.98, text, ha="center", va="top", fontsize=8)
 
-# %% ../nbs/16_figures.ipynb #c073
+# %% ../nbs/16_figures.ipynb #c074
 def _two_dimensions(vectors):
     "(N, 2) principal components of directions, and the share of the variance that they hold."
     unit = vectors/np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -411,7 +422,7 @@ def _two_dimensions(vectors):
     axes = axes[:, :2]*np.sign(axes[abs(axes[:, :2]).argmax(0), [0, 1]]) # the sign of an axis is free; this fixes it
     return away @ axes, float(lengths[:2].sum()/max(lengths.sum(), 1e-12))
 
-# %% ../nbs/16_figures.ipynb #c074
+# %% ../nbs/16_figures.ipynb #c075
 def _draw_embeddings(ax, ds, colors):
     cells = ds.face_embedding.transpose("frame", "face", ...).values
     row, k = np.nonzero(np.isfinite(cells).all(-1))
@@ -432,7 +443,7 @@ def _draw_confidence(ax, ds, colors):
     ax.set(xlim=(0, 1), xlabel="Confidence of the identity", ylabel="Faces")
     _bare(ax)
 
-# %% ../nbs/16_figures.ipynb #c075
+# %% ../nbs/16_figures.ipynb #c076
 def draw_identity(
     ds, # A features Dataset with embeddings
     ax = None, # Two Axes; `None`: a new figure
@@ -447,7 +458,7 @@ def draw_identity(
     axes[1].legend(handles=_person_handles(ds), frameon=False, fontsize=8)
     return axes
 
-# %% ../nbs/16_figures.ipynb #c079
+# %% ../nbs/16_figures.ipynb #c080
 def _candidates(there):
     "Positions of frames in the order in which they should be shown; `there` (frame, face) says who is in the picture."
     first = _runs(there)
@@ -469,7 +480,7 @@ def _choose_frames(ds, most=6):
         if all(abs(edges[i] - edges[j]) > 0.02*(edges[-1] - edges[0]) for j in chosen): chosen.append(i)
     return ds.frame.values[sorted(chosen[:most])].tolist()
 
-# %% ../nbs/16_figures.ipynb #c083
+# %% ../nbs/16_figures.ipynb #c084
 _PAGE, _MARGIN, _GAP = 15.0, 0.3, 0.15 # width of the page, its margin, and the gap between pictures, inches
 
 def _place(fig, left, top, width, height):
@@ -485,7 +496,7 @@ def _picture_size(ds, n):
     part = min(1, 4.5/height)
     return columns, width*part, height*part
 
-# %% ../nbs/16_figures.ipynb #c084
+# %% ../nbs/16_figures.ipynb #c085
 def _draw_pictures(fig, ds, video, frames, top):
     "The frames in rows, with a letter, the time and the number of each; returns where they end."
     columns, width, height = _picture_size(ds, len(frames))
@@ -509,14 +520,14 @@ def _mark_frames(ax, ds, frames):
         ax.axvline(time, color="#555555", linewidth=0.7, linestyle=":", zorder=3)
         ax.annotate(_letter(i), (time, 1), (2, -1), xycoords=("data", "axes fraction"), textcoords="offset points", va="top", fontsize=8)
 
-# %% ../nbs/16_figures.ipynb #c085
+# %% ../nbs/16_figures.ipynb #c086
 def _headline(ds):
     "One line about the clip."
     known = int(person_slots(ds.face_box.values, ds.face_label.values).sum())
     who = {0: "nobody", 1: "1 person"}.get(known, f"{known} people")
     return f"{ds.attrs['video_file']}: {ds.attrs['video_duration']:.1f} s, {ds.sizes['frame']} frames analysed, {who}"
 
-# %% ../nbs/16_figures.ipynb #c086
+# %% ../nbs/16_figures.ipynb #c087
 def draw_summary(
     ds, # A features Dataset
     video, # Path or `VideoDataset` of the clip; `None`: empty backgrounds

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['EMPTY_VALUE', 'AU_TITLES', 'AU_NAMES', 'BOX_EDGES', 'AXES', 'LANDMARK_PARTS', 'STATUS', 'VARIABLES', 'SIZES',
-           'OPTIONAL', 'COORDINATES', 'ATTRIBUTES', 'JSON_ATTRIBUTES', 'Variable', 'person_slots', 'derive_status',
-           'Attribute', 'clean_attribute', 'history_line', 'describe_variable', 'build_features', 'check_features',
-           'demo_features']
+           'OPTIONAL', 'COORDINATES', 'ATTRIBUTES', 'JSON_ATTRIBUTES', 'Variable', 'person_slots', 'default_names',
+           'derive_status', 'Attribute', 'clean_attribute', 'history_line', 'describe_variable', 'build_features',
+           'check_features', 'demo_features']
 
 # %% ../nbs/00_schema.ipynb #c003
 import json, re
@@ -92,7 +92,7 @@ def person_slots(
     return labelled.any(axis=0) | ~detected.any(axis=0)
 
 # %% ../nbs/00_schema.ipynb #c030
-def _default_names(face, person):
+def default_names(face, person):
     "Person_1, Person_2, … by slot number, and Unassigned_1, … in order for slots that are no person."
     names, nobody = [], 0
     for slot, is_person in zip(face, person):
@@ -236,7 +236,7 @@ def build_features(
     parts = {name: _as_variable(name, values, sizes) for name, values in given.items()}
     arrays = {name: part[1] for name, part in parts.items()}
     face = np.arange(sizes["face"])
-    if face_name is None: face_name = _default_names(face, person_slots(arrays["face_box"], arrays["face_label"]))
+    if face_name is None: face_name = default_names(face, person_slots(arrays["face_box"], arrays["face_label"]))
     if status is None:
         status = derive_status(**{name: arrays[name] for name in ("n_detected", "face_box", "face_landmarks", "face_aus", "face_label")})
     for name, values in (("face", face), ("face_name", face_name), ("status", status)):
