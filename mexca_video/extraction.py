@@ -14,7 +14,7 @@ import numpy as np
 from fastcore.basics import patch
 from . import __version__
 from .action_units import load_au_classifier, measure_aus
-from .detection import SELECTION_METHODS, cut_squares, detect_faces, find_device, load_detector, square_to_frame
+from .detection import SELECTION_METHODS, cut_squares, detect_faces, find_device, find_faces, load_detector, square_to_frame
 from .encoding import FACE_BATCH, cut_for, encode_faces, load_encoder
 from .identification import (NotEnoughFacesError, assign_people, cluster_faces, compute_confidence, count_people,
     load_clusterer, number_by_appearance)
@@ -268,8 +268,9 @@ def _in_parallel(function, items, workers):
 @patch
 def _look_at(self: FaceExtractor, image):
     "The faces of one frame: box, probability, cut for the encoder, square and picture for the landmarks."
-    (faces,), (boxes,), (probs,), (points,) = self.detect(image, return_points=True)
+    boxes, probs, points = find_faces(self.detector, image)
     if boxes is None: return []
+    faces = cut_for(self.embeddings_model, image, boxes, points, self.post_process)
     cuts = self._cut(image, boxes, points[:, :2]) if self.landmark_model else ([None] * len(boxes),) * 2
     return list(zip(boxes, probs, faces, *cuts))
 

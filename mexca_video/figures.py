@@ -101,7 +101,7 @@ def _settle(ax, label, taken, faces):
     places = np.array(extent.extents) + np.stack([dx + right*width, dy + up*step]*2, 1)
     outside = ((places[:, :2] < limits[:2] - 1) | (places[:, 2:] > limits[2:] + 1)).any(1)
     covered = _overlap(places, taken)
-    best = np.lexsort((-up, abs(up), _overlap(places, faces) > 1, abs(right), covered, outside))[0]
+    best = np.lexsort((-up, abs(up), abs(right) + 3*(_overlap(places, faces) > 1), covered, outside))[0]
     taken.append(places[best])
     label.xyann = (label.xyann[0] + (dx + right[best]*width)*point, label.xyann[1] + (dy + up[best]*step)*point)
     return covered[best]
@@ -111,7 +111,7 @@ def _draw_label(ax, text, place, color, gid, above):
     "A text on the person's colour, above or below a point of the picture."
     from matplotlib.colors import to_rgb
     dark = np.dot(to_rgb(color), (0.299, 0.587, 0.114)) < 0.55
-    return ax.annotate(text, place, (1, 4 if above else -4), textcoords="offset points", annotation_clip=False,
+    return ax.annotate(text, place, (1, 4 if above else -4), textcoords="offset points", annotation_clip=False, in_layout=False,
                        va="bottom" if above else "top", color="white" if dark else "black", fontsize=8, gid=gid,
                        bbox=dict(boxstyle="square,pad=0.2", facecolor=color, edgecolor="none"))
 

@@ -8,7 +8,7 @@ import os, re, warnings
 from pathlib import Path
 import numpy as np
 from .corrections import is_correction
-from .schema import ATTRIBUTES, VARIABLES, default_names, history_line, person_slots
+from .schema import ATTRIBUTES, VARIABLES, default_names, describe_variable, history_line, person_slots
 from .store import complete_or_nothing
 
 # %% auto #0
@@ -37,7 +37,30 @@ def _hidden_boxes(ds, slots, time, hold):
             if len(corners): boxes[i].append(np.r_[corners[:, :2].min(0), corners[:, 2:].max(0)])
     return boxes
 
+def _not_analysed(ds, n):
+    "(n,) bool: frames of the source that lie before, after or far between the processed ones."
+    frames, every = ds.frame.values, np.arange(n)
+    if not len(frames): return np.ones(n, bool)
+    last = np.searchsorted(frames, every, "right") - 1
+    since = np.where(last >= 0, every - frames[np.clip(last, 0, None)], np.inf)
+    return since >= (np.median(np.diff(frames)) if len(frames) > 1 else 1)
+
 # %% ../nbs/19_sharing.ipynb #c010
+def _runs(chosen):
+    "(first, last) of each stretch of True."
+    edge = np.flatnonzero(np.diff(np.r_[0, np.asarray(chosen, int), 0]))
+    return list(zip(edge[::2].tolist(), (edge[1::2] - 1).tolist()))
+
+def _warn_of_gaps(ds, slots, time, hold):
+    "Warn of the frames in which a hidden person was not found, though before and after."
+    lost = []
+    for slot in slots:
+        seen = np.flatnonzero(reached := (_spans(ds, slot, time, hold) >= 0).any(0))
+        gaps = [(a, b) for a, b in _runs(~reached) if len(seen) and seen[0] < a and b < seen[-1]]
+        if gaps: lost.append(f"{ds.face_name.sel(face=slot).item()} " + ", ".join(f"{a}–{b}" for a, b in gaps[:5]) + " …"*(len(gaps) > 5))
+    if lost: warnings.warn("Not found, and so not hidden, though found before and after; look at these frames of the copy: " + "; ".join(lost), stacklevel=3)
+
+# %% ../nbs/19_sharing.ipynb #c013
 HIDING = ("blur", "pixelate")
 
 def hide_box(
@@ -56,10 +79,10 @@ def hide_box(
     few = Image.fromarray(image[top:bottom, left:right]).resize((6, 6), Image.Resampling.BOX)
     image[top:bottom, left:right] = few.resize((right - left, bottom - top), Image.Resampling.BICUBIC if how == "blur" else Image.Resampling.NEAREST)
 
-# %% ../nbs/19_sharing.ipynb #c013
+# %% ../nbs/19_sharing.ipynb #c016
 def _names_to_slots(ds, keep):
     "The slots that stay visible."
-    keep = [keep] if isinstance(keep, (str, int)) else list(keep)
+    keep = [keep] if isinstance(keep, (str, int, np.integer)) else list(keep)
     known = {**{str(name): int(slot) for name, slot in zip(ds.face_name.values, ds.face.values)}, **{int(slot): int(slot) for slot in ds.face.values}}
     if unknown := [who for who in keep if who not in known]: raise ValueError(f"keep={keep!r}: there is no {unknown[0]!r}; there are {', '.join(map(str, ds.face_name.values)) or 'no faces'}")
     return {known[who] for who in keep}
@@ -72,16 +95,19 @@ def _check_arguments(ds, video, out, how):
     if ds.sizes["frame"] and ds.frame.values.max() >= len(video): raise ValueError(f"{video.file_name} has {len(video)} frames and the result reaches frame {ds.frame.values.max()}: give the video that was analysed")
     if (video.width, video.height) != (ds.attrs["video_width"], ds.attrs["video_height"]): raise ValueError(f"{video.file_name} has {video.width} × {video.height} pixels, the result another size: give the video that was analysed")
 
-# %% ../nbs/19_sharing.ipynb #c014
+# %% ../nbs/19_sharing.ipynb #c017
 def _add_streams(target, source, video):
     "A video stream as large as the pictures, and a copy of each audio stream; the sound's packets in order."
+    import av
     from fractions import Fraction
     picture = source.streams.video[0]
-    stream = target.add_stream("libx264", rate=Fraction(video.video_fps).limit_denominator(1001))
+    codec, options = ("libx264", {"crf": "18", "preset": "medium"}) if "libx264" in av.codecs_available else ("mpeg4", {"qscale": "2"})
+    stream = target.add_stream(codec, rate=Fraction(video.video_fps).limit_denominator(1001))
     stream.width, stream.height, stream.pix_fmt = video.width + video.width % 2, video.height + video.height % 2, "yuv420p"
     stream.time_base = stream.codec_context.time_base = picture.time_base
-    stream.codec_context.options = {"crf": "18", "bf": "0", "preset": "medium"} # without B-frames every frame leaves with its own time
+    stream.codec_context.options = {"bf": "0", **options} # without B-frames every frame leaves with its own time
     sounds = {sound.index: target.add_stream_from_template(sound) for sound in source.streams.audio}
+    target.start_encoding()
     def packets():
         for packet in source.demux(*source.streams.audio) if sounds else ():
             if packet.dts is None: continue
@@ -89,13 +115,16 @@ def _add_streams(target, source, video):
             yield when, packet
     return stream, packets()
 
-# %% ../nbs/19_sharing.ipynb #c015
+# %% ../nbs/19_sharing.ipynb #c018
 def _write_copy(video, part, out, boxes, how, margin):
     "Write the copy to `part`; `out` says its kind."
     import av
     kind = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}[out.suffix.lower()]
     with av.open(video._path) as source, av.open(str(part), "w", format=kind) as target:
-        stream, sound = _add_streams(target, source, video)
+        try: stream, sound = _add_streams(target, source, video)
+        except (ValueError, av.FFmpegError) as error:
+            sounds = ", ".join(s.codec_context.name for s in source.streams.audio) or "none"
+            raise ValueError(f"{out.name}: a {out.suffix} file cannot be begun with the sound of {video.file_name} ({sounds}): {error}; try .mkv, which takes almost any sound") from error
         waiting, images = next(sound, None), (image for _, batch in video.batches(4) for image in batch)
         for pts, image, hidden in zip(video.video_pts.tolist(), images, boxes):
             image = np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), "edge")
@@ -109,7 +138,7 @@ def _write_copy(video, part, out, boxes, how, margin):
         target.mux(stream.encode())
         while waiting: target.mux(waiting[1]); waiting = next(sound, None)
 
-# %% ../nbs/19_sharing.ipynb #c016
+# %% ../nbs/19_sharing.ipynb #c019
 def blur_faces(
     video, # path or `VideoDataset` of the clip that was analysed
     ds, # its features Dataset
@@ -120,17 +149,21 @@ def blur_faces(
     margin: float = 0.3, # added to each side of a face box, as a share of it
     hold: float = 0.25, # seconds before and after a detection in which the face is hidden as well
 ) -> Path: # `out`
-    "Write a copy of a clip with people hidden; sound, number of frames and timestamps stay. Raises `ValueError` for an unknown name, another video or the video itself as `out`."
+    "Write a copy of a clip with people hidden; sound, number of frames and timestamps stay. Warns where a hidden person was lost, and where nothing was analysed. Raises `ValueError` for an unknown name, another video or the video itself as `out`."
     from mexca_video.video import VideoDataset
     out, path = Path(out), getattr(video, "_path", video)
     with VideoDataset(str(path)) as video:
         _check_arguments(ds, video, out, how)
         visible = _names_to_slots(ds, keep)
-        boxes = _hidden_boxes(ds, [slot for slot in ds.face.values if int(slot) not in visible], video.time.numpy() if hasattr(video.time, "numpy") else video.time, hold)
+        hidden, time = [slot for slot in ds.face.values if int(slot) not in visible], np.asarray(video.time)
+        boxes, unknown = _hidden_boxes(ds, hidden, time, hold), np.flatnonzero(_not_analysed(ds, len(time)))
+        for i in unknown: boxes[i] = [(0, 0, video.width, video.height)]
+        _warn_of_gaps(ds, hidden, time, hold)
+        if len(unknown): warnings.warn(f"The result does not cover {len(unknown)} of {len(time)} frames of {video.file_name}; there the whole picture is hidden", stacklevel=2)
         with complete_or_nothing(out) as part: _write_copy(video, part, out, boxes, how, margin)
     return out
 
-# %% ../nbs/19_sharing.ipynb #c024
+# %% ../nbs/19_sharing.ipynb #c027
 REMOVED = "removed"
 
 def share_safe(
@@ -138,16 +171,17 @@ def share_safe(
 ): # Dataset
     "Take out of a result what names a person or the file: embeddings, names, checksums and the history of corrections."
     person = person_slots(ds.face_box.values, ds.face_label.values)
-    kept = ds.drop_encoding()[[name for name in ds.data_vars if name in VARIABLES and name != "face_embedding"]]
-    kept = kept.assign_coords(face_name=("face", default_names(ds.face.values, person), ds.face_name.attrs))
+    kept = ds.copy().drop_encoding().drop_vars([name for name in ds.variables if name not in VARIABLES or name == "face_embedding"])
+    for name in kept.variables: kept[name].attrs = describe_variable(name)
+    kept = kept.assign_coords(face_name=("face", default_names(ds.face.values, person), kept.face_name.attrs))
     lines = str(ds.attrs.get("history", "")).split("\n")
     history = [line for line in lines if re.fullmatch(r"\S+ mexca_video\.\S+ .*", line) and not is_correction(line)]
     taken = dict(corrections=sum(map(is_correction, lines)), other_lines=len(lines) - len(history) - sum(map(is_correction, lines)))
     attrs = {name: value for name, value in ds.attrs.items() if name in ATTRIBUTES}
-    return _with_attrs(kept, attrs | dict(video_file=REMOVED, video_sha256=REMOVED, video_size_bytes=0,
+    return _with_attrs(kept, attrs | dict(title="Faces in a video, without names", video_file=REMOVED, video_sha256=REMOVED, video_size_bytes=0,
         history="\n".join([*history, history_line("share_safe", {"removed_lines": taken})])))
 
-# %% ../nbs/19_sharing.ipynb #c025
+# %% ../nbs/19_sharing.ipynb #c028
 def _with_attrs(ds, attrs):
     "The same with these attributes and no others."
     ds = ds.copy()

@@ -6,8 +6,8 @@
 __all__ = ['VideoDataset', 'FrameError']
 
 # %% ../nbs/03_video.ipynb #c003
-import copy, math, operator, os, queue, threading, warnings, weakref
-from dataclasses import dataclass
+import bisect, copy, math, operator, os, queue, threading, warnings, weakref
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from numbers import Integral, Real
@@ -23,8 +23,10 @@ def _open_video(path):
     "Open the file at `path`; return its PyAV container and its first video stream."
     if not os.path.exists(path): raise FileNotFoundError(f"{path}: there is no such file. Check the name and the folder ({os.path.dirname(os.path.abspath(path))}).")
     if os.path.isdir(path): raise ValueError(f"{path} is a folder. Give the path of one video file.")
+    if not os.path.isfile(path): raise ValueError(f"{path} is no ordinary file. Give the path of one video file.")
     if os.path.getsize(path) == 0: raise ValueError(f"{path} is empty (0 bytes). Copy or export the video again.")
     try: container = av.open(f"file:{path}")
+    except PermissionError as error: raise PermissionError(f"{path} may not be read: this user has no permission. Ask for it, or copy the file.") from error
     except av.FFmpegError as error:
         raise ValueError(f"{path} cannot be read as a video ({error.strerror}). Is it complete, and does a video player open it?") from error
     streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
@@ -57,6 +59,7 @@ class _Index:
     rate: float           # average frame rate, 1/s
     last: int             # how long the last frame is shown, ticks
     counted: bool         # the timestamps do not tell frames apart: count them
+    cut: str = ""         # where the file ends early, in words
 
     def __len__(self): return len(self.pts)
 
@@ -119,23 +122,42 @@ def _make_index(rows, stream, name):
     return _Index(pts, dts[position], position, size[position], damaged[position].astype(bool), np.flatnonzero(key & trusted),
                   _groups(position, key), _waits(position), stream.time_base, rate, max(last, 1), not trusted)
 
-# %% ../nbs/03_video.ipynb #c027
+# %% ../nbs/03_video.ipynb #c028
+def _promised_end(container, stream):
+    "Where a Matroska file says that its video ends (s), 0 if it does not."
+    if "matroska" not in container.format.name: return 0
+    try: hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+    except (KeyError, ValueError): return (container.duration or 0) / av.time_base if len(container.streams) == 1 else 0
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+# %% ../nbs/03_video.ipynb #c029
+def _early_end(container, stream, index, n, error):
+    "Where the file ends early, in words; '' if nothing says that it does. `n`: packets that were read, `error`: what ended the reading."
+    if error: return f"it cannot be read past frame {len(index)} ({error.strerror})"
+    if n < stream.frames: return f"{stream.frames} frames are announced, {n} are there"
+    end, promised = float(index.seconds(index.pts[-1] + index.last)), _promised_end(container, stream)
+    missing = promised - end if index.pts[0] >= 0 else promised - index.duration
+    if missing > .2 + 2 * float(index.seconds(index.last)): return f"it is to end at {promised:.3f} s, the last frame ends at {end:.3f} s"
+    return ""
+
+# %% ../nbs/03_video.ipynb #c030
 def _read_index(path):
     "Demux the file at `path` from end to end and return its `_Index`. Raises `FileNotFoundError` and `ValueError`."
     container, stream = _open_video(path)
-    name, rows, n = os.path.basename(path), [], 0
+    name, rows, n, failed = os.path.basename(path), [], 0, None
     with container:
         try:
             for packet in container.demux(stream):
                 n += packet.dts is not None or packet.size > 0
                 if _is_shown(packet): rows.append((packet.pts, packet.dts, packet.size, packet.is_keyframe, packet.is_corrupt, packet.duration or 0))
-        except av.FFmpegError as error:
-            raise ValueError(f"{name} cannot be read past frame {len(rows)} ({error.strerror}). Copy or export it again.") from error
-        if not rows: raise ValueError(f"{name} has a video stream, but no frame in it. Copy or export it again.")
-        if n < stream.frames: warnings.warn(f"{name} is cut short: {stream.frames} frames are announced, {n} are there.")
-        return _make_index(rows, stream, name)
+        except av.FFmpegError as error: failed = error.with_traceback(None)
+        if not rows: raise ValueError(f"{name} has a video stream, but no frame in it. Copy or export it again.") from failed
+        index = _make_index(rows, stream, name)
+        index = replace(index, cut=_early_end(container, stream, index, n, failed))
+    if index.cut: warnings.warn(f"{name} is cut short: {index.cut}.")
+    return index
 
-# %% ../nbs/03_video.ipynb #c031
+# %% ../nbs/03_video.ipynb #c034
 def _check_stretch(name, duration, slack, start, end):
     "Raise `ValueError` unless `start` and `end` (s) mark a stretch of the video `name`, up to `slack` (s) past its `duration` (s)."
     def refuse(found):
@@ -147,7 +169,7 @@ def _check_stretch(name, duration, slack, start, end):
     if end is not None and end <= start: refuse(f"end={end} does not lie after start={start}")
     if end is not None and end > duration + slack: refuse(f"end={end} lies past the end")
 
-# %% ../nbs/03_video.ipynb #c032
+# %% ../nbs/03_video.ipynb #c035
 def _choose_frames(index, name, skip_frames, start, end):
     "Numbers (int64) of every `skip_frames`-th frame with `start <= time < end` (s). Raises `ValueError`."
     if isinstance(skip_frames, bool) or not isinstance(skip_frames, Integral) or skip_frames < 1:
@@ -161,7 +183,7 @@ def _choose_frames(index, name, skip_frames, start, end):
                          (f"The next one is at {later[0]:.3f} s." if len(later) else f"The last one begins at {time[-1]:.3f} s."))
     return inside[::int(skip_frames)]
 
-# %% ../nbs/03_video.ipynb #c035
+# %% ../nbs/03_video.ipynb #c038
 class VideoDataset(Dataset):
     "The frames of one video file. Construction reads timestamps only; a frame is decoded when it is asked for."
     _decoder = None
@@ -181,20 +203,21 @@ class VideoDataset(Dataset):
         self.video_pts = torch.from_numpy(self._index.pts[self.video_frames])
         self.time = self._index.seconds(self._index.pts[self.video_frames] - self._index.pts[0])
         self.time_base, self.video_fps = self._index.time_base, self._index.rate
+        self.damaged_frames = []  # numbers in the file of the frames that were asked for and cannot be decoded
 
     def __len__(self): return len(self.video_frames)
 
-# %% ../nbs/03_video.ipynb #c037
+# %% ../nbs/03_video.ipynb #c040
 @patch(as_prop=True)
 def duration(self: VideoDataset) -> float:
     "Duration of the whole video (s), from the first frame's beginning to the last one's end. It does not depend on `start` and `end`."
     return self._index.duration
 
-# %% ../nbs/03_video.ipynb #c045
+# %% ../nbs/03_video.ipynb #c048
 class FrameError(RuntimeError):
     "A frame that the file announces cannot be decoded, or only from damaged data."
 
-# %% ../nbs/03_video.ipynb #c047
+# %% ../nbs/03_video.ipynb #c050
 _DECODERS, _LEFT_ALONE = weakref.WeakSet(), []  # the decoders of this process; those of the parent process
 
 def _leave_decoders_alone():
@@ -204,7 +227,7 @@ def _leave_decoders_alone():
 
 if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_leave_decoders_alone)
 
-# %% ../nbs/03_video.ipynb #c048
+# %% ../nbs/03_video.ipynb #c051
 class _Decoder:
     "Frames of one file by number. Goes on where it stands if it can, and jumps to a key frame where that saves work."
     def __init__(self, path, index):
@@ -218,7 +241,7 @@ class _Decoder:
         while self.shape is None and self.advance(): pass
         if self.shape is None: raise FrameError(f"{os.path.basename(path)}: not one of its {len(index)} frames can be decoded. Copy or export it again.") from self.error
 
-# %% ../nbs/03_video.ipynb #c050
+# %% ../nbs/03_video.ipynb #c053
 @patch
 def begin(self: _Decoder, packets, first):
     "Decode from `packets` on, of which the first one holds frame `first`."
@@ -238,7 +261,7 @@ def close(self: _Decoder):
     self.frames = self.ready = self.stream = None
     self.container.close()
 
-# %% ../nbs/03_video.ipynb #c052
+# %% ../nbs/03_video.ipynb #c055
 @patch
 def number(self: _Decoder, pts):
     "The number of the frame that is shown at `pts` (ticks), or `None`."
@@ -246,7 +269,7 @@ def number(self: _Decoder, pts):
     i = int(np.searchsorted(self.index.pts, pts))
     return i if i < len(self.index) and self.index.pts[i] == pts else None
 
-# %% ../nbs/03_video.ipynb #c053
+# %% ../nbs/03_video.ipynb #c056
 @patch
 def decode(self: _Decoder, packets):
     "Yield (number, frame) for every frame that comes out of the decoder."
@@ -261,7 +284,7 @@ def decode(self: _Decoder, packets):
             number = self.at if self.index.counted else self.number(frame.pts)
             if number is not None and number < len(self.index): yield number, frame
 
-# %% ../nbs/03_video.ipynb #c055
+# %% ../nbs/03_video.ipynb #c058
 @patch
 def advance(self: _Decoder):
     "Decode one more frame, into `ready` if it is wanted; False at the end of the file."
@@ -275,7 +298,7 @@ def advance(self: _Decoder):
     elif number >= self.wanted: self.ready[number] = frame
     return True
 
-# %% ../nbs/03_video.ipynb #c056
+# %% ../nbs/03_video.ipynb #c059
 @patch
 def lose(self: _Decoder, number):
     "Note that frame `number` is lost."
@@ -289,7 +312,7 @@ def is_lost(self: _Decoder, number, damage):
     needed = (group, group - 1, group - 3) if group % 2 else (group,)
     return any(damage.get(g, len(self.index)) <= position for g in needed)
 
-# %% ../nbs/03_video.ipynb #c058
+# %% ../nbs/03_video.ipynb #c061
 @patch
 def jump(self: _Decoder, key):
     "Begin at key frame `key`; False if the file's seek does not lead there."
@@ -304,7 +327,7 @@ def jump(self: _Decoder, key):
         if number is not None and self.index.position[number] > self.index.position[key]: return False
     return False
 
-# %% ../nbs/03_video.ipynb #c060
+# %% ../nbs/03_video.ipynb #c063
 _JUMP = 32  # frames that a jump must save to be worth it
 
 
@@ -319,7 +342,7 @@ def starts(self: _Decoder, i):
         back *= 2
     yield -1
 
-# %% ../nbs/03_video.ipynb #c061
+# %% ../nbs/03_video.ipynb #c064
 @patch
 def attempt(self: _Decoder, i, start):
     "Frame `i`, decoded from `start`; `None` if it does not come out sound."
@@ -333,7 +356,7 @@ def attempt(self: _Decoder, i, start):
         return None
     return None if self.is_lost(i, self.damage) else self.ready.get(i)
 
-# %% ../nbs/03_video.ipynb #c062
+# %% ../nbs/03_video.ipynb #c065
 @patch
 def frame(self: _Decoder, i):
     "Frame number `i` as PyAV gives it. Raises `FrameError`."
@@ -349,7 +372,7 @@ def frame(self: _Decoder, i):
     raise FrameError(f"{os.path.basename(self.path)}: frame {i} (at {self.index.seconds(self.index.pts[i] - self.index.pts[0]):.3f} s) cannot be decoded, because the file is damaged "
                      "there or before it. Leave this part out with start and end, or export the video again.") from self.error
 
-# %% ../nbs/03_video.ipynb #c064
+# %% ../nbs/03_video.ipynb #c067
 def _orientation(frame):
     "(swap, mirror_x, mirror_y) of a frame's display matrix: exchange rows and columns, then reverse columns, reverse rows."
     try: matrix = frame.side_data.get("DISPLAYMATRIX")
@@ -360,7 +383,7 @@ def _orientation(frame):
     swap = abs(int(b)) + abs(int(c)) > abs(int(a)) + abs(int(d))
     return swap, bool((c if swap else a) < 0), bool((b if swap else d) < 0)
 
-# %% ../nbs/03_video.ipynb #c065
+# %% ../nbs/03_video.ipynb #c068
 @patch
 def image(self: _Decoder, i):
     "Frame number `i` as it is displayed: (H, W, 3) uint8 RGB, contiguous. Raises `FrameError`."
@@ -371,7 +394,7 @@ def image(self: _Decoder, i):
     if mirror_y: rgb = rgb[::-1]
     return np.ascontiguousarray(rgb)
 
-# %% ../nbs/03_video.ipynb #c071
+# %% ../nbs/03_video.ipynb #c074
 @patch
 def _open(self: VideoDataset):
     "The decoder of this process, opened if need be."
@@ -381,7 +404,7 @@ def _open(self: VideoDataset):
 @patch
 def __getstate__(self: VideoDataset): return {**self.__dict__, "_decoder": None}
 
-# %% ../nbs/03_video.ipynb #c072
+# %% ../nbs/03_video.ipynb #c075
 @patch(as_prop=True)
 def width(self: VideoDataset) -> int:
     "Width in pixels as displayed, rotation applied. Decodes the first frame when first asked for."
@@ -394,7 +417,17 @@ def height(self: VideoDataset) -> int:
     width, height, swap, *_ = self._open().shape
     return width if swap else height
 
-# %% ../nbs/03_video.ipynb #c074
+# %% ../nbs/03_video.ipynb #c077
+@patch
+def _picture(self: VideoDataset, number):
+    "Frame `number` of the file as (H, W, 3) uint8 RGB. Raises `FrameError`, after noting the number in `damaged_frames`."
+    decoder = self._open()
+    try: return decoder.image(number)
+    except FrameError:
+        if int(number) not in self.damaged_frames: bisect.insort(self.damaged_frames, int(number))
+        raise
+
+# %% ../nbs/03_video.ipynb #c079
 @patch
 def __getitem__(self: VideoDataset,
     item, # An index or a slice, into the selected frames
@@ -403,13 +436,13 @@ def __getitem__(self: VideoDataset,
     if not isinstance(item, slice):
         i = operator.index(item)
         if not -len(self) <= i < len(self): raise IndexError(f"{self.file_name}: there is no frame {i}; {len(self)} are selected, 0 to {len(self) - 1}")
-        return {"Image": torch.from_numpy(self._open().image(self.video_frames[i])), "Frame": int(self.video_frames[i])}
+        return {"Image": torch.from_numpy(self._picture(self.video_frames[i])), "Frame": int(self.video_frames[i])}
     chosen = self.video_frames[item]
     images = np.empty((len(chosen), self.height, self.width, 3), np.uint8)
-    for k in np.argsort(chosen): images[k] = self._open().image(chosen[k])
+    for k in np.argsort(chosen): images[k] = self._picture(chosen[k])
     return {"Image": torch.from_numpy(images), "Frame": chosen}
 
-# %% ../nbs/03_video.ipynb #c075
+# %% ../nbs/03_video.ipynb #c080
 @patch
 def close(self: VideoDataset):
     "Close the file. It is opened again when the next frame is asked for."
@@ -431,7 +464,22 @@ def __repr__(self: VideoDataset):
     return (f"VideoDataset({self.file_name!r}: {len(self)} of {len(self._index)} frames, {self.width}x{self.height} pixels, "
             f"{self.video_fps:.3f} frames/s, {self.duration:.3f} s)")
 
-# %% ../nbs/03_video.ipynb #c087
+# %% ../nbs/03_video.ipynb #c090
+def _in_stretches(numbers):
+    "Sorted whole numbers in words: 3, 7 to 9."
+    parts = np.split(np.asarray(numbers), np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(f"{p[0]}" if len(p) == 1 else f"{p[0]} to {p[-1]}" for p in parts)
+
+# %% ../nbs/03_video.ipynb #c091
+@patch(as_prop=True)
+def damage(self: VideoDataset) -> str | None:
+    "What is missing from the file, as far as it was read: where it is cut short, which frames cannot be decoded. `None` if nothing is."
+    found = [f"cut short: {self._index.cut}"] if self._index.cut else []
+    lost = self.damaged_frames
+    if lost: found.append(f"{len(lost)} frame{'s' * (len(lost) > 1)} cannot be decoded: {_in_stretches(lost)} (counted in the file)")
+    return "; ".join(found) or None
+
+# %% ../nbs/03_video.ipynb #c096
 def _read_ahead(items, ahead=2):
     "Yield `items`, which are made in a second thread, at most `ahead` in advance."
     ready, stop, end = queue.Queue(ahead), threading.Event(), object()
@@ -455,17 +503,32 @@ def _read_ahead(items, ahead=2):
         stop.set()
         thread.join()
 
-# %% ../nbs/03_video.ipynb #c090
+# %% ../nbs/03_video.ipynb #c099
+@patch
+def _sound(self: VideoDataset, part):
+    "Those of the selected frames `part` (positions) that can be decoded: their positions (T,) and pictures (T, H, W, 3)."
+    found = []
+    for position in part:
+        try: found.append((position, self._picture(self.video_frames[position])))
+        except FrameError: continue
+    if not found: return np.empty(0, np.int64), np.empty((0, self.height, self.width, 3), np.uint8)
+    return np.array([position for position, _ in found]), np.stack([image for _, image in found])
+
+# %% ../nbs/03_video.ipynb #c100
 @patch
 def batches(self: VideoDataset,
     batch_size: int = 1, # Frames in a batch; the last one may be smaller
-): # Iterator over (slice into the selected frames, (T, H, W, 3) uint8 RGB array)
-    "The selected frames in order, decoded ahead in a second thread. Raises `ValueError`, and `FrameError` on the way."
-    if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
-        raise ValueError(f"batch_size={batch_size!r} is not a whole number of at least 1")
+    start: int = 0, # Position among the selected frames at which to begin
+    tolerant: bool = False, # Leave out frames that cannot be decoded, and note them in `damaged_frames`
+): # Iterator over (slice into the selected frames, or their positions (T,) if `tolerant`; (T, H, W, 3) uint8 RGB array)
+    "The selected frames in order, decoded ahead in a second thread. Raises `ValueError`, and `FrameError` on the way: if not `tolerant`, or if no frame at all can be decoded."
+    for name, value, least in (("batch_size", batch_size, 1), ("start", start, 0)):
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            raise ValueError(f"{name}={value!r} is not a whole number of at least {least}")
     def read():
         with copy.copy(self) as reader:
-            for first in range(0, len(self), batch_size):
+            for first in range(start, len(self), batch_size):
                 part = slice(first, min(first + int(batch_size), len(self)))
-                yield part, reader[part]["Image"].numpy()
+                if not tolerant: yield part, reader[part]["Image"].numpy()
+                elif len((found := reader._sound(range(part.start, part.stop)))[0]): yield found
     return _read_ahead(read())

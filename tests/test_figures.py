@@ -6,7 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np, pytest
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from mexca_video.figures import GRAY, PALETTE, draw_action_units, draw_frame, draw_summary, draw_timeline, person_colors
+from mexca_video.figures import (GRAY, PALETTE, cut_face, draw_action_units, draw_au_map, draw_faces, draw_frame, draw_identity, draw_summary,
+    draw_timeline, person_colors)
 from mexca_video.schema import LANDMARK_PARTS, STATUS, build_features, check_features, demo_features
 
 
@@ -222,3 +223,138 @@ def test_pictures_are_left_as_they_are():
     draw_summary(ds, None), draw_frame(ds, None, 0), draw_timeline(ds), draw_action_units(ds)
     assert ds.identical(before)
     assert not plt.get_fignums() or len(plt.get_fignums()) == 3 # the summary does not enter pyplot's list
+
+
+@pytest.mark.parametrize("size", [(8, 4.5), (3, 2), (2.4, 1.6)])
+@pytest.mark.parametrize("aus", [("AU12",), ("AU12", "AU04", "AU26", "AU01")], ids=len)
+def test_frame_labels_find_room(size, aus):
+    "Names and action units cover each other on no axes, also on small ones and where a layout engine moves the axes."
+    ds = RESULTS["stranger"]
+    for frame in (0, 30, 125, 150):
+        fig, ax = plt.subplots(figsize=size, layout="constrained")
+        draw_frame(ds, None, frame, ax, aus=aus)
+        fig.canvas.draw()
+        page, found = ax.bbox.padded(2), [(t.get_text(), t.get_window_extent()) for t in ax.texts]
+        assert len(found) == 2*int(ds.n_detected.sel(frame=frame))
+        for text, box in found: assert page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1, f"{text!r} leaves the picture"
+        for (a, p), (b, q) in itertools.combinations(found, 2): assert not p.padded(-1).overlaps(q.padded(-1)), f"{a!r} and {b!r} overlap"
+        plt.close(fig)
+
+
+def seen_by(colors, kind):
+    "The colours as people with a colour vision deficiency see them, in CIELAB (Machado et al. 2009, complete deficiency)."
+    matrix = {"deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+              "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+              "normal": np.eye(3)}[kind]
+    srgb = np.array([[int(c[i:i + 2], 16)/255 for i in (1, 3, 5)] for c in colors])
+    linear = np.clip(np.where(srgb <= 0.04045, srgb/12.92, ((srgb + 0.055)/1.055)**2.4) @ np.transpose(matrix), 0, 1)
+    xyz = linear @ np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]).T/[0.9505, 1, 1.089]
+    f = np.where(xyz > (6/29)**3, np.cbrt(xyz), xyz/(3*(6/29)**2) + 4/29)
+    return np.stack([116*f[:, 1] - 16, 500*(f[:, 0] - f[:, 1]), 200*(f[:, 1] - f[:, 2])], 1)
+
+
+@pytest.mark.parametrize("kind", ["normal", "deuteranopia", "protanopia"])
+def test_colours_can_be_told_apart(kind):
+    "The nearest two of the eight colours, and gray, are 5 units of CIELAB apart at least; 2.3 is just noticed."
+    lab = seen_by([*PALETTE, GRAY], kind)
+    apart = np.linalg.norm(lab[:, None] - lab, axis=-1)[np.triu_indices(len(lab), 1)]
+    assert apart.min() > 5
+    first = seen_by(PALETTE[:4], kind)
+    assert np.linalg.norm(first[:, None] - first, axis=-1)[np.triu_indices(4, 1)].min() > 15, "the first four, which most clips need, are further apart"
+
+
+def test_map_holds_the_values(ds):
+    axes = np.atleast_1d(draw_au_map(ds))
+    assert len([ax for ax in axes if ax.collections]) == ds.sizes["face"]
+    for ax, slot in zip(axes, ds.face.values):
+        [mesh] = named(ax, f"map:{slot}")
+        np.testing.assert_array_equal(np.ma.filled(mesh.get_array().astype(float), np.nan), ds.face_aus.sel(face=slot).transpose("au", "frame"))
+        assert [t.get_text() for t in ax.get_yticklabels()] == ds.au.values.tolist()
+        assert ax.get_title(loc="left") == str(ds.face_name.sel(face=slot).item())
+        assert mesh.get_clim() == axes[0].collections[0].get_clim(), "all people share one scale"
+
+
+def test_map_needs_an_axes_for_each_slot():
+    with pytest.raises(ValueError, match="4 slots need 4 Axes.*given are 1"): draw_au_map(RESULTS["stranger"], plt.figure().add_subplot())
+
+
+def numbered(ds):
+    "What `draw_faces` needs of a video: a picture for each frame, all pixels of which are its number."
+    class Pictures:
+        file_name, video_frames, asked = "numbered", ds.frame.values, []
+        def __getitem__(self, i):
+            self.asked.append(int(ds.frame.values[i]))
+            return {"Image": np.full((int(ds.attrs["video_height"]), int(ds.attrs["video_width"]), 3), ds.frame.values[i] % 250, "uint8")}
+    return Pictures()
+
+
+@pytest.mark.parametrize("by", ["time", "confidence"])
+def test_faces_come_from_their_frames(ds, by):
+    video = numbered(ds)
+    ax, there = draw_faces(ds, video, n=4, by=by), np.isfinite(ds.face_box.values).all(-1)
+    shown = {(int(i.get_gid().split(":")[1]), int(i.get_gid().split(":")[2])): i for i in ax.images}
+    for (slot, frame), image in shown.items():
+        assert there[ds.frame.values == frame, ds.face.values == slot].all()
+        middle = image.get_array()[40:56, 40:56]
+        assert (middle == frame % 250).all(), "the crop is of another frame"
+    for k, slot in enumerate(ds.face.values): assert len([1 for s, _ in shown if s == slot]) == min(4, there[:, k].sum())
+    assert len(video.asked) == len(shown), "only the frames that are shown are decoded"
+    captions = [t.get_text() for t in ax.texts if " s" in t.get_text()]
+    assert len(captions) == len(shown) or not len(shown)
+
+
+def test_faces_are_in_order():
+    ds = RESULTS["stranger"]
+    def row(by, slot):
+        images = [i for i in draw_faces(ds, numbered(ds), n=5, by=by).images if i.get_gid().startswith(f"face:{slot}:")]
+        return [int(i.get_gid().split(":")[2]) for i in sorted(images, key=lambda i: i.get_extent()[0])]
+    sure = ds.face_confidence.sel(face=1)
+    assert row("time", 1) == sorted(row("time", 1))
+    values = sure.sel(frame=row("confidence", 1)).values
+    assert (np.diff(values) >= 0).all() and values[0] == sure.min() and values[-1] == sure.max()
+    with pytest.raises(ValueError, match="by='size' is unknown"): draw_faces(ds, numbered(ds), by="size")
+
+
+def test_a_face_at_the_edge_is_padded():
+    ramp = np.broadcast_to(np.arange(60, dtype=np.uint8)[None, :, None], (40, 60, 3))
+    cut = cut_face(ramp, [-10, 10, 10, 30], 20, 0)
+    assert cut.shape == (20, 20, 3) and cut.dtype == np.uint8
+    np.testing.assert_array_equal(cut[:, 10:], ramp[10:30, :10])
+    assert (cut[:, :10] == cut[0, 0, 0]).all() and cut[0, 0, 0] > 60, "what lies outside is no part of the picture"
+    assert cut_face(ramp, [10.2, 10.1, 10.4, 10.2], 8).shape == (8, 8, 3)
+
+
+def test_identity_shows_each_face():
+    ds = demo_features(n_faces=3, embeddings=True)
+    first, second = draw_identity(ds)
+    for slot in ds.face.values:
+        there = np.isfinite(ds.face_embedding.sel(face=slot).values).all(-1)
+        [points] = named(first, f"embedding:{slot}")
+        assert len(points.get_xdata()) == there.sum()
+        assert to_hex(points.get_color()).upper() == person_colors(ds)[int(slot)].upper()
+        sure = ds.face_confidence.sel(face=slot).values
+        bars = named(second, f"confidence:{slot}")
+        assert len(bars) == int(np.isfinite(sure).any())
+    share = float(first.get_title(loc="left").split("hold ")[1].split("%")[0])/100
+    cells = ds.face_embedding.values[np.isfinite(ds.face_embedding.values).all(-1)]
+    unit = cells/np.linalg.norm(cells, axis=1, keepdims=True)
+    values = np.linalg.svd(unit - unit.mean(0), compute_uv=False)**2
+    assert share == pytest.approx(values[:2].sum()/values.sum(), abs=0.006)
+
+
+def test_identity_says_what_it_needs():
+    ds = demo_features(n_faces=2)
+    with pytest.raises(ValueError, match="return_embeddings=True"): draw_identity(ds)
+    with pytest.raises(ValueError, match="two Axes"): draw_identity(demo_features(n_faces=2, embeddings=True), plt.figure().add_subplot())
+    for few in (demo_features(n_faces=0, embeddings=True), demo_features(n_frames=1, n_faces=1, embeddings=True)):
+        assert "fewer than two faces" in draw_identity(few)[0].texts[0].get_text()
+
+
+def test_the_sample_clips_people_lie_apart(features):
+    "In the plane that is drawn, each face lies nearest to the centre of its own person."
+    first, _ = draw_identity(features)
+    points = {slot: named(first, f"embedding:{slot}")[0].get_xydata() for slot in features.face.values}
+    centers = {slot: p.mean(0) for slot, p in points.items()}
+    for slot, own in points.items():
+        far = np.stack([np.linalg.norm(own - c, axis=1) for c in centers.values()])
+        assert (far.argmin(0) == list(centers).index(slot)).mean() > 0.95

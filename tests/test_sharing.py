@@ -1,139 +1,276 @@
-"""Copies with hidden faces: sound, timestamps, rotation and rates stay, and nothing half-written is left."""
-
+"What a shared copy must keep (frames, times, sound, those who may be seen) and what it must not (faces, names, the file's own marks)."
+import json, os, warnings
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 from clips import CLIPS, write_recipe
+from PIL import Image
 
-from mexca_video import VideoDataset, blur_faces, demo_features, share_safe
-from mexca_video.schema import build_features, check_features
+from mexca_video.corrections import rename_faces
+from mexca_video.schema import build_features, check_features, demo_features
+from mexca_video.sharing import REMOVED, blur_faces, hide_box, share_safe
+from mexca_video.store import load, save
+from mexca_video.video import VideoDataset
+
+VARIED = np.cumsum([40, 40, 41, 80, 13, 27, 200, 33, 34, 33, 500, 40] * 3).tolist() # ms
+RATE = 16000
 
 
-def write(path, pts, *, sound=False, size=(64, 48), time_base=Fraction(1, 1000)):
-    "A clip of noise whose frames are shown at `pts`, with a tone if `sound`."
-    random = np.random.default_rng(0)
+def write(path, pictures, ticks=None, sound="aac", turn=0, tags=()):
+    "Write RGB pictures (an iterable), at 25 frames a second or at `ticks` (ms), with a tone."
     with av.open(str(path), "w") as file:
-        stream = file.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        stream.time_base = stream.codec_context.time_base = time_base
-        stream.codec_context.options = {"bf": "0"}
-        tone = file.add_stream("aac", rate=44100, layout="mono") if sound else None
-        for t in pts:
-            frame = av.VideoFrame.from_ndarray(random.integers(0, 256, (size[1], size[0], 3)).astype("uint8"), format="rgb24")
-            frame.pts, frame.time_base = t, time_base
+        file.metadata.update(tags)
+        stream = None
+        for i, picture in enumerate(pictures):
+            if stream is None:
+                stream = file.add_stream("libx264", rate=25, options={"crf": "12", "bf": "2"})
+                stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], "yuv420p"
+                stream.codec_context.time_base = Fraction(1, 1000)
+                if turn: stream.set_display_rotation(turn)
+                tone = file.add_stream(sound, rate=RATE, layout="mono") if sound else None
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            frame.pts, frame.time_base = (ticks or range(0, 10**6, 40))[i], Fraction(1, 1000)
             file.mux(stream.encode(frame))
         file.mux(stream.encode())
-        for k in range(40 if sound else 0):
-            wave = np.sin(np.arange(1024) * 0.1 + k * 102.4).astype("float32")[None]
-            frame = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = 44100, k * 1024, Fraction(1, 44100)
-            file.mux(tone.encode(frame))
-        if sound:
-            file.mux(tone.encode())
+        for at in range(0, RATE, 1024) if sound else ():
+            wave = np.sin((at + np.arange(1024))*0.2).astype("f4")[None]
+            one = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+            one.sample_rate, one.pts, one.time_base = RATE, at, Fraction(1, RATE)
+            file.mux(tone.encode(one))
+        if sound: file.mux(tone.encode())
     return path
 
 
-def result(path, rows, boxes):
-    "A result with one person at `boxes` (rows, 4) in the given frames of a clip."
+def sounds(path):
+    "Each packet of sound: its bytes and its time from the first frame."
+    with av.open(str(path)) as file: start = min(p.pts*p.time_base for p in file.demux(video=0) if p.pts is not None)
+    with av.open(str(path)) as file: return [(bytes(p), float(p.pts*p.time_base - start)) for p in file.demux(audio=0) if p.pts is not None]
+
+
+def results(path, boxes, every=1, first=0, label=True):
+    "A Dataset of a clip from boxes (frame, face, 4) of all its frames."
     video = VideoDataset(str(path))
-    n = len(rows)
-    boxes = np.asarray(boxes, "float32").reshape(n, 1, 4)
-    known = np.isfinite(boxes).all(-1)
-    return build_features(
-        frame=np.asarray(rows), time=np.asarray(video.time)[rows], n_detected=known.sum(1), face_box=boxes, face_prob=np.where(known, 1, np.nan).astype("float32"),
-        face_label=np.where(known, 0, np.nan).astype("float32"), face_confidence=np.full((n, 1), np.nan, "float32"),
-        face_landmarks=np.full((n, 1, 68, 2), np.nan, "float32"), face_aus=np.full((n, 1, 20), np.nan, "float32"), attrs=dict(video_width=video.width, video_height=video.height))
+    rows = np.arange(first, len(video), every)[:len(boxes)]
+    boxes = np.asarray(boxes, "f4")
+    empty = lambda *shape: np.full((len(rows), boxes.shape[1], *shape), np.nan, "f4")
+    there = np.isfinite(boxes).all(-1)
+    labels = np.where(there, np.arange(boxes.shape[1]), np.nan) if label else empty()
+    attrs = {**demo_features().attrs, "video_width": video.width, "video_height": video.height, "video_file": video.file_name, "history": ""}
+    return build_features(frame=rows, time=np.asarray(video.time)[rows], attrs=attrs, face_box=boxes, face_prob=np.where(there, 1, np.nan), face_landmarks=empty(68, 2),
+                          face_aus=empty(20), face_label=labels, face_confidence=empty(), n_detected=there.sum(1))
 
 
-def packets(path):
-    with av.open(str(path)) as file:
-        return [(float(p.pts * p.time_base), bytes(p)) for p in file.demux(audio=0) if p.size]
+def noise(n=36, size=(96, 128)):
+    "Pictures full of detail, each another."
+    rng = np.random.default_rng(0)
+    for _ in range(n): yield np.repeat(np.repeat(rng.integers(0, 256, (size[0]//4, size[1]//4, 3)), 4, 0), 4, 1).astype("uint8")
 
 
-def test_sound_is_copied_packet_by_packet(tmp_path):
-    clip = write(tmp_path / "a.mp4", range(0, 1000, 40), sound=True)
-    ds = result(clip, [0, 10, 20], [[10, 10, 30, 30]] * 3)
-    for name in ("copy.mp4", "copy.mkv", "copy.mov"):
-        copy = blur_faces(clip, ds, tmp_path / name)
-        a, b = packets(clip), packets(copy)
-        assert [data for _, data in a] == [data for _, data in b] and len(a) > 30
-        first = [np.array([t for t, _ in found]) for found in (a, b)]
-        assert abs((first[0] - first[0][0]) - (first[1] - first[1][0])).max() < 2e-3
-        assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".")) == []
+def picture(path, i): return VideoDataset(str(path))[i]["Image"].numpy().astype(float)
 
 
-@pytest.mark.parametrize("pts", [list(range(0, 1000, 40)), [0, 40, 45, 200, 1000, 1001, 1700], list(range(5000, 6000, 33))], ids=["even", "variable", "late"])
-def test_every_frame_keeps_its_time(tmp_path, pts):
-    clip = write(tmp_path / "a.mkv", pts)
-    ds = result(clip, [0], [[10, 10, 30, 30]])
-    for name in ("copy.mkv", "copy.mp4"):
-        before, after = VideoDataset(str(clip)), VideoDataset(str(blur_faces(clip, ds, tmp_path / name)))
-        assert len(after) == len(before)
-        assert abs(np.asarray(after.time) - np.asarray(before.time)).max() < 2e-3
+def detail(image, box):
+    "Standard deviation of the differences between neighbours, in a box."
+    x1, y1, x2, y2 = np.round(box).astype(int)
+    return np.diff(image[y1:y2, x1:x2].mean(-1), axis=1).std()
 
 
-def hidden_frames(clip, copy, box):
-    "The frames in which a box of the copy has lost its detail."
-    x1, y1, x2, y2 = box
-    after = VideoDataset(str(copy))
-    detail = lambda image: abs(np.diff(image[y1:y2, x1:x2].numpy().astype(int), axis=1)).mean()
-    before = VideoDataset(str(clip))
-    return [i for i in range(len(after)) if detail(after[i]["Image"]) < 0.25 * detail(before[i]["Image"])]
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory): return write(tmp_path_factory.mktemp("plain")/"plain.mp4", noise())
 
 
-def test_frames_between_detections_are_hidden(tmp_path):
-    clip = write(tmp_path / "a.mp4", range(0, 2000, 40))
-    boxes = [[10, 10, 30, 30], [14, 10, 34, 30], [np.nan] * 4, [10, 10, 30, 30]]
-    copy = blur_faces(clip, result(clip, [0, 3, 6, 30], boxes), tmp_path / "b.mp4", hold=0.2)
-    found = hidden_frames(clip, copy, (14, 10, 30, 30))
-    # a step of the result is up to 24 frames, so a face is hidden until the next processed frame, whatever `hold` says
-    assert found == list(range(0, 50))
-    copy = blur_faces(clip, result(clip, list(range(50)), [boxes[0]] * 5 + [boxes[2]] * 45), tmp_path / "c.mp4", hold=0.2)
-    assert hidden_frames(clip, copy, (14, 10, 30, 30)) == list(range(0, 10))
+STILL = np.tile(np.array([[40, 30, 70, 66]], "f4"), (36, 1, 1))
 
 
-def test_keep_and_unassigned(tmp_path):
-    clip = write(tmp_path / "a.mp4", range(0, 400, 40))
-    ds = result(clip, [0, 5], [[10, 10, 30, 30]] * 2)
-    assert hidden_frames(clip, blur_faces(clip, ds, tmp_path / "b.mp4", keep="Person_1"), (12, 12, 28, 28)) == []
-    assert hidden_frames(clip, blur_faces(clip, ds, tmp_path / "c.mp4", keep=[0]), (12, 12, 28, 28)) == []
-    nobody = ds.copy(deep=True)
-    nobody.face_label[...] = np.nan
-    assert len(hidden_frames(clip, blur_faces(clip, nobody, tmp_path / "d.mp4", how="pixelate"), (12, 12, 28, 28))) == 10
+@pytest.mark.parametrize("kind", [".mp4", ".mkv", ".mov"])
+@pytest.mark.parametrize("clip", ["plain", "varied", "turned"])
+def test_frames_times_and_sound_stay(tmp_path, clip, kind):
+    source = write(tmp_path/f"{clip}.mp4", noise(), ticks=VARIED if clip == "varied" else None, turn=90 if clip == "turned" else 0)
+    out = blur_faces(source, results(source, STILL), tmp_path/f"out{kind}")
+    before, after = VideoDataset(str(source)), VideoDataset(str(out))
+    assert len(after) == len(before) == 36
+    assert (after.width, after.height) == (before.width, before.height)
+    np.testing.assert_allclose(after.time, before.time, atol=0.0006 if kind == ".mkv" else 1e-4) # Matroska counts in ms
+    assert [s for s, _ in sounds(out)] == [s for s, _ in sounds(source)]
+    np.testing.assert_allclose([t for _, t in sounds(out)], [t for _, t in sounds(source)], atol=0.001)
+    for i in (0, 17, 35): # each frame is the same frame, upright, except for the face
+        a, b = picture(source, i), picture(out, i)
+        far = np.ones(a.shape[:2], bool); far[15:85, 25:90] = False
+        assert abs(a - b)[far].mean() < 12
+        assert detail(b, (40, 30, 70, 66)) < 0.2*detail(a, (40, 30, 70, 66))
+    assert sorted(os.listdir(tmp_path)) == sorted([source.name, out.name])
 
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_every_kind_of_clip(name, tmp_path):
     "Codecs, containers, odd sizes, rotated pictures: the copy has the same frames, upright, at the same times."
     clip = write_recipe(name, tmp_path)
-    with VideoDataset(str(clip)) as before:
-        width = before.width
-        ds = result(clip, [0], [[np.nan] * 4])
-        copy = blur_faces(clip, ds, tmp_path / "copy.mkv")
-        with VideoDataset(str(copy)) as after:
-            assert len(after) == len(before) and after.width - width in (0, 1)
-            assert abs(np.asarray(after.time) - np.asarray(before.time)).max() < 2e-3
-            a, b = (video[len(before) - 1]["Image"].numpy().astype(int) for video in (before, after))
-            assert abs(a - b[:a.shape[0], :a.shape[1]]).mean() < 8
+    before = VideoDataset(str(clip))
+    copy = blur_faces(clip, results(clip, np.full((len(before), 1, 4), np.nan)), tmp_path/"copy.mkv")
+    after = VideoDataset(str(copy))
+    assert len(after) == len(before) and after.width - before.width in (0, 1)
+    assert abs(np.asarray(after.time) - np.asarray(before.time)).max() < 2e-3
+    a, b = picture(clip, len(before) - 1), picture(copy, len(before) - 1)
+    assert abs(a - b[:a.shape[0], :a.shape[1]]).mean() < 8
 
 
-def test_a_failure_leaves_nothing(tmp_path):
-    clip = write(tmp_path / "a.mp4", range(0, 400, 40))
-    ds = result(clip, [0], [[10, 10, 30, 30]])
-    for wrong, message in ((dict(keep=["Anna"]), "Anna"), (dict(how="erase"), "erase"), (dict(out=clip), "original"), (dict(out=tmp_path / "b.avi"), "b.avi")):
-        with pytest.raises(ValueError, match=message):
-            blur_faces(clip, ds, **{"out": tmp_path / "b.mp4"} | wrong)
-    with pytest.raises(ValueError, match="the result reaches frame"):
-        blur_faces(clip, ds.assign_coords(frame=[77]), tmp_path / "b.mp4")
-    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+@pytest.mark.parametrize("how", ["blur", "pixelate"])
+def test_six_by_six_values_are_left(how):
+    rng = np.random.default_rng(1)
+    a, b = (rng.integers(0, 256, (80, 100, 3)).astype("uint8") for _ in range(2))
+    box = (20, 10, 80, 70)
+    few = np.asarray(Image.fromarray(a[10:70, 20:80]).resize((6, 6), Image.Resampling.BOX))
+    b[10:70, 20:80] = np.repeat(np.repeat(few, 10, 0), 10, 1) # another picture with the same 36 means
+    outside = a.copy()
+    hide_box(a, box, how, 0), hide_box(b, box, how, 0)
+    np.testing.assert_array_equal(a[10:70, 20:80], b[10:70, 20:80]) # pictures with equal means cannot be told apart
+    np.testing.assert_array_equal(a[:10], outside[:10])
+    for beside in ((-50, -50, -10, -10), (200, 10, 220, 30)): hide_box(a, beside, how) # a box outside does nothing
 
 
-@pytest.mark.parametrize("n", [0, 1, 3])
-def test_share_safe_is_a_whole_result(n):
-    ds = demo_features(n_faces=n, embeddings=True)
-    safe = share_safe(ds)
-    assert check_features(safe) == [] and "face_embedding" not in safe
-    assert safe.attrs["video_sha256"] == safe.attrs["video_file"] == "removed"
+@pytest.mark.parametrize("every", [1, 3, 7])
+def test_a_moving_face_is_hidden_between_the_processed_frames(tmp_path, plain, every):
+    boxes = np.array([[[5 + 2*i, 20, 35 + 2*i, 60]] for i in range(36)], "f4")
+    out = blur_faces(plain, results(plain, boxes[::every], every), tmp_path/"out.mp4", margin=0)
+    last = (35//every)*every
+    for i in range(last + 1):
+        a, b = picture(plain, i), picture(out, i)
+        assert detail(b, boxes[i, 0]) < 0.45*detail(a, boxes[i, 0]), f"frame {i} shows the face"
+
+
+def test_a_face_that_is_lost_for_a_moment_stays_hidden(tmp_path, plain):
+    boxes = STILL.copy()
+    boxes[10:15] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        out = blur_faces(plain, results(plain, boxes), tmp_path/"out.mp4")
+    for i in (9, 12, 15): assert detail(picture(out, i), STILL[0, 0]) < 0.2*detail(picture(plain, i), STILL[0, 0])
+
+
+def test_a_long_gap_is_told(tmp_path, plain):
+    boxes = STILL.copy()
+    boxes[8:30] = np.nan
+    with pytest.warns(UserWarning, match="Person_1 14–23"): out = blur_faces(plain, results(plain, boxes), tmp_path/"out.mp4", hold=0.25)
+    assert detail(picture(out, 13), STILL[0, 0]) < 0.2*detail(picture(plain, 13), STILL[0, 0])
+    assert detail(picture(out, 18), STILL[0, 0]) > 0.5*detail(picture(plain, 18), STILL[0, 0])
+
+
+def test_what_was_not_analysed_is_hidden_whole(tmp_path, plain):
+    part = results(plain, STILL[:4], every=3, first=9) # frames 9, 12, 15, 18
+    with pytest.warns(UserWarning, match="does not cover 24 of 36 frames of plain.mp4"): out = blur_faces(plain, part, tmp_path/"out.mp4", keep=[0])
+    whole = (0, 0, 128, 96)
+    for i in (0, 8, 21, 35): assert detail(picture(out, i), whole) < 0.2*detail(picture(plain, i), whole), i
+    for i in (9, 14, 20): assert detail(picture(out, i), whole) > 0.5*detail(picture(plain, i), whole), i
+
+
+def test_who_is_kept(tmp_path, plain):
+    boxes = np.tile(np.array([[4, 20, 34, 60], [90, 20, 120, 60]], "f4"), (36, 1, 1))
+    ds = rename_faces(results(plain, boxes), {"Person_2": "Anna"})
+    visible = lambda out: [detail(picture(out, 5), box) > 0.5*detail(picture(plain, 5), box) for box in boxes[0]]
+    for keep, wanted in (((), [False, False]), ("Anna", [False, True]), ([0], [True, False]), (np.int64(1), [False, True]), (["Anna", 0], [True, True])):
+        assert visible(blur_faces(plain, ds, tmp_path/"out.mp4", keep=keep)) == wanted, keep
+    nobody = results(plain, boxes, label=False) # faces of no known person are hidden too
+    assert visible(blur_faces(plain, nobody, tmp_path/"out.mp4")) == [False, False]
+
+
+def test_errors_say_what_to_do_and_leave_nothing(tmp_path, plain):
+    ds, out = results(plain, STILL), tmp_path/"out.mp4"
+    for call, says in ((lambda: blur_faces(plain, ds, out, keep=["Anna"]), "'Anna'.*Person_1"), (lambda: blur_faces(plain, ds, out, how="erase"), "'erase'.*blur, pixelate"),
+                       (lambda: blur_faces(plain, ds, tmp_path/"out.avi"), "out.avi.*mp4"), (lambda: blur_faces(plain, ds, plain), "plain.mp4.*not overwritten"),
+                       (lambda: blur_faces(plain, ds.assign_attrs(video_width=99), out), "plain.mp4.*video that was analysed"),
+                       (lambda: blur_faces(plain, ds.assign_coords(frame=ds.frame + 5), out), "36 frames.*reaches frame 40")):
+        with pytest.raises(ValueError, match=says): call()
+    with pytest.raises(FileNotFoundError, match="missing.mp4"): blur_faces(tmp_path/"missing.mp4", ds, out)
+    with pytest.raises(FileNotFoundError, match="does not exist"): blur_faces(plain, ds, tmp_path/"nowhere"/"out.mp4")
+    (link := tmp_path/"link.mp4").symlink_to(plain)
+    size = plain.stat().st_size
+    with pytest.raises(ValueError, match="not overwritten"): blur_faces(plain, ds, link)
+    assert plain.stat().st_size == size
+    assert os.listdir(tmp_path) == ["link.mp4"]
+
+
+def test_an_error_half_way_keeps_the_old_copy(tmp_path, plain, monkeypatch):
+    out = tmp_path/"out.mp4"
+    out.write_text("an older copy")
+    def broken(*args): raise RuntimeError("no more space")
+    monkeypatch.setattr("mexca_video.sharing.hide_box", broken)
+    with pytest.raises(RuntimeError, match="no more space"): blur_faces(plain, results(plain, STILL), out)
+    assert out.read_text() == "an older copy" and os.listdir(tmp_path) == ["out.mp4"]
+
+
+def test_sound_that_does_not_fit_is_named(tmp_path):
+    with av.open(str(tmp_path/"sound.mkv"), "w") as file:
+        stream, sound = file.add_stream("libx264", rate=25), file.add_stream("libopus", rate=48000, layout="mono")
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        one = av.AudioFrame.from_ndarray(np.zeros((1, 960), "i2"), format="s16", layout="mono")
+        one.sample_rate, one.pts, one.time_base = 48000, 0, Fraction(1, 48000)
+        for picture in noise(4): file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for packets in (stream.encode(), sound.encode(one), sound.encode()): file.mux(packets)
+    ds = results(tmp_path/"sound.mkv", STILL[:4])
+    with pytest.raises(ValueError, match=r"out.mov.*sound.mkv \((lib)?opus\).*\.mkv"): blur_faces(tmp_path/"sound.mkv", ds, tmp_path/"out.mov")
+    assert not (tmp_path/"out.mov").exists()
+    assert len(VideoDataset(str(blur_faces(tmp_path/"sound.mkv", ds, tmp_path/"out.mkv")))) == 4
+
+
+def test_tags_of_the_file_are_not_copied(tmp_path):
+    source = write(tmp_path/"tagged.mp4", noise(4), sound=None, tags={"title": "Ben at home", "location": "+52.3702+004.8952/", "comment": "born 1970"}.items())
+    with av.open(str(source)) as file: assert "Ben at home" in file.metadata.values()
+    out = blur_faces(source, results(source, STILL[:4]), tmp_path/"out.mp4")
+    with av.open(str(out)) as file: said = json.dumps([file.metadata, file.streams.video[0].metadata])
+    for secret in ("Ben", "52.37", "1970", "tagged"): assert secret not in said
+    assert b"Ben at home" not in out.read_bytes()
+
+
+def test_hidden_people_are_not_recognised(tmp_path, clip):
+    "Two people side by side, every third frame analysed: in the copy, no frame shows the face of the hidden one to the models."
+    from mexca_video import FaceExtractor
+    video = VideoDataset(str(clip))
+    source = write(tmp_path/"two.mp4", (video[i]["Image"].numpy() for i in range(90, 114)), sound=None)
+    extractor = FaceExtractor.embedded(2, landmark_model=None, au_model=None)
+    ds = extractor.apply(str(source), skip_frames=3, return_embeddings=True, show_progress=False)
+    unit = lambda e: e/np.linalg.norm(e, axis=-1, keepdims=True)
+    centers = unit(np.nanmean(unit(ds.face_embedding.transpose("face", "frame", "embedding").values), 1))
+    assert 1 - centers[0] @ centers[1] > 0.52
+    for how in ("blur", "pixelate"):
+        out = blur_faces(source, ds, tmp_path/f"{how}.mp4", keep=[0], how=how)
+        seen = FaceExtractor.embedded(None, landmark_model=None, au_model=None).apply(str(out), skip_frames=2, return_embeddings=True, show_progress=False)
+        cells = seen.face_embedding.values[np.isfinite(seen.face_embedding.values).all(-1)]
+        distance = 1 - unit(cells) @ centers.T
+        assert (distance[:, 1] > 0.52).all(), "the hidden person is recognised"
+        assert (distance[:, 0] < 0.52).sum() == seen.sizes["frame"], "the other one is seen in every frame"
+        x1, y1, x2, y2 = np.clip(ds.face_box.sel(face=0, frame=9).values.astype(int), 0, None)
+        assert abs(picture(out, 9) - picture(source, 9))[y1:y2, x1:x2].mean() < 3
+
+
+def test_share_safe_takes_out_what_names(tmp_path):
+    ds = demo_features(n_faces=3, embeddings=True)
+    named = rename_faces(ds, {"Person_1": "Ben Miller"}).assign_attrs(comment="Ben at home", title="Ben Miller, session 3", video_file="ben_miller.mp4", video_sha256="ab"*32, video_size_bytes=1234567)
+    named = named.assign(notes=("frame", np.full(named.sizes["frame"], "Ben smiles"))).assign_coords(room=("frame", np.full(named.sizes["frame"], "kitchen of Ben")))
+    named.attrs["history"] += "\nBen was here"
+    named.face_box.attrs["comment"] = "Ben's face"
+    named.encoding["source"] = "/home/ben/ben_miller.nc"
+    before = named.copy(deep=True)
+    safe = share_safe(named)
+    assert named.identical(before), "the given Dataset stays as it is"
+    assert check_features(safe) == []
+    told = json.dumps([safe.to_dict(), safe.encoding, {n: str(v.encoding) for n, v in safe.variables.items()}], default=str)
+    for secret in ("Ben", "ben_miller", "abab", "1234567", "kitchen"): assert secret not in told, secret
+    assert "face_embedding" not in safe and "embedding" not in safe.dims
+    assert safe.face_name.values.tolist() == ["Person_1", "Person_2", "Person_3"]
+    assert safe.attrs["video_file"] == safe.attrs["video_sha256"] == REMOVED
+    for name in ("models", "software", "au_scale", "arguments"): assert safe.attrs[name] == ds.attrs[name]
+    for name in ("face_box", "face_landmarks", "face_aus", "face_label", "status"): np.testing.assert_array_equal(safe[name], ds[name])
+    save(safe, tmp_path/"safe.nc")
+    assert load(tmp_path/"safe.nc").identical(safe)
+    assert b"Ben" not in (tmp_path/"safe.nc").read_bytes()
+
+
+def test_share_safe_keeps_how_it_was_made(features):
+    safe = share_safe(rename_faces(features, {"Person_1": "Ben Miller"}))
+    lines = safe.attrs["history"].split("\n")
+    assert ["FaceExtractor.apply" in lines[0], "share_safe" in lines[1], len(lines)] == [True, True, 2]
+    assert json.loads(lines[1].split(" ", 2)[2]) == {"removed_lines": {"corrections": 1, "other_lines": 0}}
     assert share_safe(safe).drop_attrs().identical(safe.drop_attrs())
+    assert check_features(share_safe(demo_features(n_faces=0))) == []
