@@ -45,7 +45,8 @@ def jupyter(folder):
         settings.parent.mkdir(parents=True, exist_ok=True)
         settings.write_text(text)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", f"--IdentityProvider.token={token}",
-               f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly", "--LabApp.news_url=", "--ServerApp.port_retries=0",
+               f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True",
+               "--LabApp.extension_manager=readonly", "--LabApp.news_url=", "--ServerApp.port_retries=0",
                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     with open(Path(folder) / "jupyter.log", "w") as log:
         server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
@@ -93,7 +94,7 @@ def chromium():
 
 
 class Notebook:
-    "A notebook that is open in a page of JupyterLab."
+    "A notebook that is open in a page of JupyterLab or Notebook 7."
     def __init__(self, page, address):
         self.page = page
         page.goto(address)

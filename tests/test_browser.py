@@ -253,6 +253,26 @@ def test_review_and_missing_video(lab, page, folder):
     shows(notebook, 0, 2)
 
 
+def test_notebook_7(lab, page, folder):
+    "The same viewer in the other application: the picture, a key, a click on a face."
+    pytest.importorskip("notebook", reason="Notebook 7 is not installed")
+    blank(folder / "seven.ipynb", REVIEW[0].splitlines()[0] + "\nds = FaceExtractor.embedded(3).apply(sample_clip(), skip_frames=12, show_progress=False)\nviewer = view_detections(ds, sample_clip())\nviewer")
+    notebook = browser.Notebook(page, lab.format("notebooks/seven.ipynb"))
+    assert page.evaluate("() => window.jupyterapp.name") == "Jupyter Notebook"
+    notebook.run_all(120)
+    page.wait_for_selector(f"{BOX} img[src^=blob]", timeout=20000)
+    shows(notebook, 0)
+    page.locator(BOX).first.focus()
+    page.keyboard.press("ArrowRight")
+    shows(notebook, 12)
+    x1, y1, x2, y2 = notebook.ask("ds.face_box.sel(frame=12)[0].values.tolist()")
+    box = page.locator(f"{BOX} img").first.bounding_box()
+    scale = box["width"] / VideoDataset(sample_clip()).width
+    page.mouse.click(box["x"] + (x1 + x2) / 2 * scale, box["y"] + (y1 + y2) / 2 * scale)
+    browser.wait(lambda: notebook.ask("viewer.selected") is not None, 10, "the click selects nobody")
+    notebook.show(BOX, "notebook_7")
+
+
 LATENCY = """async () => {
     const box = document.querySelector('.mexca-picture'), times = [];
     for (let i = 0; i < 51; i++) {
