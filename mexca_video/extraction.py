@@ -16,11 +16,12 @@ from . import __version__
 from .action_units import load_au_classifier, measure_aus
 from .detection import SELECTION_METHODS, cut_squares, detect_faces, find_device, find_faces, load_detector, square_to_frame
 from .encoding import FACE_BATCH, cut_for, encode_faces, load_encoder
-from .identification import (NotEnoughFacesError, assign_people, cluster_faces, compute_confidence, count_people,
-    load_clusterer, number_by_appearance)
+from .identification import (CLUSTER_LIMIT, NotEnoughFacesError, assign_people, cluster_faces, compute_confidence, count_people,
+    load_clusterer, move_outliers, number_by_appearance)
 from .landmarks import find_eyes, load_landmarker
 from .models import MODELS, model_record
 from .schema import AU_NAMES, EMPTY_VALUE, build_features, derive_status, history_line
+from .tracking import link_faces
 
 # %% auto #0
 __all__ = ['EMBEDDED', 'LandmarksAndUnits', 'FaceExtractor']
@@ -173,19 +174,27 @@ def encode(self: FaceExtractor,
 def identify(self: FaceExtractor,
     embeddings: np.ndarray, # (N, E), rows may hold NaN
     *,
-    frames: np.ndarray = None, # (N,) frame of each face; if given, no person stands twice in a frame
+    frames: np.ndarray = None, # (N,) number of each face's frame among the processed ones, not decreasing; if given, no person stands twice in a frame
+    boxes: np.ndarray = None, # (N, 4) x1, y1, x2, y2 in pixels; if given too, more than `max_cluster_frames` faces are followed from frame to frame, which needs less time
 ) -> np.ndarray: # (N,) identity index, NaN for a row with NaN
     "Tell people apart. Raises `NotEnoughFacesError` if there are fewer finite rows than `num_faces`."
-    embeddings = np.asarray(embeddings)
-    people = self.num_faces or count_people(embeddings[np.isfinite(embeddings).all(1)], MODELS[self.embeddings_model].same_person_distance)
+    embeddings, distance = np.asarray(embeddings), MODELS[self.embeddings_model].same_person_distance
+    people = self.num_faces or _count(embeddings, distance)
     if people == 0: return np.full(len(embeddings), EMPTY_VALUE)
-    clusterer = self.clusterer if self.num_faces else load_clusterer(people, self.max_cluster_frames)
-    labels = cluster_faces(clusterer, embeddings, frames)
+    clusterer, tracklets = self.clusterer if self.num_faces else load_clusterer(people, self.max_cluster_frames), None
+    if boxes is not None and len(embeddings) > (self.max_cluster_frames or CLUSTER_LIMIT): tracklets = link_faces(frames, boxes, embeddings, distance)
+    labels = cluster_faces(clusterer, embeddings, frames, tracklets)
     if frames is None: return labels
+    if tracklets is not None: labels = move_outliers(embeddings, labels, distance)
     labels = assign_people(embeddings, labels, np.asarray(frames))
     known = np.isfinite(labels)
     labels[known] = number_by_appearance(labels[known])
     return labels
+
+def _count(embeddings, distance):
+    "The estimated number of people behind rows that may hold NaN."
+    finite = np.isfinite(embeddings).all(1)
+    return count_people(embeddings if finite.all() else embeddings[finite], distance)
 
 # %% ../nbs/13_extraction.ipynb #c023
 @patch
@@ -305,11 +314,11 @@ def _batched(items, size):
 
 # %% ../nbs/13_extraction.ipynb #c038
 @patch
-def _name_faces(self: FaceExtractor, embeddings, position):
+def _name_faces(self: FaceExtractor, embeddings, position, boxes):
     "Labels and confidence of all faces, and a sentence on how they came about."
     nobody = np.full(len(embeddings), EMPTY_VALUE)
     if len(embeddings) == 0: return nobody, nobody, "no face was detected"
-    try: labels = self.identify(embeddings, frames=position)
+    try: labels = self.identify(embeddings, frames=position, boxes=boxes)
     except NotEnoughFacesError as error:
         warnings.warn(f"Faces stay without identity: {error}", stacklevel=3)
         return nobody, nobody, f"faces stay without identity: {error}"
@@ -384,7 +393,7 @@ def _assemble(self: FaceExtractor, dataset, filepath, parts, arguments):
     width, frames = MODELS[self.embeddings_model].embedding_size, len(dataset)
     empty = [np.empty(shape, np.float32) for shape in ((0, 4), (0,), (0, width), (0, 68, 2), (0, len(AU_NAMES)))]
     position, boxes, probs, embeddings, marks, aus = map(np.concatenate, zip(*parts)) if parts else (np.empty(0, int), *empty)
-    labels, confidence, how = self._name_faces(embeddings, position)
+    labels, confidence, how = self._name_faces(embeddings, position, boxes)
     slot, placed = _arrange(position, labels, frames, face_box=boxes, face_prob=probs, face_landmarks=marks, face_aus=aus,
         face_label=labels, face_confidence=confidence, **(dict(face_embedding=embeddings) if arguments["return_embeddings"] else {}))
     counts = np.bincount(position, minlength=frames)
