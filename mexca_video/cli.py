@@ -8,6 +8,7 @@ import argparse, inspect, json, os, sys
 from pathlib import Path
 from fastcore.docments import docments
 from . import __version__
+from .checkpoints import delete_checkpoint, list_differences
 from .extraction import EMBEDDED, FaceExtractor
 
 # %% auto #0
@@ -66,6 +67,8 @@ def make_parser(): # `argparse.ArgumentParser`
         help="part to process, in seconds; END may be None (default: 0 None)")
     parser.add_argument("--show-progress", type=_flag, nargs="?", const=True, default=True, help="progress bar on standard error (default: true)")
     parser.add_argument("--return-embeddings", action="store_true", help="write the embeddings too; they are biometric data")
+    parser.add_argument("--resume", action="store_true", help="keep what is finished in OUTDIR/STEM.checkpoint until the result is written, and go on from there after an "
+        "interruption; files whose result is there are skipped. Give it from the first run on")
     parser.add_argument("--output-format", type=_formats, default=["nc"], metavar="nc,csv", help="what to write (default: nc)")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
@@ -87,11 +90,22 @@ def _targets(path, args):
 def _extract_file(extractor, path, args):
     "Process one file; return the paths written."
     from mexca_video import store
+    targets, checkpoint = _targets(path, args), Path(args.outdir) / f"{Path(path).stem}.checkpoint"
+    if args.resume and _is_finished(extractor, path, targets, args): return list(targets.values())
     ds = extractor.apply(path, args.batch_size, args.skip_frames, tuple(args.process_subclip), args.show_progress,
-        return_embeddings=args.return_embeddings)
-    targets = _targets(path, args)
+        return_embeddings=args.return_embeddings, checkpoint=checkpoint if args.resume else None)
     for word, target in targets.items(): getattr(store, _FORMATS[word])(ds, target)
+    if args.resume: delete_checkpoint(checkpoint)
     return list(targets.values())
+
+def _is_finished(extractor, path, targets, args):
+    "Is the result of the same run there? Raises `ValueError` if there is one of another run."
+    from mexca_video.store import load
+    if "nc" not in targets or not all(target.exists() for target in targets.values()): return False
+    found, wanted = load(targets["nc"]).attrs, extractor.describe_run(path, args.skip_frames, tuple(args.process_subclip), return_embeddings=args.return_embeddings)
+    different = list_differences({name: json.loads(found[name]) if name == "arguments" else found[name] for name in wanted}, wanted)
+    if different: raise ValueError(f"{targets['nc']} is the result of another run ({'; '.join(different[:4])}). Delete it, or give another --outdir.")
+    return True
 
 # %% ../nbs/20_cli.ipynb #c015
 def _check_targets(files, args):

@@ -4,16 +4,17 @@
 
 # %% ../nbs/13_extraction.ipynb #c003
 from __future__ import annotations
-import hashlib, json, warnings
+import hashlib, json, tempfile, warnings
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 from . import __version__
 from .action_units import load_au_classifier, measure_aus
+from .checkpoints import STRETCH_FRAMES, Checkpoint, Stretches
 from .detection import SELECTION_METHODS, cut_squares, detect_faces, find_device, find_faces, load_detector, square_to_frame
 from .encoding import FACE_BATCH, cut_for, encode_faces, load_encoder
 from .identification import (CLUSTER_LIMIT, NotEnoughFacesError, assign_people, cluster_faces, compute_confidence, count_people,
@@ -24,7 +25,7 @@ from .schema import AU_NAMES, EMPTY_VALUE, build_features, derive_status, histor
 from .tracking import link_faces
 
 # %% auto #0
-__all__ = ['EMBEDDED', 'LandmarksAndUnits', 'FaceExtractor']
+__all__ = ['EMBEDDED', 'IN_MEMORY', 'LandmarksAndUnits', 'FaceExtractor']
 
 # %% ../nbs/13_extraction.ipynb #c006
 def _need(fits, argument, value, expected):
@@ -284,35 +285,55 @@ def _look_at(self: FaceExtractor, image):
     return list(zip(boxes, probs, faces, *cuts))
 
 @patch
-def _find_faces(self: FaceExtractor, dataset, batch_size, bar):
-    "Every face of a video, in order: position of its frame and what `_look_at` gives."
+def _find_faces(self: FaceExtractor, dataset, batch_size, start, bar):
+    "For each frame that can be decoded, from `start` on: its position among the selected frames, and what `_look_at` gives."
     import torch
     self.detector, self.encoder, self.extractor # loaded first: a missing model is told now, and before there are threads
-    images = (image for _, frames in dataset.batches(batch_size) for image in frames)
+    frames = ((position, image) for positions, images in dataset.batches(batch_size, start, tolerant=True) for position, image in zip(positions, images))
     workers = torch.get_num_threads() if find_device(self.device).type == "cpu" else 1
-    for position, faces in enumerate(_in_parallel(self._look_at, images, workers)):
+    for position, faces in _in_parallel(lambda frame: (frame[0], self._look_at(frame[1])), frames, workers):
         bar.faces += len(faces)
         bar.set_postfix(faces=bar.faces, refresh=False)
-        bar.update()
-        yield from ((position, *face) for face in faces)
+        bar.update(position + 1 - bar.n)
+        yield position, faces
 
 # %% ../nbs/13_extraction.ipynb #c036
 @patch
-def _measure_batch(self: FaceExtractor, batch):
-    "One batch of faces from `_find_faces` through the networks: position, box, probability, embedding, landmarks, action units."
+def _measure_batch(self: FaceExtractor, faces):
+    "At most `FACE_BATCH` faces through the networks: what is measured, by name."
     import torch
-    position, boxes, probs, faces, squares, patches = zip(*batch)
-    embeddings = self.encode(torch.stack(faces))
-    marks = np.full((len(batch), 68, 2), EMPTY_VALUE, np.float32), np.full((len(batch), len(AU_NAMES)), EMPTY_VALUE, np.float32)
-    if self.landmark_model: marks = self._measure_faces(np.stack(squares), torch.stack(patches))
-    return np.array(position), np.stack(boxes), np.array(probs), embeddings, *marks
+    position, boxes, probs, crops, squares, patches = zip(*faces)
+    marks, aus = np.full((len(faces), 68, 2), EMPTY_VALUE, np.float32), np.full((len(faces), len(AU_NAMES)), EMPTY_VALUE, np.float32)
+    if self.landmark_model: marks, aus = self._measure_faces(np.stack(squares), torch.stack(patches))
+    return dict(position=np.array(position), face_box=np.stack(boxes), face_prob=np.array(probs), face_embedding=self._embed_faces(torch.stack(crops)),
+        face_landmarks=marks, face_aus=aus)
 
-def _batched(items, size):
-    "Lists of `size` items, the last one shorter."
-    items = iter(items)
-    while batch := list(islice(items, size)): yield batch
+@patch
+def _embed_faces(self: FaceExtractor, crops):
+    "Embeddings (N, E); NaN for a face that fails."
+    rows = self._each(lambda i: self.encode(crops[i]), len(crops), "embeddings")
+    nothing = np.full(MODELS[self.embeddings_model].embedding_size, EMPTY_VALUE, np.float32)
+    return np.stack([nothing if row is None else row for row in rows])
 
 # %% ../nbs/13_extraction.ipynb #c038
+@patch
+def _measure_stretches(self: FaceExtractor, dataset, stretches, batch_size, bar):
+    "Measure what is not yet in `stretches`, and put it there."
+    faces, decoded, parts = [], [], []
+    def finish(end):
+        "Put everything up to position `end` away."
+        if faces: parts.append(self._measure_batch(faces))
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+        stretches.append(end, columns | dict(decoded=np.array(decoded, np.int64), failures=np.frombuffer(json.dumps(self._failures).encode(), np.uint8)))
+        for found in (faces, decoded, parts, self._failures): found.clear()
+    for position, found in self._find_faces(dataset, batch_size, stretches.done, bar):
+        while position >= (end := stretches.done + STRETCH_FRAMES): finish(end)
+        decoded.append(position)
+        faces.extend((position, *face) for face in found)
+        while len(faces) >= FACE_BATCH: parts.append(self._measure_batch(faces[:FACE_BATCH])); del faces[:FACE_BATCH]
+    while stretches.done < len(dataset): finish(min(stretches.done + STRETCH_FRAMES, len(dataset)))
+
+# %% ../nbs/13_extraction.ipynb #c040
 @patch
 def _name_faces(self: FaceExtractor, embeddings, position, boxes):
     "Labels and confidence of all faces, and a sentence on how they came about."
@@ -327,42 +348,77 @@ def _name_faces(self: FaceExtractor, embeddings, position, boxes):
         f"number estimated by average linkage of {self.embeddings_model} embeddings, cut at cosine distance {MODELS[self.embeddings_model].same_person_distance}")
     return labels, self.compute_confidence(embeddings, labels), f"people: {people}; {how}; spectral clustering, one person at most once in a frame"
 
-# %% ../nbs/13_extraction.ipynb #c040
-def _arrange(
-    position, # (N,) index of each face's frame among the processed frames
+# %% ../nbs/13_extraction.ipynb #c042
+def _find_slots(
+    position, # (N,) frame of each face, not decreasing
     labels, # (N,) identity index, NaN if none
-    shape, # number of processed frames
-    **columns, # (N, …) what was measured for each face
-) -> tuple: # (N,) slot of each face, and the columns as (frame, face, …) with NaN where no face stands
-    "Put ragged faces into slots."
+) -> np.ndarray: # (N,) slot of each face
+    "Give each face a slot: its person's, or the next free one behind those of the people."
     known = np.isfinite(labels)
     people = int(labels[known].max()) + 1 if known.any() else 0
     order = np.flatnonzero(~known)
-    first = np.searchsorted(position[order], position[order])
     slot = np.where(known, labels, 0).astype(int)
-    slot[order] = people + np.arange(len(order)) - first
-    size = int(slot.max()) + 1 if len(slot) else 0
-    placed = {name: np.full((shape, size, *values.shape[1:]), EMPTY_VALUE, np.float32) for name, values in columns.items()}
-    for name, values in columns.items(): placed[name][position, slot] = values
-    return slot, placed
+    slot[order] = people + np.arange(len(order)) - np.searchsorted(position[order], position[order])
+    return slot
 
-# %% ../nbs/13_extraction.ipynb #c043
+# %% ../nbs/13_extraction.ipynb #c045
+IN_MEMORY = 2**30
+
+def _empty_table(*shape):
+    "A float32 array of NaN."
+    size = 4 * int(np.prod(shape, dtype=np.int64))
+    if size <= IN_MEMORY: return np.full(shape, EMPTY_VALUE, np.float32)
+    with tempfile.TemporaryFile() as file: table = np.memmap(file, np.float32, "w+", shape=shape)
+    for rows in np.array_split(np.arange(len(table)), size // 2**26 + 1): table[rows[0]:rows[-1] + 1] = EMPTY_VALUE
+    return table
+
+# %% ../nbs/13_extraction.ipynb #c046
+@patch
+def _sizes(self: FaceExtractor): return dict(face_box=(4,), face_prob=(), face_embedding=(MODELS[self.embeddings_model].embedding_size,), face_landmarks=(68, 2), face_aus=(len(AU_NAMES),))
+
+def _gather(stretches, sizes):
+    "Of all stretches: where faces are, the columns in `sizes` (N, …), which frames were decoded, and what failed."
+    found = dict(position=[np.empty(0, np.int64)], decoded=[np.empty(0, np.int64)]) | {name: [np.empty((0, *size), np.float32)] for name, size in sizes.items()}
+    failures = {}
+    for columns in stretches:
+        for name in found:
+            if name in columns: found[name].append(columns[name])
+        for what, causes in json.loads(columns["failures"].tobytes()).items(): failures.setdefault(what, []).extend(causes)
+    return {name: np.concatenate(found.pop(name)) for name in list(found)}, failures
+
+def _place(stretches, sizes, rows, slot, shape):
+    "The columns in `sizes` of all stretches as (frame, face, …) tables with NaN where no face stands."
+    placed, begin = {name: _empty_table(*shape, *size) for name, size in sizes.items()}, 0
+    for columns in stretches:
+        end = begin + len(columns.get("position", ()))
+        for name in sizes:
+            if end > begin: placed[name][rows[begin:end], slot[begin:end]] = columns[name]
+        begin = end
+    return placed
+
+# %% ../nbs/13_extraction.ipynb #c048
 @patch
 def _describe(self: FaceExtractor, dataset, filepath, arguments, identification):
     "Global attributes of a result."
-    names = ["mtcnn", self.embeddings_model, self.landmark_model, self.au_model]
     packages = ["torch", "facenet-pytorch", "py-feat", "spectralcluster", "openvino", "av", "xarray", "numpy"]
-    options = {name: str(v) if name == "device" and v is not None else v for name, v in self._options.items()}
-    with open(filepath, "rb") as file: checksum = hashlib.file_digest(file, "sha256").hexdigest()
-    return dict(video_file=dataset.file_name, video_sha256=checksum, video_size_bytes=Path(filepath).stat().st_size,
+    return dict(video_file=dataset.file_name, video_sha256=_checksum(filepath), video_size_bytes=Path(filepath).stat().st_size,
         video_fps=float(dataset.video_fps), video_duration=float(dataset.duration), video_width=int(dataset.width),
-        video_height=int(dataset.height), arguments=json.dumps(options | arguments), identification=identification,
-        models=json.dumps([model_record(name) for name in names if name]),
+        video_height=int(dataset.height), arguments=json.dumps(self._all_options() | arguments), identification=identification,
+        models=json.dumps(self._records()),
         software=json.dumps({"mexca_video": __version__} | {name: version(name) for name in packages}),
         au_scale=MODELS[self.au_model].scale if self.au_model else "not measured",
-        source=f"mexca_video {__version__}", history=history_line("FaceExtractor.apply", options | arguments))
+        source=f"mexca_video {__version__}", history=history_line("FaceExtractor.apply", self._all_options() | arguments))
 
-# %% ../nbs/13_extraction.ipynb #c044
+@patch
+def _all_options(self: FaceExtractor): return {name: str(v) if name == "device" and v is not None else v for name, v in self._options.items()}
+
+@patch
+def _records(self: FaceExtractor): return [model_record(name) for name in ("mtcnn", self.embeddings_model, self.landmark_model, self.au_model) if name]
+
+def _checksum(path):
+    with open(path, "rb") as file: return hashlib.file_digest(file, "sha256").hexdigest()
+
+# %% ../nbs/13_extraction.ipynb #c050
 @patch
 def apply(self: FaceExtractor,
     filepath: str, # a video file
@@ -372,39 +428,73 @@ def apply(self: FaceExtractor,
     show_progress: bool = True, # whether to show a progress bar
     *,
     return_embeddings: bool = False, # whether the result holds the embeddings; they are biometric data
+    checkpoint: str = None, # a folder that keeps what is finished (embeddings too) and from which an interrupted run goes on; it is yours to delete
 ): # `xarray.Dataset`, see `schema`
-    "Find, identify and measure the faces of a video. Raises `ValueError` or `FileNotFoundError` for a file or a part that cannot be read."
+    "Find, identify and measure the faces of a video. Raises `ValueError` or `OSError` for a file, a part or a checkpoint that cannot be used."
     from tqdm.auto import tqdm
     from mexca_video.video import VideoDataset
     _need(_is_count(batch_size), "batch_size", batch_size, "a whole number from 1")
     _need(len(process_subclip) == 2, "process_subclip", process_subclip, "a start and an end in seconds")
-    vars(self).pop("_failures", None)
+    self._failures, self._stopped = {}, None
+    arguments = dict(skip_frames=skip_frames, process_subclip=list(process_subclip), return_embeddings=return_embeddings)
     with VideoDataset(str(filepath), skip_frames, *process_subclip) as dataset:
-        with tqdm(total=len(dataset), unit="frame", desc=dataset.file_name, disable=not show_progress) as bar:
+        run = None if checkpoint is None else self.describe_run(filepath, skip_frames, process_subclip, return_embeddings=return_embeddings)
+        stretches = Stretches() if checkpoint is None else Checkpoint(checkpoint, run | dict(format=1, models=self._records(), mexca_video=__version__))
+        with tqdm(total=len(dataset), initial=stretches.done, unit="frame", desc=dataset.file_name, disable=not show_progress) as bar:
             bar.faces = 0
-            parts = [self._measure_batch(batch) for batch in _batched(self._find_faces(dataset, batch_size, bar), FACE_BATCH)]
-        arguments = dict(skip_frames=skip_frames, process_subclip=list(process_subclip), return_embeddings=return_embeddings)
-        return self._assemble(dataset, filepath, parts, arguments)
+            try: self._measure_stretches(dataset, stretches, batch_size, bar)
+            except BaseException: self._stopped = copy(dataset), filepath, stretches, arguments; raise
+        return self._assemble(dataset, filepath, stretches, arguments)
 
-# %% ../nbs/13_extraction.ipynb #c045
 @patch
-def _assemble(self: FaceExtractor, dataset, filepath, parts, arguments):
-    "The Dataset of all measured batches."
-    width, frames = MODELS[self.embeddings_model].embedding_size, len(dataset)
-    empty = [np.empty(shape, np.float32) for shape in ((0, 4), (0,), (0, width), (0, 68, 2), (0, len(AU_NAMES)))]
-    position, boxes, probs, embeddings, marks, aus = map(np.concatenate, zip(*parts)) if parts else (np.empty(0, int), *empty)
-    labels, confidence, how = self._name_faces(embeddings, position, boxes)
-    slot, placed = _arrange(position, labels, frames, face_box=boxes, face_prob=probs, face_landmarks=marks, face_aus=aus,
-        face_label=labels, face_confidence=confidence, **(dict(face_embedding=embeddings) if arguments["return_embeddings"] else {}))
-    counts = np.bincount(position, minlength=frames)
-    cells = {name: placed[name] for name in ("face_box", "face_landmarks", "face_aus", "face_label")}
-    status = derive_status(n_detected=counts, landmarks_planned=bool(self.landmark_model), aus_planned=bool(self.au_model), **cells)
-    for what, causes in vars(self).get("_failures", {}).items():
-        warnings.warn(f"{dataset.file_name}: {what} of {len(causes)} faces could not be measured and are NaN. First cause: {causes[0]}", stacklevel=3)
-    return build_features(frame=dataset.video_frames, time=dataset.time, n_detected=counts, status=status,
-        attrs=self._describe(dataset, filepath, arguments, how), **placed)
+def describe_run(self: FaceExtractor,
+    filepath: str, # a video file
+    skip_frames: int = 1, # arguments of `apply`
+    process_subclip: tuple = (0, None),
+    *,
+    return_embeddings: bool = False,
+) -> dict: # of what JSON can hold
+    "What makes a run of `apply` this run and no other: the video's checksum and every argument that matters."
+    arguments = self._all_options() | dict(skip_frames=skip_frames, process_subclip=process_subclip, return_embeddings=return_embeddings)
+    return json.loads(json.dumps(dict(video_sha256=_checksum(filepath), arguments=arguments)))
 
-# %% ../nbs/13_extraction.ipynb #c046
+@patch(as_prop=True)
+def partial(self: FaceExtractor): # `xarray.Dataset`
+    "What the last call of `apply` had finished when it was stopped. Raises `ValueError` if it was not stopped, or before its first stretch."
+    if not getattr(self, "_stopped", None): raise ValueError("partial: the last call of apply was not stopped, so there is nothing but its result.")
+    if not self._stopped[2].done: raise ValueError(f"partial: apply was stopped within its first {STRETCH_FRAMES} frames, and nothing is finished.")
+    return self._assemble(*self._stopped)
+
+# %% ../nbs/13_extraction.ipynb #c051
+@patch
+def _assemble(self: FaceExtractor, dataset, filepath, stretches, arguments):
+    "The Dataset of all finished stretches."
+    sizes = self._sizes()
+    faces, failures = _gather(stretches, {name: sizes[name] for name in ("face_box", "face_embedding")})
+    labels, confidence, how = self._name_faces(faces.pop("face_embedding"), faces["position"], faces["face_box"])
+    decoded, position = faces["decoded"], faces["position"]
+    rows, slot = np.searchsorted(decoded, position), _find_slots(position, labels)
+    if not arguments["return_embeddings"]: sizes.pop("face_embedding")
+    placed = _place(stretches, sizes, rows, slot, (len(decoded), int(slot.max(initial=-1)) + 1))
+    for name, values in (("face_label", labels), ("face_confidence", confidence)):
+        placed[name] = _empty_table(*placed["face_prob"].shape)
+        placed[name][rows, slot] = values
+    for what, causes in failures.items():
+        warnings.warn(f"{dataset.file_name}: {what} of {len(causes)} faces could not be measured and are NaN. First cause: {causes[0]}", stacklevel=3)
+    attrs = self._describe(dataset, filepath, arguments, how) | _what_is_missing(dataset, decoded, stretches.done)
+    counts = np.bincount(rows, minlength=len(decoded))
+    status = derive_status(n_detected=counts, landmarks_planned=bool(self.landmark_model), aus_planned=bool(self.au_model),
+        **{name: placed[name] for name in ("face_box", "face_landmarks", "face_aus", "face_label")})
+    return build_features(frame=dataset.video_frames[decoded], time=dataset.time[decoded], n_detected=counts, status=status, attrs=attrs, **placed)
+
+def _what_is_missing(dataset, decoded, done):
+    "Attributes that say which frames a result does not hold; a warning if the file is damaged."
+    attrs = {"unfinished": f"stopped after {done} of {len(dataset)} selected frames"} if done < len(dataset) else {}
+    dataset.damaged_frames[:] = np.setdiff1d(dataset.video_frames[:done], dataset.video_frames[decoded]).tolist()
+    if dataset.damage: warnings.warn(f"{dataset.file_name} is damaged. {dataset.damage}", stacklevel=4)
+    return attrs | ({"video_damage": dataset.damage} if dataset.damage else {})
+
+# %% ../nbs/13_extraction.ipynb #c052
 @patch
 def __call__(self: FaceExtractor,
     **callargs, # arguments of `apply`

@@ -194,7 +194,7 @@ def _as_variable(name, values, sizes):
         raise ValueError(f"{name} has shape {array.shape}; expected is {wanted} for ({', '.join(dims)})")
     if "int" in dtype and array.size and array.dtype.kind not in "iub":
         raise ValueError(f"{name} holds {array.dtype} values; expected are whole numbers ({dtype})")
-    return dims, array.astype(dtype), describe_variable(name)
+    return dims, array.astype(dtype, copy=False), describe_variable(name)
 
 # %% ../nbs/00_schema.ipynb #c052
 def _complete_attributes(attrs):
