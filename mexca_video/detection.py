@@ -5,7 +5,7 @@
 # %% ../nbs/06_detection.ipynb #c003
 from __future__ import annotations
 import numpy as np
-from .mtcnn import FastMTCNN
+from .mtcnn import FastMTCNN, cut_area
 
 # %% auto #0
 __all__ = ['SELECTION_METHODS', 'find_device', 'load_detector', 'order_faces', 'detect_faces', 'find_faces', 'cut_faces',
@@ -104,15 +104,12 @@ def cut_faces(
 ): # (N, 3, size, size) float32 tensor
     "Cut boxes out of a frame, as `facenet_pytorch.MTCNN.extract` does for tensors."
     import torch
-    from torch.nn.functional import interpolate
-    image = torch.as_tensor(frame).permute(2, 0, 1)
-    height, width = image.shape[1:]
-    faces = torch.empty(len(boxes), 3, size, size)
-    for face, (x1, y1, x2, y2) in zip(faces, np.asarray(boxes)):
-        left, top = min(int(max(x1, 0)), width - 1), min(int(max(y1, 0)), height - 1)
-        right, bottom = max(int(min(x2, width)), left + 1), max(int(min(y2, height)), top + 1)
-        face[:] = interpolate(image[None, :, top:bottom, left:right].float(), size=(size, size), mode="area")[0].byte()
-    return (faces - 127.5) / 128.0 if standardize else faces
+    image, boxes = np.ascontiguousarray(frame), np.asarray(boxes, float)
+    height, width = image.shape[:2]
+    left, top = np.minimum(np.maximum(boxes[:, 0], 0).astype(int), width - 1), np.minimum(np.maximum(boxes[:, 1], 0).astype(int), height - 1)
+    right, bottom = np.maximum(np.minimum(boxes[:, 2], width).astype(int), left + 1), np.maximum(np.minimum(boxes[:, 3], height).astype(int), top + 1)
+    faces = torch.from_numpy(cut_area(image, np.stack([left, top, right, bottom], 1), size))
+    return faces if standardize else faces * 128 + 127.5
 
 # %% ../nbs/06_detection.ipynb #c027
 def cut_squares(

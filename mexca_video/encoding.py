@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from .detection import cut_faces, cut_squares, find_device
 from .models import MODELS, read_sface, read_state_dict
-from .networks import compile_network, read_network
+from .networks import compile_module, compile_network, read_network
 
 # %% auto #0
 __all__ = ['FACE_TEMPLATE', 'FACE_BATCH', 'align_squares', 'cut_for', 'load_encoder', 'SFace', 'encode_faces']
@@ -44,19 +44,22 @@ def cut_for(
 def load_encoder(
     embeddings_model: str = "vggface2", # "vggface2", "casia-webface" or "sface"
     device=None, # where InceptionResnetV1 runs, see `find_device`; SFace runs on the CPU
+    engine: str = "exact", # "exact" (float32) or "fast" (bfloat16 where the processor or the GPU has it)
 ): # `facenet_pytorch.InceptionResnetV1` or `SFace`
     "Load an embedding network. Raises `ModelError` if its weights cannot be had."
-    if embeddings_model == "sface": return SFace()
+    if embeddings_model == "sface": return SFace(engine)
     from facenet_pytorch import InceptionResnetV1
     network = InceptionResnetV1()
     network.load_state_dict(read_state_dict(embeddings_model), strict=False)
-    network.pretrained, network.device = embeddings_model, find_device(device)
-    return network.eval().to(network.device)
+    network.pretrained, network.device, network.engine = embeddings_model, find_device(device), engine
+    network.eval().to(network.device)
+    network.compiled = compile_module(network, MODELS[embeddings_model].image_size, engine) if network.device.type == "cpu" else None
+    return network
 
 # %% ../nbs/07_encoding.ipynb #c014
 class SFace:
     "SFace in OpenVINO: (N, 3, 112, 112) RGB, 0 to 255, to (N, 128)."
-    def __init__(self): self.network = compile_network(read_network(read_sface()))
+    def __init__(self, engine="exact"): self.network = compile_network(read_network(read_sface()), engine=engine)
     def __call__(self, faces): return self.network(np.ascontiguousarray(faces, np.float32))[0].copy()
 
 # %% ../nbs/07_encoding.ipynb #c016
@@ -89,4 +92,7 @@ def _embed(encoder, faces):
     "One batch through one network."
     import torch
     if isinstance(encoder, SFace): return encoder(faces.numpy())
-    with torch.inference_mode(): return encoder(faces.to(encoder.device)).cpu().numpy()
+    if getattr(encoder, "compiled", None) and faces.shape[2:] == (160, 160): return encoder.compiled(faces.numpy())[0].copy()
+    device = next(encoder.parameters()).device
+    half = device.type == "cuda" and getattr(encoder, "engine", None) == "fast"
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half): return encoder(faces.to(device)).float().cpu().numpy()

@@ -21,6 +21,7 @@ from .identification import (CLUSTER_LIMIT, NotEnoughFacesError, assign_people, 
     load_clusterer, move_outliers, number_by_appearance)
 from .landmarks import find_eyes, load_landmarker
 from .models import MODELS, model_record
+from .networks import ENGINES, has_bfloat16
 from .schema import AU_NAMES, EMPTY_VALUE, build_features, derive_status, history_line
 from .tracking import link_faces
 
@@ -52,6 +53,9 @@ def _check_options(o):
         f"a landmark model, since au_model={o.au_model!r} reads action units off landmarks; or set au_model=None too")
     _need(o.au_model != "blendshapes" or o.landmark_model == "facemesh", "landmark_model", o.landmark_model,
         "'facemesh', since au_model='blendshapes' reads its 478 points")
+    _need(o.engine in ENGINES, "engine", o.engine, f"one of {ENGINES}")
+    if o.engine == "fast" and find_device(o.device).type == "cpu" and not has_bfloat16():
+        warnings.warn("engine='fast' equals 'exact' here: this processor has no bfloat16", stacklevel=4)
 
 # %% ../nbs/13_extraction.ipynb #c009
 class _Loaded:
@@ -67,8 +71,8 @@ class _Loaded:
 # %% ../nbs/13_extraction.ipynb #c010
 class LandmarksAndUnits:
     "The landmark network and the action-unit model of one extractor; either may be `None`."
-    def __init__(self, landmark_model, au_model, device):
-        self.landmarker = load_landmarker(landmark_model, device) if landmark_model else None
+    def __init__(self, landmark_model, au_model, device, engine):
+        self.landmarker = load_landmarker(landmark_model, device, engine) if landmark_model else None
         self.au_classifier = load_au_classifier(au_model) if au_model else None
 
 # %% ../nbs/13_extraction.ipynb #c011
@@ -88,6 +92,8 @@ class FaceExtractor:
         embeddings_model: str = "vggface2", # vggface2, casia-webface or sface
         au_model: str | None = "xgb", # xgb (0 to 1), svm (0 or 1), blendshapes (0 to 1) or None
         landmark_model: str | None = "mobilefacenet", # mobilefacenet, mobilenet, pfld, facemesh or None
+        *,
+        engine: str = "exact", # exact (float32), or fast (bfloat16 where the processor or the GPU has it)
     ):
         options = {name: value for name, value in locals().items() if name != "self"}
         vars(self).update(options, _names=tuple(options))
@@ -103,7 +109,7 @@ class FaceExtractor:
     @_Loaded
     def encoder(self):
         "`facenet_pytorch.InceptionResnetV1`, or `SFace`"
-        return load_encoder(self.embeddings_model, self.device)
+        return load_encoder(self.embeddings_model, self.device, self.engine)
 
     @_Loaded
     def clusterer(self):
@@ -113,7 +119,7 @@ class FaceExtractor:
     @_Loaded
     def extractor(self):
         "The landmark network and the action-unit model"
-        return LandmarksAndUnits(self.landmark_model, self.au_model, self.device)
+        return LandmarksAndUnits(self.landmark_model, self.au_model, self.device, self.engine)
 
 # %% ../nbs/13_extraction.ipynb #c012
 @patch(as_prop=True)

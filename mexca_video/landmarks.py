@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from .detection import cut_squares, find_device, square_to_frame
 from .models import MODELS, import_feat, read_state_dict, read_task_model
-from .networks import compile_network, read_network
+from .networks import compile_module, compile_network, read_network
 
 # %% auto #0
 __all__ = ['MESH_TO_68', 'upright_squares', 'level_squares', 'PyFeatLandmarker', 'FaceMesh', 'load_landmarker',
@@ -44,17 +44,20 @@ class PyFeatLandmarker:
     def __init__(self,
         name: str = "mobilefacenet", # "mobilefacenet", "mobilenet" or "pfld"
         device=None, # see `find_device`
+        engine: str = "exact", # see `compile_network`
     ):
         self.name, self.size, self.device = name, MODELS[name].image_size, find_device(device)
         self.network = _feat_network(name, self.size)
         self.network.load_state_dict(read_state_dict(name))
         self.network.device = self.device # py-feat's MobileFaceNet moves its input there
         self.network.eval().to(self.device)
+        self.compiled = compile_module(self.network, self.size, engine) if self.device.type == "cpu" else None
 
     def squares(self, boxes, eyes=None): return upright_squares(boxes)
 
     def __call__(self, patches):
         import torch
+        if self.compiled: return self.compiled(np.ascontiguousarray(self.normalize(patches)))[0].reshape(-1, 68, 2).copy()
         with torch.inference_mode():
             out = self.network(self.normalize(patches).to(self.device))
         return (out[0] if isinstance(out, tuple) else out).cpu().numpy().reshape(-1, 68, 2)
@@ -93,8 +96,8 @@ class FaceMesh:
     "MediaPipe's face mesh in OpenVINO: (N, 3, 256, 256) pictures, 0 to 1, to (N, 478, 2) x, y, 0 to 1 of the side."
     name, padding = "facemesh", "border"
 
-    def __init__(self):
-        self.size, self.network = MODELS["facemesh"].image_size, compile_network(read_network(read_task_model("facemesh")))
+    def __init__(self, engine="exact"):
+        self.size, self.network = MODELS["facemesh"].image_size, compile_network(read_network(read_task_model("facemesh")), engine=engine)
 
     def squares(self, boxes, eyes): return level_squares(boxes, eyes)
 
@@ -108,9 +111,10 @@ class FaceMesh:
 def load_landmarker(
     landmark_model: str = "mobilefacenet", # "mobilefacenet", "mobilenet", "pfld" or "facemesh"
     device=None, # where py-feat's networks run, see `find_device`; the face mesh runs on the CPU
+    engine: str = "exact", # see `compile_network`
 ): # `PyFeatLandmarker` or `FaceMesh`
     "Load a landmark network. Raises `ModelError` if its weights cannot be had."
-    return FaceMesh() if landmark_model == "facemesh" else PyFeatLandmarker(landmark_model, device)
+    return FaceMesh(engine) if landmark_model == "facemesh" else PyFeatLandmarker(landmark_model, device, engine)
 
 # %% ../nbs/08_landmarks.ipynb #c018
 def measure_landmarks(

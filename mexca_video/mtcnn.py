@@ -10,7 +10,7 @@ import numpy as np
 from .networks import compile_network
 
 # %% auto #0
-__all__ = ['resize_area', 'FastMTCNN']
+__all__ = ['resize_area', 'cut_area', 'FastMTCNN']
 
 # %% ../nbs/05_mtcnn.ipynb #c006
 @cache
@@ -19,7 +19,7 @@ def _kernels():
     from numba import njit
 
     @njit(nogil=True, cache=True)
-    def resize(image, top, bottom, left, right, out):
+    def resize(image, top, bottom, left, right, whole, out):
         height, width, rows, columns = bottom - top, right - left, out.shape[1], out.shape[2]
         sums, shift, part = np.empty(3 * width, np.int32), np.float32(127.5), np.float32(0.0078125)
         for i in range(rows):
@@ -33,13 +33,14 @@ def _kernels():
                 a, b = j * width // columns, ((j + 1) * width + columns - 1) // columns
                 red, green, blue, wide = 0, 0, 0, np.float32(b - a)
                 for x in range(3 * a, 3 * b, 3): red += sums[x]; green += sums[x + 1]; blue += sums[x + 2]
-                out[0, i, j] = (np.float32(red) / high / wide - shift) * part
-                out[1, i, j] = (np.float32(green) / high / wide - shift) * part
-                out[2, i, j] = (np.float32(blue) / high / wide - shift) * part
+                for k, total in enumerate((red, green, blue)):
+                    value = np.float32(total) / high / wide
+                    if whole: value = np.float32(np.uint8(value))
+                    out[k, i, j] = (value - shift) * part
 
     @njit(nogil=True, cache=True)
-    def cut(image, boxes, out):
-        for k in range(len(boxes)): resize(image, boxes[k, 1], boxes[k, 3], boxes[k, 0], boxes[k, 2], out[k])
+    def cut(image, boxes, whole, out):
+        for k in range(len(boxes)): resize(image, boxes[k, 1], boxes[k, 3], boxes[k, 0], boxes[k, 2], whole, out[k])
     return resize, cut
 
 # %% ../nbs/05_mtcnn.ipynb #c007
@@ -53,10 +54,21 @@ def resize_area(
 ) -> np.ndarray: # (3, height, width) float32, (x - 127.5) / 128
     "Resize a picture by area averaging and standardise it: to the last bit what torch's `interpolate(mode=\"area\")` gives."
     out = np.empty((3, height, width), np.float32)
-    _kernels()[0](_flat(image), 0, image.shape[0], 0, image.shape[1], out)
+    _kernels()[0](_flat(image), 0, image.shape[0], 0, image.shape[1], False, out)
     return out
 
-# %% ../nbs/05_mtcnn.ipynb #c011
+# %% ../nbs/05_mtcnn.ipynb #c010
+def cut_area(
+    image: np.ndarray, # (H, W, 3) uint8
+    boxes: np.ndarray, # (N, 4) whole pixels x1, y1, x2, y2 within the picture
+    size: int, # side of the result, pixels
+) -> np.ndarray: # (N, 3, size, size) float32, (x - 127.5) / 128 with x cut to whole numbers
+    "Cut boxes out of a picture and resize them by area averaging, as `facenet_pytorch.MTCNN.extract` does."
+    out = np.empty((len(boxes), 3, size, size), np.float32)
+    _kernels()[1](_flat(image), np.asarray(boxes, np.int64), True, out)
+    return out
+
+# %% ../nbs/05_mtcnn.ipynb #c012
 def _convolve(x, layer):
     import openvino.opset13 as op
     weight, bias = (p.detach().cpu().numpy() for p in (layer.weight, layer.bias))
@@ -76,7 +88,7 @@ def _connect(x, layer):
     weight, bias = (p.detach().cpu().numpy() for p in (layer.weight, layer.bias))
     return op.add(op.matmul(x, weight, False, True), bias.reshape(1, -1))
 
-# %% ../nbs/05_mtcnn.ipynb #c012
+# %% ../nbs/05_mtcnn.ipynb #c013
 def _pnet_graph(pnet, sizes):
     "One graph for all levels of the pyramid: pictures in, probability and regression of every place out."
     import openvino, openvino.opset13 as op
@@ -101,7 +113,7 @@ def _candidate_graph(net, n, size, stages, heads):
     parts = [_connect(x, getattr(net, f"dense{dense + 1}_{k}")) for k in range(1, heads + 1)]
     return openvino.Model([op.softmax(parts[0], 1), *parts[1:]], [first])
 
-# %% ../nbs/05_mtcnn.ipynb #c014
+# %% ../nbs/05_mtcnn.ipynb #c015
 class _Graph:
     "A compiled network with one request for each thread."
     def __init__(self, model): self.compiled, self.local = compile_network(model, streams=True), threading.local()
@@ -127,11 +139,11 @@ class _Candidates:
             part = boxes[start:start + self.steps[-1]]
             room = next(step for step in self.steps if step >= len(part))
             pictures = np.zeros((room, 3, self.size, self.size), np.float32)
-            _kernels()[1](_flat(image), part, pictures)
+            _kernels()[1](_flat(image), part, False, pictures)
             found.append([out[:len(part)] for out in self.graph(room)(pictures)])
         return [np.concatenate(outs) for outs in zip(*found)]
 
-# %% ../nbs/05_mtcnn.ipynb #c016
+# %% ../nbs/05_mtcnn.ipynb #c017
 def _suppress(boxes, scores, limit):
     "Indices that torchvision's non-maximum suppression keeps."
     import torch
@@ -150,7 +162,7 @@ def _suppress_smaller(boxes, scores, limit):
         order = order[wide * high / np.minimum(area[i], area[order]) <= limit]
     return np.array(kept, int)
 
-# %% ../nbs/05_mtcnn.ipynb #c017
+# %% ../nbs/05_mtcnn.ipynb #c018
 def _square(boxes):
     "Make boxes square, around their centres."
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
@@ -169,7 +181,7 @@ def _whole(boxes, width, height):
     whole = np.stack([np.maximum(x1, 1) - 1, np.maximum(y1, 1) - 1, np.minimum(x2, width), np.minimum(y2, height)], 1)
     return whole, (whole[:, 2] > whole[:, 0]) & (whole[:, 3] > whole[:, 1])
 
-# %% ../nbs/05_mtcnn.ipynb #c018
+# %% ../nbs/05_mtcnn.ipynb #c019
 def _places(prob, by, scale, threshold):
     "Boxes, scores and regressions of the places of one level that may hold a face."
     y, x = np.nonzero(prob >= threshold)
@@ -179,7 +191,7 @@ def _places(prob, by, scale, threshold):
     kept = _suppress(boxes, scores, 0.5) if len(boxes) else []
     return boxes[kept], scores[kept], by[kept]
 
-# %% ../nbs/05_mtcnn.ipynb #c020
+# %% ../nbs/05_mtcnn.ipynb #c021
 class FastMTCNN:
     "The cascade of a `facenet_pytorch.MTCNN`, compiled for the CPU. Threads may share it."
     def __init__(self,
@@ -202,7 +214,7 @@ class FastMTCNN:
                 self.pyramids[height, width] = scales, sizes, _Graph(_pnet_graph(self.detector.pnet, sizes)) if scales else None
             return self.pyramids[height, width]
 
-# %% ../nbs/05_mtcnn.ipynb #c021
+# %% ../nbs/05_mtcnn.ipynb #c022
 from fastcore.basics import patch
 
 @patch
@@ -218,7 +230,7 @@ def propose(self: FastMTCNN, image):
     size = boxes[:, 2:] - boxes[:, :2]
     return _square(boxes + by * np.concatenate([size, size], 1))
 
-# %% ../nbs/05_mtcnn.ipynb #c022
+# %% ../nbs/05_mtcnn.ipynb #c023
 @patch
 def refine(self: FastMTCNN, image, boxes):
     "The second stage: fewer and better boxes."
@@ -231,7 +243,7 @@ def refine(self: FastMTCNN, image, boxes):
     kept = _suppress(boxes, scores, 0.7) if len(boxes) else []
     return _square(_shift(boxes[kept], by[kept]))
 
-# %% ../nbs/05_mtcnn.ipynb #c023
+# %% ../nbs/05_mtcnn.ipynb #c024
 @patch
 def decide(self: FastMTCNN, image, boxes):
     "The third stage: boxes, probabilities and five points."
@@ -246,7 +258,7 @@ def decide(self: FastMTCNN, image, boxes):
     kept = _suppress_smaller(boxes, scores, 0.7)
     return boxes[kept], scores[kept], points[kept]
 
-# %% ../nbs/05_mtcnn.ipynb #c024
+# %% ../nbs/05_mtcnn.ipynb #c025
 @patch
 def detect(self: FastMTCNN,
     image: np.ndarray, # (H, W, 3) RGB uint8

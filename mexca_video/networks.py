@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 # %% auto #0
-__all__ = ['read_network', 'compile_network']
+__all__ = ['ENGINES', 'read_network', 'has_bfloat16', 'compile_network', 'compile_module']
 
 # %% ../nbs/04_networks.ipynb #c006
 @cache
@@ -29,11 +29,35 @@ def read_network(
         path.write_bytes(data)
         return _core().read_model(path)
 
-# %% ../nbs/04_networks.ipynb #c009
+# %% ../nbs/04_networks.ipynb #c010
+ENGINES = ("exact", "fast")
+
+def has_bfloat16() -> bool:
+    "Does this processor compute in bfloat16?"
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+# %% ../nbs/04_networks.ipynb #c011
 def compile_network(
     model, # `openvino.Model`
     streams: bool = False, # whether many threads will run it at once, each on a core of its own; else one run is spread over the cores
+    engine: str = "exact", # one of `ENGINES`
 ): # `openvino.CompiledModel`
-    "Compile a network for the CPU, in float32 so that every machine gives the same numbers up to rounding."
+    "Compile a network for the CPU."
     options = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": os.cpu_count()} if streams else {}
-    return _core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"} | options)
+    precision = "bf16" if engine == "fast" and has_bfloat16() else "f32"
+    return _core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision} | options)
+
+# %% ../nbs/04_networks.ipynb #c014
+def compile_module(
+    module, # `torch.nn.Module` that takes (N, 3, size, size)
+    size: int, # side of its pictures in pixels
+    engine: str = "exact", # one of `ENGINES`
+): # `openvino.CompiledModel`
+    "Compile a network of torch for the CPU, for any number of pictures."
+    import openvino, torch, warnings
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore") # tracing warns of every size that it takes for a constant
+        example = torch.zeros(1, 3, size, size)
+        traced = torch.jit.freeze(torch.jit.trace(module, example, check_trace=False))
+        model = openvino.convert_model(traced, example_input=example, input=[-1, 3, size, size])
+    return compile_network(model, engine=engine)

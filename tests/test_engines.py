@@ -1,0 +1,74 @@
+"""The compiled networks say what torch's say, and both engines are what they claim to be."""
+
+import numpy as np
+import pytest
+import torch
+
+from mexca_video import FaceExtractor, VideoDataset, networks, sample_clip, sample_image
+from mexca_video.detection import detect_faces, find_faces, load_detector
+from mexca_video.encoding import cut_for, encode_faces
+from mexca_video.networks import compile_module
+
+
+def differences(detector, image):
+    "Largest difference of boxes, probabilities and points to facenet-pytorch's; the same faces in the same order."
+    reference, found = [part[0] for part in detect_faces(detector, image[None])], find_faces(detector, image)
+    assert (reference[0] is None) == (found[0] is None)
+    return [0, 0, 0] if found[0] is None else [float(abs(a - b).max()) for a, b in zip(reference, found)]
+
+
+PICTURES = {"multi_face_photo": {}, "odd size": dict(crop=(333, 517)), "low thresholds": dict(thresholds=(0.5, 0.5, 0.5)), "small faces": dict(min_face_size=12), "large faces": dict(min_face_size=60),
+            "by probability": dict(select_largest=False), "one face": dict(keep_all=False), "another step": dict(factor=0.6)}
+
+
+@pytest.mark.parametrize("case", PICTURES)
+def test_a_photograph_is_seen_as_the_reference_sees_it(case):
+    options = dict(keep_all=True) | PICTURES[case]
+    height, width = options.pop("crop", (None, None))
+    image = np.ascontiguousarray(sample_image("multi_face_photo")[:height, :width])
+    box, prob, point = differences(load_detector(**options), image)
+    assert box < 1e-3 and prob < 1e-5 and point < 1e-3
+
+
+def test_the_sample_clip_is_seen_as_the_reference_sees_it():
+    detector, worst = load_detector(keep_all=True), np.zeros(3)
+    with VideoDataset(sample_clip(), skip_frames=16) as video:
+        for i in range(len(video)): worst = np.maximum(worst, differences(detector, video[i]["Image"].numpy()))
+    print(f"largest differences in {len(video)} frames: boxes {worst[0]:.0e} pixels, probabilities {worst[1]:.0e}, points {worst[2]:.0e} pixels")
+    assert worst[0] < 1e-3 and worst[1] < 1e-5 and worst[2] < 1e-3
+
+
+def test_the_seen_faces_do_not_depend_on_threads():
+    from concurrent.futures import ThreadPoolExecutor
+
+    detector, image = load_detector(keep_all=True), sample_image("multi_face_photo")
+    alone = find_faces(detector, image)
+    with ThreadPoolExecutor(4) as pool: together = list(pool.map(lambda _: find_faces(detector, image), range(12)))
+    assert all(np.array_equal(a, b) for found in together for a, b in zip(alone, found))
+
+
+def test_compiled_inception_resnet_is_torch_s():
+    from facenet_pytorch import InceptionResnetV1
+
+    torch.manual_seed(0)
+    encoder, image = InceptionResnetV1().eval(), sample_image("multi_face_photo")
+    boxes, _, points = find_faces(load_detector(keep_all=True), image)
+    faces = cut_for("vggface2", image, boxes, points)
+    plain = encode_faces(encoder, faces)
+    encoder.compiled = compile_module(encoder, 160)
+    compiled = encode_faces(encoder, faces)
+    assert not np.array_equal(plain, compiled) and (plain * compiled).sum(1).min() > 0.99999
+
+
+def test_fast_says_where_it_is_exact(monkeypatch):
+    monkeypatch.setattr("mexca_video.extraction.has_bfloat16", lambda: False)
+    with pytest.warns(UserWarning, match="engine='fast' equals 'exact' here"): FaceExtractor.embedded(engine="fast")
+    with pytest.raises(ValueError, match="engine='slow'"): FaceExtractor.embedded(engine="slow")
+    with pytest.raises(TypeError): FaceExtractor(2, *[None] * 13, "fast")
+
+
+@pytest.mark.skipif(not networks.has_bfloat16(), reason="this processor has no bfloat16")
+def test_fast_deviates_little():
+    exact, fast = (FaceExtractor.embedded(3, engine=engine).apply(sample_clip(), skip_frames=12, show_progress=False, return_embeddings=True) for engine in networks.ENGINES)
+    cosine = (exact.face_embedding * fast.face_embedding).sum("embedding") / np.sqrt((exact.face_embedding ** 2).sum("embedding") * (fast.face_embedding ** 2).sum("embedding"))
+    assert cosine.where(exact.face_prob.notnull()).min() > 0.999 and exact.face_label.equals(fast.face_label)
