@@ -47,6 +47,8 @@ class Stretches:
         self._file.write(data)
         self._ends.append(self._ends[-1] + len(data))
 
+    def close(self): self._file.close()
+
     def __iter__(self):
         for start, end in zip(self._ends, self._ends[1:]):
             self._file.seek(start)
@@ -129,6 +131,8 @@ class Checkpoint(Stretches):
 
     def _unwritten(self, error):
         return OSError(error.errno, f"checkpoint {self.path} cannot be written ({error.strerror}). The first {self.done} selected frames are kept there. Make room or mend the permissions, then run the same again")
+
+    def close(self): pass
 
     def __iter__(self): return (_unpack(file.read_bytes()) for file in self._names)
 

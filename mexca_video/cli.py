@@ -133,8 +133,8 @@ def _extract_all(args):
 
 def _one_line(error, path=""):
     "An error in one line that names the file."
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if Path(path).name in text else f"{path}: {text}"
+    text, path = (" ".join(str(part).split()) for part in (error, path))
+    return (text or type(error).__name__) if Path(path).name in text else f"{path}: {text or type(error).__name__}"
 
 # %% ../nbs/20_cli.ipynb #c017
 def cli(

@@ -88,10 +88,11 @@ def _order(detector, boxes, probs, size):
 def find_faces(
     detector, # from `load_detector`
     image: np.ndarray, # (H, W, 3) RGB uint8
+    near: np.ndarray = None, # (N, 4) look for faces only where these boxes are; on a GPU everywhere all the same
 ) -> tuple: # boxes (N, 4), probs (N,), points (N, 5, 2), or three times `None`
     "Detect the faces of one frame, in the order that the detector's options ask for."
     if detector.fast is None: return tuple(found[0] for found in detect_faces(detector, image[None]))
-    boxes, probs, points = detector.fast.detect(image)
+    boxes, probs, points = detector.fast.detect(image, near)
     order = _order(detector, boxes, probs, image.shape[1::-1])
     return (boxes[order], probs[order], points[order]) if len(order) else (None, None, None)
 

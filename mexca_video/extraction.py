@@ -9,6 +9,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from importlib.metadata import version
+from itertools import chain, groupby
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
@@ -53,6 +54,7 @@ def _check_options(o):
         f"a landmark model, since au_model={o.au_model!r} reads action units off landmarks; or set au_model=None too")
     _need(o.au_model != "blendshapes" or o.landmark_model == "facemesh", "landmark_model", o.landmark_model,
         "'facemesh', since au_model='blendshapes' reads its 478 points")
+    _need(_is_count(o.detect_every), "detect_every", o.detect_every, "a whole number from 1")
     _need(o.engine in ENGINES, "engine", o.engine, f"one of {ENGINES}")
     if o.engine == "fast" and find_device(o.device).type == "cpu" and not has_bfloat16():
         warnings.warn("engine='fast' equals 'exact' here: this processor has no bfloat16", stacklevel=4)
@@ -94,6 +96,7 @@ class FaceExtractor:
         landmark_model: str | None = "mobilefacenet", # mobilefacenet, mobilenet, pfld, facemesh or None
         *,
         engine: str = "exact", # exact (float32), or fast (bfloat16 where the processor or the GPU has it)
+        detect_every: int = 1, # look for faces everywhere in every n-th processed frame only, and follow them in between
     ):
         options = {name: value for name, value in locals().items() if name != "self"}
         vars(self).update(options, _names=tuple(options))
@@ -282,13 +285,26 @@ def _in_parallel(function, items, workers):
 
 # %% ../nbs/13_extraction.ipynb #c035
 @patch
-def _look_at(self: FaceExtractor, image):
+def _look_at(self: FaceExtractor, image, near=None):
     "The faces of one frame: box, probability, cut for the encoder, square and picture for the landmarks."
-    boxes, probs, points = find_faces(self.detector, image)
+    boxes, probs, points = find_faces(self.detector, image, near)
     if boxes is None: return []
     faces = cut_for(self.embeddings_model, image, boxes, points, self.post_process)
     cuts = self._cut(image, boxes, points[:, :2]) if self.landmark_model else ([None] * len(boxes),) * 2
     return list(zip(boxes, probs, faces, *cuts))
+
+@patch
+def _look_through(self: FaceExtractor, frames):
+    "Position and faces of frames that follow one another; faces are looked for everywhere in the first and followed in the others."
+    looked, near = [], None
+    for position, image in frames:
+        looked.append((position, self._look_at(image) if near is None else self._look_at(image, near)))
+        near = np.stack([face[0] for face in looked[-1][1]]) if looked[-1][1] else None
+    return looked
+
+def _runs(frames, length):
+    "Lists of at most `length` successive frames (position, image); each stretch begins a new one."
+    for _, run in groupby(frames, lambda frame: (frame[0] // STRETCH_FRAMES, frame[0] % STRETCH_FRAMES // length)): yield list(run)
 
 @patch
 def _find_faces(self: FaceExtractor, dataset, batch_size, start, bar):
@@ -297,7 +313,7 @@ def _find_faces(self: FaceExtractor, dataset, batch_size, start, bar):
     self.detector, self.encoder, self.extractor # loaded first: a missing model is told now, and before there are threads
     frames = ((position, image) for positions, images in dataset.batches(batch_size, start, tolerant=True) for position, image in zip(positions, images))
     workers = torch.get_num_threads() if find_device(self.device).type == "cpu" else 1
-    for position, faces in _in_parallel(lambda frame: (frame[0], self._look_at(frame[1])), frames, workers):
+    for position, faces in chain.from_iterable(_in_parallel(self._look_through, _runs(frames, self.detect_every), workers)):
         bar.faces += len(faces)
         bar.set_postfix(faces=bar.faces, refresh=False)
         bar.update(position + 1 - bar.n)
@@ -450,7 +466,9 @@ def apply(self: FaceExtractor,
             bar.faces = 0
             try: self._measure_stretches(dataset, stretches, batch_size, bar)
             except BaseException: self._stopped = copy(dataset), filepath, stretches, arguments; raise
-        return self._assemble(dataset, filepath, stretches, arguments)
+        result = self._assemble(dataset, filepath, stretches, arguments)
+        stretches.close()
+        return result
 
 @patch
 def describe_run(self: FaceExtractor,

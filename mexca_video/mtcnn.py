@@ -258,14 +258,16 @@ def decide(self: FastMTCNN, image, boxes):
     kept = _suppress_smaller(boxes, scores, 0.7)
     return boxes[kept], scores[kept], points[kept]
 
-# %% ../nbs/05_mtcnn.ipynb #c025
+# %% ../nbs/05_mtcnn.ipynb #c026
 @patch
 def detect(self: FastMTCNN,
     image: np.ndarray, # (H, W, 3) RGB uint8
+    near: np.ndarray = None, # (N, 4) look for faces only where these boxes are
 ) -> tuple: # boxes (N, 4), probabilities (N,), points (N, 5, 2), float32, in the order of MTCNN's "largest" or "probability"
     "Detect the faces of one picture."
     image = np.ascontiguousarray(image)
-    boxes, scores, points = self.decide(image, self.refine(image, self.propose(image)))
+    candidates = self.propose(image) if near is None else _square(np.asarray(near, np.float32))
+    boxes, scores, points = self.decide(image, self.refine(image, candidates))
     if self.detector.select_largest:
         order = np.argsort((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))[::-1]
         boxes, scores, points = boxes[order], scores[order], points[order]

@@ -147,6 +147,9 @@ CLIPS = {
     "raw_hevc": ("h265", dict(codec="libx265", options={"x265-params": "log-level=none"})),
     "fragmented": ("mp4", dict(options=dict(bf=2), mux=dict(movflags="frag_keyframe+empty_moov"))),
     "one_frame": ("mp4", dict(count=1)),
+    "fps_120": ("mp4", dict(rate=120, options=dict(bf=2))),
+    "interlaced": ("mp4", dict(options={"bf": 2, "flags": "+ilme+ildct", "x264opts": "tff=1"})),
+    "interlaced_mpeg2": ("ts", dict(codec="mpeg2video", options=dict(bf=2, q=2, flags="+ilme+ildct"))),
 }
 
 

@@ -43,7 +43,7 @@ WRONG = {
     "'frame' names a frame twice": lambda: coordinate("frame", [0, *DEMO.frame.values[:-1]]),
     "'frame' does not increase": lambda: coordinate("frame", DEMO.frame.values[::-1]),
     "'frame' is negative": lambda: coordinate("frame", DEMO.frame.values - 1),
-    "'time' does not increase after frame 10": lambda: changed("time", 3, 0.4),
+    "'time' decreases after frame 10": lambda: changed("time", 3, 0.3),
     "'time' is missing or infinite at frame 15": lambda: changed("time", 3, np.nan),
     "'face' names a slot twice": lambda: coordinate("face", [0, 0]),
     "two slots the same name": lambda: coordinate("face_name", ["Anna", "Anna"]),
