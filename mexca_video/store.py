@@ -22,7 +22,7 @@ def complete_or_nothing(path):
     path = Path(path)
     if not path.parent.is_dir(): raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
     if path.is_dir(): raise IsADirectoryError(f"cannot write {path}: that is a folder; give the name of a file in it")
-    part = path.with_name(f".{path.name[:100]}.{uuid4().hex[:8]}.part")
+    part = path.with_name(f".{uuid4().hex}.part")
     try:
         yield part
         os.replace(part, path)

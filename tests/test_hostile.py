@@ -367,7 +367,11 @@ def plain_user():
 
 
 @pytest.fixture(scope="module")
-def extractor(): return FaceExtractor.embedded()
+def extractor():
+    "With its models loaded, because a first download shows a bar."
+    extractor = FaceExtractor.embedded()
+    extractor.detector, extractor.encoder, extractor.extractor
+    return extractor
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ def landmark_file(name):
 
 
 @functools.cache
-def classifier_file(name):
+def classifier_file(name, rows=24, components=5, trees=2, depth=2):
     "py-feat's classifiers, fitted to noise of the real widths."
     from skops.io import dumps
     from sklearn.decomposition import PCA
@@ -56,10 +56,10 @@ def classifier_file(name):
 
     made = getattr(import_feat("au_detectors.StatLearning.SL_test"), {"xgb": "XGBClassifier", "svm": "SVMClassifier"}[name])()
     random = np.random.default_rng(0)
-    hog, points, labels = random.normal(size=(24, HOG)), random.normal(size=(24, 136)), np.arange(24) % 2
-    parts = [fit for _ in range(3) for fit in (StandardScaler().fit(hog), PCA(5).fit(hog))]
+    hog, points, labels = random.normal(size=(rows, HOG)), random.normal(size=(rows, 136)), np.arange(rows) % 2
+    parts = [fit for _ in range(3) for fit in (StandardScaler().fit(hog), PCA(components).fit(hog))]
     inputs = np.concatenate([parts[1].transform(parts[0].transform(hog)), points], axis=1)
-    make = LinearSVC if name == "svm" else functools.partial(XGBClassifier, n_estimators=2, max_depth=2, n_jobs=1)
+    make = LinearSVC if name == "svm" else functools.partial(XGBClassifier, n_estimators=trees, max_depth=depth, n_jobs=1)
     made.load_weights(*parts, {f"AU{int(au[2:])}": make().fit(inputs, labels) for au in AU_NAMES})
     return dumps(made)
 

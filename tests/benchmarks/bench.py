@@ -1,0 +1,286 @@
+"""The benchmark: speed against a script, cost against length, time of identification. `make bench` runs all of it in under ten minutes.
+
+Everything that is compared runs in one process, in turn, and the median of five rounds counts. Seconds differ between machines; ratios differ less.
+"""
+
+import argparse
+import csv
+import io
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+ROUNDS, FPS = 5, 24
+warnings.simplefilter("ignore")
+
+
+def machine():
+    "What it ran on, in words."
+    from mexca_video.networks import has_bfloat16
+
+    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")] if Path("/proc/cpuinfo").exists() else []
+    cpu = names[0] if names else platform.processor()
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "openvino", "numba", "av"))
+    return f"{cpu}, {os.cpu_count()} cores, {'bfloat16' if has_bfloat16() else 'no bfloat16'}, {platform.system()}, Python {platform.python_version()}, {packages}"
+
+
+def peak():
+    "Largest resident memory of this process so far, MB."
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+
+
+def child(*arguments):
+    "Run one measurement in a process of its own; what it reports."
+    done = subprocess.run([sys.executable, __file__, *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode: raise RuntimeError(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# Speed
+
+
+def clips(folder):
+    "(name, path, frames): the Pexels clip, and the same at 1280x720."
+    import av
+
+    from mexca_video import VideoDataset, sample_path
+
+    large = Path(folder) / "large.mp4"
+    video = VideoDataset(sample_path("pexels"))
+    with av.open(str(large), "w") as file:
+        stream = file.add_stream("libx264", rate=FPS, options={"preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
+        for i in range(48): file.mux(stream.encode(av.VideoFrame.from_ndarray(video[i]["Image"].numpy(), format="rgb24").reformat(1280, 720, "yuv420p")))
+        file.mux(stream.encode())
+    return [("640x360", sample_path("pexels"), 48), ("1280x720", large, 24)]
+
+
+def default_set():
+    "The default models with random weights of the real layouts: (options, script)."
+    import test_seed_models as seed
+    from hub import Hub
+    from script import DefaultScript
+
+    from mexca_video import FaceExtractor, models
+    from mexca_video.models import MODELS
+
+    data = seed.classifier_file("xgb", rows=300, components=250, trees=60, depth=3)
+    with Hub() as hub, tempfile.TemporaryDirectory() as cache:
+        os.environ |= hub.env | {"MEXCA_VIDEO_CACHE": cache, "TORCH_HOME": cache, "HF_HUB_CACHE": cache}
+        seed.serve(hub, "vggface2", "mobilefacenet")
+        hub.add_hub_file(MODELS["xgb"].location[0], MODELS["xgb"].file, data)
+        extractor = FaceExtractor(1)
+        script = DefaultScript(extractor.encoder, extractor.extractor.landmarker.network, models.read_au_classifier("xgb"))
+        extractor.detector
+    return extractor, script
+
+
+def embedded_set():
+    "The embedded models: (extractor, script), the script `None` where MediaPipe is not installed."
+    from mexca_video import FaceExtractor
+    from mexca_video.models import fetch_model
+
+    try:
+        from script import EmbeddedScript
+
+        script = EmbeddedScript(fetch_model("sface"), fetch_model("facemesh"))
+    except ImportError as error: print(f"The embedded set is measured without a script: {error}"); script = None
+    return FaceExtractor.embedded(1), script
+
+
+def measure_speed(rows):
+    "Milliseconds a frame of the script and of ours, in turn."
+    with tempfile.TemporaryDirectory() as folder:
+        for models, make in (("default", default_set), ("embedded", embedded_set)):
+            extractor, script = make()
+            for clip, path, count in clips(folder):
+                contestants = {"exact": lambda n: extractor.apply(path, 16, process_subclip=(0, (n - 0.5) / 23.976), show_progress=False)}
+                stages = []
+                if script: contestants["script"] = lambda n: stages.append(script.run(path, n)[1])
+                times = {name: [] for name in contestants}
+                for run in contestants.values(): run(16)
+                stages.clear()
+                for _ in range(ROUNDS):
+                    for name, run in contestants.items():
+                        began = time.perf_counter()
+                        run(count)
+                        times[name].append(1000 * (time.perf_counter() - began) / count)
+                median = {name: statistics.median(values) for name, values in times.items()}
+                for name, value in median.items(): rows.append(("speed", models, clip, name, round(value, 1), "ms a frame", round(1000 / value, 1), "frames/s"))
+                if script:
+                    ratios = [s / e for s, e in zip(times["script"], times["exact"])]
+                    rows.append(("speed", models, clip, "script : exact", round(statistics.median(ratios), 2), "ratio", f"{min(ratios):.2f} to {max(ratios):.2f}", "of five rounds"))
+                    for stage in stages[0]: rows.append(("stages of the script", models, clip, stage, round(statistics.median(1000 * s[stage] / count for s in stages), 2), "ms a frame", "", ""))
+                rows.extend(("stages of ours, one thread", models, clip, stage, value, "ms a frame", "", "") for stage, value in measure_stages(extractor, path, count))
+
+
+def measure_stages(extractor, path, count):
+    "Milliseconds a frame of each stage of ours by itself, one after the other on one thread."
+    import numpy as np
+    import torch
+
+    from mexca_video import VideoDataset
+    from mexca_video.action_units import measure_aus
+    from mexca_video.detection import find_faces
+    from mexca_video.encoding import cut_for
+
+    def timed(work):
+        times = []
+        for _ in range(3):
+            began = time.perf_counter()
+            result = work()
+            times.append(time.perf_counter() - began)
+        return result, round(1000 * statistics.median(times) / count, 2)
+
+    fast, landmarker, threads = extractor.detector.fast, extractor.extractor.landmarker, torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with VideoDataset(path) as video: frames, decode = timed(lambda: [image for _, images in VideoDataset(path, end=(count - 0.5) / 23.976).batches(16) for image in images])
+        candidates, propose = timed(lambda: [fast.propose(image) for image in frames])
+        refined, refine = timed(lambda: [fast.refine(image, boxes) for image, boxes in zip(frames, candidates)])
+        _, decide = timed(lambda: [fast.decide(image, boxes) for image, boxes in zip(frames, refined)])
+        faces = [find_faces(extractor.detector, image) for image in frames]
+        crops, cut = timed(lambda: torch.cat([cut_for(extractor.embeddings_model, image, boxes, points) for image, (boxes, _, points) in zip(frames, faces) if boxes is not None]))
+        _, embed = timed(lambda: extractor.encode(crops))
+        cuts, square = timed(lambda: [extractor._cut(image, boxes, points[:, :2]) for image, (boxes, _, points) in zip(frames, faces) if boxes is not None])
+        squares, patches = np.concatenate([c[0] for c in cuts]), torch.cat([c[1] for c in cuts])
+        marks, landmarks = timed(lambda: landmarker(patches))
+        _, aus = timed(lambda: measure_aus(extractor.extractor.au_classifier, landmarker, patches, squares, marks))
+    finally: torch.set_num_threads(threads)
+    return [("decode", decode), ("MTCNN: pyramid and P-Net", propose), ("MTCNN: R-Net", refine), ("MTCNN: O-Net", decide), ("cut for embedding", cut), ("embedding", embed),
+            ("cut for landmarks", square), ("landmarks", landmarks), ("action units", aus)]
+
+
+# Length
+
+
+def replay(minutes):
+    "Peak memory of a clip of this length: the networks run on the sample clip, then its faces are dealt out again until the time is over."
+    import itertools
+
+    import numpy as np
+
+    from mexca_video import FaceExtractor, sample_clip, video
+
+    extractor = FaceExtractor.embedded(3)
+    seen, batches = [], {}
+    find_faces, measure = FaceExtractor._find_faces, FaceExtractor._measure_batch
+    def keep(self, *arguments):
+        for item in find_faces(self, *arguments): seen.append(item[1]); yield item
+    def keep_batch(self, faces):
+        batches[len(faces)] = measure(self, faces)
+        return batches[len(faces)]
+    FaceExtractor._find_faces, FaceExtractor._measure_batch = keep, keep_batch
+    extractor.apply(sample_clip(), show_progress=False)
+    longest = batches[max(batches)]
+    frames = int(minutes * 60 * FPS)
+    class Long(video.VideoDataset):
+        "The sample clip, over and over."
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.video_frames, self.time = np.arange(frames), np.arange(frames) / FPS
+    def deal(self, dataset, batch_size, start, bar): yield from zip(range(start, frames), itertools.islice(itertools.cycle(seen), start, None))
+    def copy_batch(self, faces): return {name: values[:len(faces)] for name, values in longest.items()} | dict(position=np.array([face[0] for face in faces]))
+    FaceExtractor._find_faces, FaceExtractor._measure_batch, video.VideoDataset = deal, copy_batch, Long
+    before, began = peak(), time.perf_counter()
+    ds = extractor.apply(sample_clip(), show_progress=False)
+    return dict(frames=frames, seconds=time.perf_counter() - began, before=before, peak=peak(), result=ds.nbytes / 1024**2)
+
+
+def measure_length(rows):
+    for minutes in (2, 15, 60, 120):
+        found = child("replay", minutes)
+        rows.append(("length", "embedded", f"{minutes} min", "peak memory", round(found["peak"]), "MB", round(found["result"]), "MB of that the result"))
+        rows.append(("length", "embedded", f"{minutes} min", "collecting, identification, Dataset", round(1000 * found["seconds"] / found["frames"], 3), "ms a frame", found["frames"], "frames"))
+
+
+# Identification
+
+
+def identify(count, size):
+    "Seconds to tell ten people apart in a made-up film with `count` detections."
+    import numpy as np
+    from scenes import make_film
+    from sklearn.metrics import adjusted_rand_score
+
+    from mexca_video import FaceExtractor
+
+    position, boxes, embeddings, who = (part[:count] for part in make_film(int(count * 0.8) + 400, 10, size))
+    extractor = FaceExtractor.embedded(10)
+    extractor.identify(embeddings[:200], frames=position[:200], boxes=boxes[:200])
+    extractor = FaceExtractor.embedded(None)
+    began = time.perf_counter()
+    labels = extractor.identify(embeddings, frames=position, boxes=boxes)
+    extractor.compute_confidence(embeddings, labels)
+    return dict(seconds=time.perf_counter() - began, detections=len(labels), people=int(np.nanmax(labels)) + 1, peak=peak(),
+                agreement=adjusted_rand_score(who, np.where(np.isfinite(labels), labels, -1)))
+
+
+def measure_identification(rows):
+    for count, size in ((2_000, 128), (20_000, 128), (200_000, 128), (1_000_000, 128), (1_000_000, 512)):
+        found = child("identify", count, size)
+        rows.append(("identification", f"{size} values", f"{found['detections']} faces", "time", round(found["seconds"], 1), "s", f"{found['agreement']:.4f}", f"agreement (ARI), {found['people']} people"))
+        rows.append(("identification", f"{size} values", f"{found['detections']} faces", "peak memory", round(found["peak"]), "MB", "", ""))
+
+
+# The whole
+
+
+def draw(rows, path):
+    "Cost against length: memory of a run, time of identification."
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    memory = [(float(r[2].split()[0]), r[4], r[6]) for r in rows if r[0] == "length" and r[3] == "peak memory"]
+    times = {width: [(int(r[2].split()[0]), r[4]) for r in rows if r[0] == "identification" and r[3] == "time" and r[1] == width] for width in ("128 values", "512 values")}
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    if memory:
+        minutes, used, result = zip(*memory)
+        left.plot(minutes, used, "o-", color="#0072B2", label="peak memory")
+        left.plot(minutes, result, "o--", color="#D55E00", label="the result itself")
+        left.set(xlabel="length of the clip (min)", ylabel="MB", ylim=(0, None))
+        left.legend(frameon=False)
+    for (width, points), color in zip(times.items(), ("#0072B2", "#D55E00")):
+        if points: right.plot(*zip(*points), "o-", color=color, label=width)
+    right.set(xlabel="faces", ylabel="identification (s)", xscale="log", ylim=(0, None))
+    right.legend(frameon=False)
+    fig.savefig(path, dpi=120)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", nargs="*", default=["speed", "length", "identification"], help="speed, length, identification (default: all)")
+    parser.add_argument("-o", "--outdir", default="out", help="folder for benchmark.csv and benchmark.png (default: out)")
+    args = parser.parse_args()
+    if args.what[0] in ("replay", "identify"):
+        print(json.dumps({"replay": replay, "identify": identify}[args.what[0]](*map(int, args.what[1:]))))
+        return
+    rows = []
+    for name in args.what: {"speed": measure_speed, "length": measure_length, "identification": measure_identification}[name](rows)
+    outdir = Path(args.outdir)
+    outdir.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("part", "models", "what", "who", "value", "unit", "more", "of"), *rows])
+    (outdir / "benchmark.csv").write_text(f"# {time.strftime('%Y-%m-%d')}, {machine()}\n{text.getvalue()}")
+    draw(rows, outdir / "benchmark.png")
+    print(machine())
+    for row in rows: print("{:27} {:10} {:15} {:36} {:>9} {:11} {:>14} {}".format(*map(str, row)))
+    print(f"written: {outdir / 'benchmark.csv'}, {outdir / 'benchmark.png'}; {time.perf_counter() - START:.0f} s in all")
+
+
+START = time.perf_counter()
+if __name__ == "__main__":
+    main()
