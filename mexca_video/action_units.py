@@ -4,11 +4,11 @@
 
 # %% ../nbs/09_action_units.ipynb #c003
 from __future__ import annotations
-from functools import cache, partial
+from functools import cache
 import numpy as np
 from .detection import square_to_frame
 from .models import read_au_classifier, read_task_model
-from .networks import compile_network, read_network
+from .networks import compile_kernels, compile_network, kernel, read_network
 from .schema import AU_NAMES
 
 # %% auto #0
@@ -86,19 +86,6 @@ def aus_from_blendshapes(
     nothing = np.full(len(weights), np.nan)
     return np.stack([aus.get(au, nothing) for au in AU_NAMES], 1).astype(np.float32)
 
-# %% ../nbs/09_action_units.ipynb #c020
-_KERNELS = {}
-
-def _kernel(function, **options):
-    _KERNELS[function.__name__] = function, options
-    return function
-
-@cache
-def _compile():
-    "Put compiled kernels in the place of the plain ones. They find each other by name, for numba does not keep what encloses other kernels."
-    from numba import njit
-    globals().update({name: njit(nogil=True, cache=True, **options)(function) for name, (function, options) in _KERNELS.items()})
-
 # %% ../nbs/09_action_units.ipynb #c022
 _SIDE = 112 # pixels of the picture that the classifiers were trained on
 
@@ -130,7 +117,7 @@ def _line():
     return (torch.linspace(-1, 1, _SIDE) * (_SIDE - 1) / _SIDE).numpy()
 
 # %% ../nbs/09_action_units.ipynb #c026
-@_kernel
+@kernel
 def _note(x, y, dx, dy, first, last):
     "Note the pixels of each row between a corner and the next one, `dx` and `dy` away."
     if dy == 0: return
@@ -139,7 +126,7 @@ def _note(x, y, dx, dy, first, last):
         first[row], last[row] = min(first[row], whole + (rest != 0)), max(last[row], whole)
 
 # %% ../nbs/09_action_units.ipynb #c027
-@_kernel
+@kernel
 def _hull(points, mask):
     "Set `mask` where the convex hull of whole points (P, 2) is; False if they lie on one line."
     first, last, area, start = np.full(len(mask), mask.shape[1]), np.full(len(mask), -1), 0, 0
@@ -160,10 +147,10 @@ def _hull(points, mask):
     return area != 0
 
 # %% ../nbs/09_action_units.ipynb #c030
-@partial(_kernel, fastmath={"contract"})
+@kernel(fastmath={"contract"})
 def _fused(a, b, c): return a * b + c
 
-@_kernel
+@kernel
 def _look_up(image, x, y, out):
     "The three colours between the pixels of a picture (3, H, W), at a place from -1 to 1."
     one, height, width = np.float32(1), image.shape[1], image.shape[2]
@@ -180,7 +167,7 @@ def _look_up(image, x, y, out):
         out[k] = _fused(image[k, u, r], d, _fused(image[k, u, l], c, _fused(image[k, t, r], b, image[k, t, l] * a)))
 
 # %% ../nbs/09_action_units.ipynb #c031
-@_kernel
+@kernel
 def _upright(image, source, line, marks, mask, face):
     "Fill `face` (3, 114, 114) but for its border from a picture (3, H, W), zero outside of the mask; False if there is no face."
     mask[:] = False
@@ -197,13 +184,13 @@ def _upright(image, source, line, marks, mask, face):
     return True
 
 # %% ../nbs/09_action_units.ipynb #c033
-@_kernel
+@kernel
 def _mirror(face):
     for k in range(3):
         for i in range(face.shape[1]): face[k, i, 0], face[k, i, -1] = face[k, i, 2], face[k, i, -3]
         for j in range(face.shape[2]): face[k, 0, j], face[k, -1, j] = face[k, 2, j], face[k, -3, j]
 
-@_kernel
+@kernel
 def _slope(face, i, steepest, gx, gy):
     "The steepest gradients of line `i`, and how steep they are."
     steepest[:] = 0
@@ -218,7 +205,7 @@ def _slope(face, i, steepest, gx, gy):
 # %% ../nbs/09_action_units.ipynb #c035
 _DEGREES, _TANGENT = np.float32(180 / np.pi), np.float32(np.tan(np.pi / 8))
 
-@_kernel
+@kernel
 def _direction(x, y, steep):
     "Which of eight directions a gradient has, 22.5 degrees each; opposite ones are the same."
     a, b = abs(x), abs(y)
@@ -233,14 +220,14 @@ def _direction(x, y, steep):
 _CELLS = _SIDE // 8
 _HOG = (_CELLS - 1) ** 2 * 32 # numbers that describe a face: 5408
 
-@_kernel
+@kernel
 def _scale(block):
     total = np.float32(0)
     for k in range(len(block)): total += block[k] * block[k]
     length = np.sqrt(total + np.float32(1e-10))
     for k in range(len(block)): block[k] /= length
 
-@_kernel
+@kernel
 def _describe(face, out):
     "Describe a picture (3, 114, 114), its border included, by 5408 numbers, 0 to 1."
     cells, number = np.zeros((_CELLS, _CELLS, 8), np.float32), 0
@@ -260,7 +247,7 @@ def _describe(face, out):
             number += 32
 
 # %% ../nbs/09_action_units.ipynb #c038
-@_kernel
+@kernel
 def _describe_all(images, sources, line, marks, out):
     "Describe each picture; NaN where there is no face."
     face, mask = np.empty((3, _SIDE + 2, _SIDE + 2), np.float32), np.empty((_SIDE, _SIDE), np.bool_)
@@ -280,7 +267,7 @@ def describe_faces(
     turning = _turning(points)
     marks = (np.einsum("nij,nkj->nki", turning[:, :, :2], points) + turning[:, None, :, 2]).astype(np.int64)
     hog = np.empty((len(images), _HOG), np.float32)
-    _compile()
+    compile_kernels(__name__)
     _describe_all(images, _sources(turning, images.shape[-1]), _line(), marks, hog)
     return hog, marks
 
@@ -320,7 +307,7 @@ def _read_booster(au, classifier):
     return trees, -np.float32(np.log(float(1 / base - 1)))
 
 # %% ../nbs/09_action_units.ipynb #c044
-@_kernel
+@kernel
 def _climb(features, roots, first, start, column, threshold, left, right, out):
     "Add up the trees of each classifier and make probabilities of the sums."
     one = np.float32(1)
@@ -349,7 +336,7 @@ class _Trees:
 
     def __call__(self, features):
         out = np.empty((len(features), len(self.start)), np.float32)
-        _compile()
+        compile_kernels(__name__)
         _climb(features.astype(np.float32), self.roots, self.first, self.start, self.column, self.threshold, self.left, self.right, out)
         return out
 

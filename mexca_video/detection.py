@@ -6,6 +6,7 @@
 from __future__ import annotations
 import numpy as np
 from .mtcnn import FastMTCNN, cut_area
+from .networks import compile_kernels, kernel
 
 # %% auto #0
 __all__ = ['SELECTION_METHODS', 'find_device', 'load_detector', 'order_faces', 'detect_faces', 'find_faces', 'cut_faces',
@@ -113,6 +114,34 @@ def cut_faces(
     return faces if standardize else faces * 128 + 127.5
 
 # %% ../nbs/06_detection.ipynb #c027
+@kernel
+def _blend(image, x, y, out):
+    "The three colours between the pixels of a picture (H, W, 3); a pixel outside has no share."
+    left, top = int(np.floor(x)), int(np.floor(y))
+    east, south, one = np.float32(x - left), np.float32(y - top), np.float32(1)
+    for k in range(3): out[k] = 0
+    for row, high in ((top, one - south), (top + 1, south)):
+        if row < 0 or row >= image.shape[0]: continue
+        for column, wide in ((left, one - east), (left + 1, east)):
+            if column < 0 or column >= image.shape[1]: continue
+            for k in range(3): out[k] += image[row, column, k] * (high * wide)
+
+@kernel
+def _sample(image, squares, border, out):
+    "Fill `out` (N, 3, S, S) with what is at the cells of squares (N, 4); with `border`, the outermost pixels go on outside."
+    size, last_x, last_y, color = out.shape[2], image.shape[1] - 1, image.shape[0] - 1, np.empty(3, np.float32)
+    for n in range(len(squares)):
+        cx, cy, step, angle = squares[n, 0], squares[n, 1], squares[n, 2] / size, squares[n, 3]
+        along, across = step * np.cos(angle), step * np.sin(angle)
+        for i in range(size):
+            for j in range(size):
+                a, b = j + 0.5 - size / 2, i + 0.5 - size / 2
+                x, y = cx + a * along - b * across - 0.5, cy + a * across + b * along - 0.5
+                if border: x, y = min(max(x, 0), last_x), min(max(y, 0), last_y)
+                _blend(image, x, y, color)
+                for k in range(3): out[n, k, i, j] = color[k] / np.float32(255)
+
+# %% ../nbs/06_detection.ipynb #c027b
 def cut_squares(
     frame, # (H, W, 3) RGB uint8 array or tensor
     squares: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
@@ -121,18 +150,10 @@ def cut_squares(
 ): # (N, 3, size, size) float32 tensor, 0 to 1
     "Cut rotated squares out of a frame with bilinear sampling."
     import torch
-    from torch.nn.functional import grid_sample
-    image, patches = torch.as_tensor(frame), torch.empty(len(squares), 3, size, size)
-    unit = (np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1) + 0.5) / size
-    height, width = image.shape[:2]
-    for patch, square in zip(patches, np.asarray(squares, float)):
-        grid = square_to_frame(square[None], unit.reshape(1, -1, 2))[0]
-        low = np.clip(np.floor(grid.min(0)) - 2, 0, (width - 1, height - 1)).astype(int)
-        high = np.clip(np.ceil(grid.max(0)) + 2, low + 1, (width, height)).astype(int)
-        part = image[low[1]:high[1], low[0]:high[0]].permute(2, 0, 1)[None].float() / 255
-        grid = torch.from_numpy((2 * (grid - low) / (high - low) - 1).astype(np.float32)).view(1, size, size, 2)
-        patch[:] = grid_sample(part, grid, align_corners=False, padding_mode=padding)[0]
-    return patches
+    out = np.empty((len(squares), 3, size, size), np.float32)
+    compile_kernels(__name__)
+    _sample(np.ascontiguousarray(frame), np.asarray(squares, float).reshape(-1, 4), padding == "border", out)
+    return torch.from_numpy(out)
 
 # %% ../nbs/06_detection.ipynb #c028
 def square_to_frame(

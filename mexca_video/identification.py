@@ -5,8 +5,8 @@
 # %% ../nbs/11_identification.ipynb #c003
 from __future__ import annotations
 from copy import copy
-from functools import cache
 import numpy as np
+from .networks import compile_kernels, kernel
 from .schema import EMPTY_VALUE
 from .tracking import divide_tracklets, link_faces
 
@@ -38,19 +38,15 @@ def find_means(
     groups = np.asarray(groups, np.int64)
     count = max(groups.max(initial=-1) + 1, count or 0)
     means, size = np.zeros((count, np.shape(embeddings)[1])), np.bincount(groups[groups >= 0], minlength=count)
-    _adder()(np.asarray(embeddings), groups, means)
+    compile_kernels(__name__)
+    _add(np.asarray(embeddings), groups, means)
     with np.errstate(invalid="ignore"): return means / size[:, None]
 
-@cache
-def _adder():
-    "The compiled sum over groups."
-    from numba import njit
-    @njit(nogil=True, cache=True)
-    def add(values, groups, sums):
-        for i in range(len(values)):
-            if groups[i] >= 0:
-                for k in range(values.shape[1]): sums[groups[i], k] += values[i, k]
-    return add
+@kernel
+def _add(values, groups, sums):
+    for i in range(len(values)):
+        if groups[i] >= 0:
+            for k in range(values.shape[1]): sums[groups[i], k] += values[i, k]
 
 # %% ../nbs/11_identification.ipynb #c014
 COUNT_SAMPLE, COUNT_SHARE = 2000, 0.01

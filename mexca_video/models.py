@@ -18,6 +18,7 @@ import warnings
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from io import BytesIO
@@ -417,6 +418,18 @@ def _locate(model, show_progress=True):
         raise _error(model, "is not in the installed package facenet-pytorch.")
     return path or _download(model, show_progress)
 
+# %% ../nbs/01_models.ipynb #c083b
+def _parts(model, path): return [path / part for part in _NETWORKS] if model.source == _INSTALLED else [path]
+
+@cache
+def _known_digest(*files):
+    "SHA-256 of files (path, size, time of change) one after the other."
+    found = hashlib.sha256()
+    for path, *_ in files:
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(2**20), b""): found.update(block)
+    return found.hexdigest()
+
 # %% ../nbs/01_models.ipynb #c084
 def model_record(
     name: str,  # a key of `MODELS`
@@ -428,9 +441,7 @@ def model_record(
     source = f"{model.source}: {model.location[0]}"
     if model.source == _INSTALLED:
         source += f"=={metadata.version(model.location[0])}"
-        found = hashlib.sha256(b"".join((path / part).read_bytes() for part in _NETWORKS)).hexdigest()
-    else:
-        found = _digest(path)
+    found = _known_digest(*((part, part.stat().st_size, part.stat().st_mtime_ns) for part in _parts(model, path)))
     return dict(name=name, role=model.role, source=source, file=model.file, sha256=found, licence=model.licence,
                 citation=model.citation)
 

@@ -5,46 +5,59 @@
 # %% ../nbs/05_mtcnn.ipynb #c003
 from __future__ import annotations
 import threading
-from functools import cache
 import numpy as np
-from .networks import compile_network
+from .networks import compile_kernels, compile_network, has_bfloat16, kernel
 
 # %% auto #0
-__all__ = ['resize_area', 'cut_area', 'FastMTCNN']
+__all__ = ['SCREEN_MARGIN', 'resize_area', 'cut_area', 'FastMTCNN']
 
 # %% ../nbs/05_mtcnn.ipynb #c006
-@cache
-def _kernels():
-    "The two compiled kernels: resize a whole picture, and cut out and resize boxes."
-    from numba import njit
+@kernel
+def _windows(size, count):
+    "First pixels, and those behind the last ones, of `count` windows that together cover `size` pixels."
+    first, end = np.empty(count, np.uint32), np.empty(count, np.uint32)
+    for j in range(count): first[j], end[j] = j * size // count, ((j + 1) * size + count - 1) // count
+    return first, end
 
-    @njit(nogil=True, cache=True)
-    def resize(image, top, bottom, left, right, whole, out):
-        height, width, rows, columns = bottom - top, right - left, out.shape[1], out.shape[2]
-        sums, shift, part = np.empty(3 * width, np.int32), np.float32(127.5), np.float32(0.0078125)
-        for i in range(rows):
-            first, last = top + i * height // rows, top + ((i + 1) * height + rows - 1) // rows
-            sums[:] = 0
-            for y in range(first, last):
-                row = image[y, 3 * left:3 * right]
-                for x in range(3 * width): sums[x] += row[x]
-            high = np.float32(last - first)
-            for j in range(columns):
-                a, b = j * width // columns, ((j + 1) * width + columns - 1) // columns
-                red, green, blue, wide = 0, 0, 0, np.float32(b - a)
-                for x in range(3 * a, 3 * b, 3): red += sums[x]; green += sums[x + 1]; blue += sums[x + 2]
-                for k, total in enumerate((red, green, blue)):
-                    value = np.float32(total) / high / wide
-                    if whole: value = np.float32(np.uint8(value))
-                    out[k, i, j] = (value - shift) * part
+@kernel
+def _add_up(rows, sums, running):
+    "Add up rows of a picture, three colours a pixel, and note the running sums from left to right."
+    sums[:] = 0
+    for y in range(len(rows)):
+        row = rows[y]
+        for x in range(len(sums)): sums[x] += row[x]
+    for x in range(len(sums)): running[x + 3] = running[x] + sums[x]
 
-    @njit(nogil=True, cache=True)
-    def cut(image, boxes, whole, out):
-        for k in range(len(boxes)): resize(image, boxes[k, 1], boxes[k, 3], boxes[k, 0], boxes[k, 2], whole, out[k])
-    return resize, cut
+# %% ../nbs/05_mtcnn.ipynb #c006b
+_SHIFT, _PART = np.float32(127.5), np.float32(0.0078125)
+
+@kernel
+def _resize(image, top, bottom, left, right, whole, out):
+    "Fill `out` (3, h, w) from a part of a picture (H, 3W); cut to whole numbers if `whole`."
+    rows, columns = _windows(bottom - top, out.shape[1]), _windows(right - left, out.shape[2])
+    sums, running = np.empty(3 * (right - left), np.int32), np.zeros(3 * (right - left) + 3, np.int32)
+    for i in range(out.shape[1]):
+        _add_up(image[top + rows[0][i]:top + rows[1][i], 3 * left:3 * right], sums, running)
+        high = np.float32(rows[1][i] - rows[0][i])
+        for k in range(3):
+            line, first, end = out[k, i], columns[0], columns[1]
+            for j in range(len(line)): line[j] = np.int32(running[3 * end[j] + k] - running[3 * first[j] + k])
+            for j in range(len(line)): line[j] = line[j] / high / np.float32(end[j] - first[j])
+            if whole:
+                for j in range(len(line)): line[j] = np.float32(np.uint8(line[j]))
+            for j in range(len(line)): line[j] = (line[j] - _SHIFT) * _PART
+
+@kernel
+def _resize_each(image, boxes, whole, out):
+    for k in range(len(boxes)): _resize(image, boxes[k, 1], boxes[k, 3], boxes[k, 0], boxes[k, 2], whole, out[k])
 
 # %% ../nbs/05_mtcnn.ipynb #c007
 def _flat(image): return np.ascontiguousarray(image).reshape(len(image), -1)
+
+def _cut(image, boxes, whole, out):
+    compile_kernels(__name__)
+    _resize_each(_flat(image), np.asarray(boxes, np.int64).reshape(-1, 4), whole, out)
+    return out
 
 # %% ../nbs/05_mtcnn.ipynb #c008
 def resize_area(
@@ -53,9 +66,7 @@ def resize_area(
     width: int, # of the result, pixels
 ) -> np.ndarray: # (3, height, width) float32, (x - 127.5) / 128
     "Resize a picture by area averaging and standardise it: to the last bit what torch's `interpolate(mode=\"area\")` gives."
-    out = np.empty((3, height, width), np.float32)
-    _kernels()[0](_flat(image), 0, image.shape[0], 0, image.shape[1], False, out)
-    return out
+    return _cut(image, [0, 0, image.shape[1], image.shape[0]], False, np.empty((1, 3, height, width), np.float32))[0]
 
 # %% ../nbs/05_mtcnn.ipynb #c010
 def cut_area(
@@ -64,9 +75,7 @@ def cut_area(
     size: int, # side of the result, pixels
 ) -> np.ndarray: # (N, 3, size, size) float32, (x - 127.5) / 128 with x cut to whole numbers
     "Cut boxes out of a picture and resize them by area averaging, as `facenet_pytorch.MTCNN.extract` does."
-    out = np.empty((len(boxes), 3, size, size), np.float32)
-    _kernels()[1](_flat(image), np.asarray(boxes, np.int64), True, out)
-    return out
+    return _cut(image, boxes, True, np.empty((len(boxes), 3, size, size), np.float32))
 
 # %% ../nbs/05_mtcnn.ipynb #c012
 def _convolve(x, layer):
@@ -89,17 +98,21 @@ def _connect(x, layer):
     return op.add(op.matmul(x, weight, False, True), bias.reshape(1, -1))
 
 # %% ../nbs/05_mtcnn.ipynb #c013
+def _pnet_heads(pnet, x, penalty=None):
+    "Probability and regression of every place of the pictures `x`; `penalty` is added before pooling."
+    import openvino.opset13 as op
+    x = _bend(_convolve(x, pnet.conv1), pnet.prelu1)
+    x = _pool(x if penalty is None else op.add(x, penalty).output(0), pnet.pool1)
+    x = _bend(_convolve(_bend(_convolve(x, pnet.conv2), pnet.prelu2), pnet.conv3), pnet.prelu3)
+    return [op.softmax(_convolve(x, pnet.conv4_1), 1), _convolve(x, pnet.conv4_2)]
+
 def _pnet_graph(pnet, sizes):
     "One graph for all levels of the pyramid: pictures in, probability and regression of every place out."
     import openvino, openvino.opset13 as op
-    inputs, outputs = [], []
-    for height, width in sizes:
-        inputs.append(op.parameter([1, 3, height, width], np.float32))
-        x = _pool(_bend(_convolve(inputs[-1], pnet.conv1), pnet.prelu1), pnet.pool1)
-        x = _bend(_convolve(_bend(_convolve(x, pnet.conv2), pnet.prelu2), pnet.conv3), pnet.prelu3)
-        outputs += [op.softmax(_convolve(x, pnet.conv4_1), 1), _convolve(x, pnet.conv4_2)]
-    return openvino.Model(outputs, inputs)
+    inputs = [op.parameter([1, 3, height, width], np.float32) for height, width in sizes]
+    return openvino.Model(sum((_pnet_heads(pnet, x) for x in inputs), []), inputs)
 
+# %% ../nbs/05_mtcnn.ipynb #c013b
 def _candidate_graph(net, n, size, stages, heads):
     "R-Net or O-Net for `n` candidates."
     import openvino, openvino.opset13 as op
@@ -116,40 +129,91 @@ def _candidate_graph(net, n, size, stages, heads):
 # %% ../nbs/05_mtcnn.ipynb #c015
 class _Graph:
     "A compiled network with one request for each thread."
-    def __init__(self, model): self.compiled, self.local = compile_network(model, streams=True), threading.local()
+    def __init__(self, model, engine="exact"): self.compiled, self.local = compile_network(model, True, engine), threading.local()
     def __call__(self, *pictures):
         if not hasattr(self.local, "request"): self.local.request = self.compiled.create_infer_request()
         return list(self.local.request.infer(list(pictures), share_inputs=True, share_outputs=False).values())
 
-class _Candidates:
-    "R-Net or O-Net for any number of candidates."
-    def __init__(self, net, size, stages, heads, steps):
-        self.build, self.size, self.steps = lambda n: _Graph(_candidate_graph(net, n, size, stages, heads)), size, steps
-        self.graphs, self.lock = {}, threading.Lock()
+class _Batches:
+    "A network for any number of pictures, compiled for some numbers of them: `build(n)` gives the graph for n."
+    def __init__(self, build, steps): self.build, self.steps, self.graphs, self.lock = build, steps, {}, threading.Lock()
 
     def graph(self, n):
         with self.lock:
-            if n not in self.graphs: self.graphs[n] = self.build(n)
+            if n not in self.graphs: self.graphs[n] = _Graph(self.build(n))
             return self.graphs[n]
 
-    def __call__(self, image, boxes):
-        "Outputs for whole-pixel boxes (N, 4) x1, y1, x2, y2 of a picture."
-        found = []
-        for start in range(0, len(boxes), self.steps[-1]):
-            part = boxes[start:start + self.steps[-1]]
-            room = next(step for step in self.steps if step >= len(part))
-            pictures = np.zeros((room, 3, self.size, self.size), np.float32)
-            _kernels()[1](_flat(image), part, False, pictures)
-            found.append([out[:len(part)] for out in self.graph(room)(pictures)])
+    def __call__(self, *inputs):
+        "Outputs for inputs (N, …)."
+        found, count, most = [], len(inputs[0]), self.steps[-1]
+        for start in range(0, count, most):
+            parts = [pictures[start:start + most] for pictures in inputs]
+            n, room = len(parts[0]), next(step for step in self.steps if step >= len(parts[0]))
+            if n < room: parts = [np.concatenate([part, np.zeros((room - n, *part.shape[1:]), np.float32)]) for part in parts]
+            found.append([out[:n] for out in self.graph(room)(*parts)])
         return [np.concatenate(outs) for outs in zip(*found)]
 
+# %% ../nbs/05_mtcnn.ipynb #c015c
+SCREEN_MARGIN = 0.2
+
+def _cell_graph(pnet, n):
+    "P-Net for `n` single places: pictures (n, 3, 12, 12) and penalties (n, 1, 10, 10) in."
+    import openvino, openvino.opset13 as op
+    inputs = op.parameter([n, 3, 12, 12], np.float32), op.parameter([n, 1, 10, 10], np.float32)
+    return openvino.Model(_pnet_heads(pnet, *inputs), list(inputs))
+
+@kernel
+def _find(prob, least):
+    "Places (N, 2) y, x of a map (H, W) that reach `least`."
+    count = 0
+    for value in prob.flat: count += value >= least
+    places, n = np.empty((count, 2), np.int64), 0
+    for y in range(prob.shape[0]):
+        for x in range(prob.shape[1]):
+            if prob[y, x] >= least: places[n, 0], places[n, 1], n = y, x, n + 1
+    return places
+
+# %% ../nbs/05_mtcnn.ipynb #c015d
+@kernel
+def _take(picture, places, cells, penalties):
+    "Copy what the places (N, 2) of a picture (3, H, W) see into cells (N, 3, 12, 12) of zeros."
+    for n in range(len(places)):
+        top, left = 2 * places[n, 0], 2 * places[n, 1]
+        high, wide = min(12, picture.shape[1] - top), min(12, picture.shape[2] - left)
+        cells[n, :, :high, :wide] = picture[:, top:top + high, left:left + wide]
+        if high < 12: penalties[n, 0, 9] = -1e30
+        if wide < 12: penalties[n, 0, :, 9] = -1e30
+
+def _look_again(cell_net, pictures, places):
+    "Scores (N,) and regressions (N, 4) of the places of all levels, in float32."
+    ends = np.cumsum([len(part) for part in places])
+    cells, penalties = np.zeros((ends[-1], 3, 12, 12), np.float32), np.zeros((ends[-1], 1, 10, 10), np.float32)
+    for picture, part, end in zip(pictures, places, ends): _take(picture, part, cells[end - len(part):end], penalties[end - len(part):end])
+    if ends[-1] == 0: return [np.empty((0, *shape), np.float32) for shape in ((), (4,))]
+    prob, by = cell_net(cells, penalties)
+    return prob[:, 1, 0, 0], by[:, :, 0, 0]
+
 # %% ../nbs/05_mtcnn.ipynb #c017
+@kernel
+def _share(a, b):
+    "How much of the area that two boxes cover they both cover."
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    both = max(width, np.float32(0)) * max(height, np.float32(0))
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+@kernel
 def _suppress(boxes, scores, limit):
     "Indices that torchvision's non-maximum suppression keeps."
-    import torch
-    from torchvision.ops import nms
-    return nms(torch.from_numpy(np.ascontiguousarray(boxes)), torch.from_numpy(np.ascontiguousarray(scores)), limit).numpy()
+    order, dropped, kept = np.argsort(-scores, kind="mergesort"), np.zeros(len(scores), np.bool_), np.empty(len(scores), np.int64)
+    count = 0
+    for a in range(len(order)):
+        if dropped[order[a]]: continue
+        kept[count], count = order[a], count + 1
+        for b in range(a + 1, len(order)):
+            if _share(boxes[order[a]], boxes[order[b]]) > limit: dropped[order[b]] = True
+    return kept[:count]
 
+# %% ../nbs/05_mtcnn.ipynb #c017b
 def _suppress_smaller(boxes, scores, limit):
     "The same, with the overlap as a share of the smaller box."
     x1, y1, x2, y2 = boxes.T
@@ -182,13 +246,11 @@ def _whole(boxes, width, height):
     return whole, (whole[:, 2] > whole[:, 0]) & (whole[:, 3] > whole[:, 1])
 
 # %% ../nbs/05_mtcnn.ipynb #c019
-def _places(prob, by, scale, threshold):
-    "Boxes, scores and regressions of the places of one level that may hold a face."
-    y, x = np.nonzero(prob >= threshold)
-    place, scale = np.stack([x, y], 1).astype(np.float32), np.float32(scale)
+def _boxes_of(places, scores, by, scale):
+    "Boxes, scores and regressions of places (N, 2) of one level; of those that cover each other only one."
+    place, scale = places[:, ::-1].astype(np.float32), np.float32(scale)
     boxes = np.concatenate([np.floor((2 * place + 1) / scale), np.floor((2 * place + 12) / scale)], 1)
-    scores, by = prob[y, x], by[:, y, x].T
-    kept = _suppress(boxes, scores, 0.5) if len(boxes) else []
+    kept = _suppress(boxes, scores, 0.5)
     return boxes[kept], scores[kept], by[kept]
 
 # %% ../nbs/05_mtcnn.ipynb #c021
@@ -196,10 +258,14 @@ class FastMTCNN:
     "The cascade of a `facenet_pytorch.MTCNN`, compiled for the CPU. Threads may share it."
     def __init__(self,
         detector, # `facenet_pytorch.MTCNN`: its weights, thresholds, smallest face and factor are used
+        screen: bool = None, # whether P-Net is screened in bfloat16; by default where the processor has it
     ):
         self.detector, self.pyramids, self.lock = detector, {}, threading.Lock()
-        self.rnet = _Candidates(detector.rnet, 24, (True, True, False), 2, (8, 16, 24, 32, 48, 64, 96, 128, 256))
-        self.onet = _Candidates(detector.onet, 48, (True, True, True, False), 3, (1, 2, 4, 6, 8, 12, 16, 32, 64))
+        self.screen = (has_bfloat16() if screen is None else screen) and detector.thresholds[0] > SCREEN_MARGIN
+        self.cells = _Batches(lambda n: _cell_graph(detector.pnet, n), (16, 64, 128, 256, 512, 1024))
+        self.rnet = _Batches(lambda n: _candidate_graph(detector.rnet, n, 24, (True, True, False), 2), (8, 16, 24, 32, 48, 64, 96, 128, 256))
+        self.onet = _Batches(lambda n: _candidate_graph(detector.onet, n, 48, (True, True, True, False), 3), (1, 2, 4, 6, 8, 12, 16, 32, 64))
+        compile_kernels(__name__)
 
     def pyramid(self, height, width):
         "Scales of the levels, their sizes, and the graph of P-Net for pictures of this size."
@@ -211,21 +277,34 @@ class FastMTCNN:
                     scales.append(scale)
                     scale, smallest = scale * self.detector.factor, smallest * self.detector.factor
                 sizes = [(int(height * s + 1), int(width * s + 1)) for s in scales]
-                self.pyramids[height, width] = scales, sizes, _Graph(_pnet_graph(self.detector.pnet, sizes)) if scales else None
+                graph = _Graph(_pnet_graph(self.detector.pnet, sizes), "fast" if self.screen else "exact") if scales else None
+                self.pyramids[height, width] = scales, sizes, graph
             return self.pyramids[height, width]
 
 # %% ../nbs/05_mtcnn.ipynb #c022
 from fastcore.basics import patch
 
 @patch
+def score(self: FastMTCNN, image, sizes, graph):
+    "Places, scores and regressions, for each level those that may hold a face."
+    pictures, threshold = [resize_area(image, *size) for size in sizes], np.float32(self.detector.thresholds[0])
+    found = graph(*(picture[None] for picture in pictures))
+    if not self.screen:
+        places = [_find(prob[0, 1], threshold) for prob in found[::2]]
+        return places, [prob[0, 1][tuple(at.T)] for prob, at in zip(found[::2], places)], [by[0].transpose(1, 2, 0)[tuple(at.T)] for by, at in zip(found[1::2], places)]
+    places = [_find(prob[0, 1], threshold - np.float32(SCREEN_MARGIN)) for prob in found[::2]]
+    cuts, parts = np.cumsum([len(part) for part in places])[:-1], _look_again(self.cells, pictures, places)
+    levels = list(zip(places, *(np.split(part, cuts) for part in parts)))
+    return zip(*([part[scores >= threshold] for part in (at, scores, by)] for at, scores, by in levels))
+
+@patch
 def propose(self: FastMTCNN, image):
     "The first stage: candidate boxes (N, 4) of a picture."
     scales, sizes, graph = self.pyramid(*image.shape[:2])
     if not scales: return np.empty((0, 4), np.float32)
-    found = graph(*(resize_area(image, *size)[None] for size in sizes))
-    levels = [_places(prob[0, 1], by[0], scale, self.detector.thresholds[0]) for prob, by, scale in zip(found[::2], found[1::2], scales)]
+    levels = [_boxes_of(*level) for level in zip(*self.score(image, sizes, graph), scales)]
     boxes, scores, by = map(np.concatenate, zip(*levels))
-    kept = _suppress(boxes, scores, 0.7) if len(boxes) else []
+    kept = _suppress(boxes, scores, 0.7)
     boxes, by = boxes[kept], by[kept]
     size = boxes[:, 2:] - boxes[:, :2]
     return _square(boxes + by * np.concatenate([size, size], 1))
@@ -237,10 +316,10 @@ def refine(self: FastMTCNN, image, boxes):
     whole, there = _whole(boxes, image.shape[1], image.shape[0])
     boxes, whole = boxes[there], whole[there]
     if not len(boxes): return boxes
-    prob, by = self.rnet(image, whole)
+    prob, by = self.rnet(_cut(image, whole, False, np.empty((len(whole), 3, 24, 24), np.float32)))
     passed = prob[:, 1] > self.detector.thresholds[1]
     boxes, scores, by = boxes[passed], prob[passed, 1], by[passed]
-    kept = _suppress(boxes, scores, 0.7) if len(boxes) else []
+    kept = _suppress(boxes, scores, 0.7)
     return _square(_shift(boxes[kept], by[kept]))
 
 # %% ../nbs/05_mtcnn.ipynb #c024
@@ -250,7 +329,7 @@ def decide(self: FastMTCNN, image, boxes):
     whole, there = _whole(boxes, image.shape[1], image.shape[0])
     boxes, whole = boxes[there], whole[there]
     if not len(boxes): return boxes, np.empty(0, np.float32), np.empty((0, 5, 2), np.float32)
-    prob, by, points = self.onet(image, whole)
+    prob, by, points = self.onet(_cut(image, whole, False, np.empty((len(whole), 3, 48, 48), np.float32)))
     passed = prob[:, 1] > self.detector.thresholds[2]
     boxes, scores, by, points = boxes[passed], prob[passed, 1], by[passed], points[passed].reshape(-1, 2, 5).swapaxes(1, 2)
     size = (boxes[:, 2:] - boxes[:, :2] + 1)[:, None]

@@ -4,8 +4,8 @@
 
 # %% ../nbs/10_tracking.ipynb #c003
 from __future__ import annotations
-from functools import cache
 import numpy as np
+from .networks import compile_kernels, kernel
 
 # %% auto #0
 __all__ = ['OVERLAP', 'link_faces', 'divide_tracklets']
@@ -13,44 +13,40 @@ __all__ = ['OVERLAP', 'link_faces', 'divide_tracklets']
 # %% ../nbs/10_tracking.ipynb #c006
 OVERLAP = 0.4
 
-@cache
-def _linker():
-    "The compiled rule: the previous detection of each detection, -1 if there is none."
-    from numba import njit
+@kernel
+def _overlap(a, b):
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0: return 0.0
+    both = width * height
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
-    @njit(nogil=True, cache=True)
-    def overlap(a, b):
-        width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-        if width <= 0 or height <= 0: return 0.0
-        both = width * height
-        return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+@kernel
+def _alike(a, b):
+    dot, aa, bb = 0.0, 0.0, 0.0
+    for k in range(len(a)): dot += a[k] * b[k]; aa += a[k] * a[k]; bb += b[k] * b[k]
+    return dot / max(np.sqrt(aa * bb), 1e-12)
 
-    @njit(nogil=True, cache=True)
-    def alike(a, b):
-        dot, aa, bb = 0.0, 0.0, 0.0
-        for k in range(len(a)): dot += a[k] * b[k]; aa += a[k] * a[k]; bb += b[k] * b[k]
-        return dot / max(np.sqrt(aa * bb), 1e-12)
-
-    @njit(nogil=True, cache=True)
-    def link(starts, frames, boxes, embeddings, least_overlap, least_alike, previous):
-        before, best, score = np.empty(len(frames), np.int64), np.empty(len(frames), np.int64), np.empty(len(frames))
-        for f in range(1, len(starts) - 1):
-            a, b, c = starts[f - 1], starts[f], starts[f + 1]
-            if frames[b] - frames[a] != 1: continue
-            for i in range(a, b): best[i] = -1; score[i] = -1.0
-            for j in range(b, c):
-                before[j] = -1
-                highest = -1.0
-                for i in range(a, b):
-                    shared = overlap(boxes[i], boxes[j])
-                    if shared < least_overlap: continue
-                    cosine = alike(embeddings[i], embeddings[j])
-                    if not cosine >= least_alike: continue
-                    if shared + cosine > highest: highest = shared + cosine; before[j] = i
-                    if shared + cosine > score[i]: score[i] = shared + cosine; best[i] = j
-            for j in range(b, c):
-                if before[j] >= 0 and best[before[j]] == j: previous[j] = before[j]
-    return link
+# %% ../nbs/10_tracking.ipynb #c006b
+@kernel
+def _link(starts, frames, boxes, embeddings, least_overlap, least_alike, previous):
+    "Note the previous detection of each detection, if there is one."
+    before, best, score = np.empty(len(frames), np.int64), np.empty(len(frames), np.int64), np.empty(len(frames))
+    for f in range(1, len(starts) - 1):
+        a, b, c = starts[f - 1], starts[f], starts[f + 1]
+        if frames[b] - frames[a] != 1: continue
+        for i in range(a, b): best[i] = -1; score[i] = -1.0
+        for j in range(b, c):
+            before[j] = -1
+            highest = -1.0
+            for i in range(a, b):
+                shared = _overlap(boxes[i], boxes[j])
+                if shared < least_overlap: continue
+                cosine = _alike(embeddings[i], embeddings[j])
+                if not cosine >= least_alike: continue
+                if shared + cosine > highest: highest = shared + cosine; before[j] = i
+                if shared + cosine > score[i]: score[i] = shared + cosine; best[i] = j
+        for j in range(b, c):
+            if before[j] >= 0 and best[before[j]] == j: previous[j] = before[j]
 
 # %% ../nbs/10_tracking.ipynb #c007
 def link_faces(
@@ -63,7 +59,8 @@ def link_faces(
     frames, boxes = np.asarray(frames), np.ascontiguousarray(boxes, np.float64)
     starts = np.append(np.flatnonzero(np.diff(frames, prepend=frames[:1] - 1)), len(frames))
     previous = np.full(len(frames), -1)
-    _linker()(starts, frames, boxes, np.ascontiguousarray(embeddings), OVERLAP, 1 - distance / 2, previous)
+    compile_kernels(__name__)
+    _link(starts, frames, boxes, np.ascontiguousarray(embeddings), OVERLAP, 1 - distance / 2, previous)
     return _number_tracklets(previous)
 
 def _number_tracklets(previous):

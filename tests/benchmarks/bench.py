@@ -4,6 +4,7 @@ Everything that is compared runs in one process, in turn, and the median of five
 """
 
 import argparse
+import contextlib
 import csv
 import io
 import json
@@ -61,13 +62,14 @@ def clips(folder):
     with av.open(str(large), "w") as file:
         stream = file.add_stream("libx264", rate=FPS, options={"preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
-        for i in range(48): file.mux(stream.encode(av.VideoFrame.from_ndarray(video[i]["Image"].numpy(), format="rgb24").reformat(1280, 720, "yuv420p")))
+        for i in range(64): file.mux(stream.encode(av.VideoFrame.from_ndarray(video[i]["Image"].numpy(), format="rgb24").reformat(1280, 720, "yuv420p")))
         file.mux(stream.encode())
-    return [("640x360", sample_path("pexels"), 48), ("1280x720", large, 24)]
+    return [("640x360", sample_path("pexels"), 96), ("1280x720", large, 48)]
 
 
+@contextlib.contextmanager
 def default_set():
-    "The default models with random weights of the real layouts: (options, script)."
+    "The default models with random weights of the real layouts: a maker of extractors, and the script."
     import test_seed_models as seed
     from hub import Hub
     from script import DefaultScript
@@ -75,19 +77,25 @@ def default_set():
     from mexca_video import FaceExtractor, models
     from mexca_video.models import MODELS
 
-    data = seed.classifier_file("xgb", rows=300, components=250, trees=60, depth=3)
+    before = dict(os.environ)
     with Hub() as hub, tempfile.TemporaryDirectory() as cache:
-        os.environ |= hub.env | {"MEXCA_VIDEO_CACHE": cache, "TORCH_HOME": cache, "HF_HUB_CACHE": cache}
+        os.environ |= hub.env | {"MEXCA_VIDEO_CACHE": cache, "TORCH_HOME": cache, "HF_HUB_CACHE": cache, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         seed.serve(hub, "vggface2", "mobilefacenet")
-        hub.add_hub_file(MODELS["xgb"].location[0], MODELS["xgb"].file, data)
-        extractor = FaceExtractor(1)
-        script = DefaultScript(extractor.encoder, extractor.extractor.landmarker.network, models.read_au_classifier("xgb"))
-        extractor.detector
-    return extractor, script
+        hub.add_hub_file(MODELS["xgb"].location[0], MODELS["xgb"].file, seed.classifier_file("xgb", rows=300, components=250, trees=60, depth=3))
+        for name in ("vggface2", "mobilefacenet", "xgb"): models.fetch_model(name, show_progress=False)
+        plain = FaceExtractor(1)
+        encoder = plain.encoder
+        del encoder.compiled # the script runs torch's own
+        script = DefaultScript(encoder, plain.extractor.landmarker.network, models.read_au_classifier("xgb"))
+        try: yield lambda **options: FaceExtractor(1, **options), script
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
 
+@contextlib.contextmanager
 def embedded_set():
-    "The embedded models: (extractor, script), the script `None` where MediaPipe is not installed."
+    "The embedded models: a maker of extractors, and the script, `None` where MediaPipe is not installed."
     from mexca_video import FaceExtractor
     from mexca_video.models import fetch_model
 
@@ -96,33 +104,48 @@ def embedded_set():
 
         script = EmbeddedScript(fetch_model("sface"), fetch_model("facemesh"))
     except ImportError as error: print(f"The embedded set is measured without a script: {error}"); script = None
-    return FaceExtractor.embedded(1), script
+    yield lambda **options: FaceExtractor.embedded(1, **options), script
+    if script: script.landmarker.close()
+
+
+def race(contestants, count):
+    "Milliseconds a frame of each contestant, in turn: {name: five values}."
+    times = {name: [] for name in contestants}
+    for run in contestants.values(): run(16)
+    for _ in range(ROUNDS):
+        for name, run in contestants.items():
+            began = time.perf_counter()
+            run(count)
+            times[name].append(1000 * (time.perf_counter() - began) / count)
+    return times
 
 
 def measure_speed(rows):
     "Milliseconds a frame of the script and of ours, in turn."
     with tempfile.TemporaryDirectory() as folder:
-        for models, make in (("default", default_set), ("embedded", embedded_set)):
-            extractor, script = make()
-            for clip, path, count in clips(folder):
-                contestants = {"exact": lambda n: extractor.apply(path, 16, process_subclip=(0, (n - 0.5) / 23.976), show_progress=False)}
-                stages = []
-                if script: contestants["script"] = lambda n: stages.append(script.run(path, n)[1])
-                times = {name: [] for name in contestants}
-                for run in contestants.values(): run(16)
-                stages.clear()
-                for _ in range(ROUNDS):
-                    for name, run in contestants.items():
-                        began = time.perf_counter()
-                        run(count)
-                        times[name].append(1000 * (time.perf_counter() - began) / count)
-                median = {name: statistics.median(values) for name, values in times.items()}
-                for name, value in median.items(): rows.append(("speed", models, clip, name, round(value, 1), "ms a frame", round(1000 / value, 1), "frames/s"))
-                if script:
-                    ratios = [s / e for s, e in zip(times["script"], times["exact"])]
-                    rows.append(("speed", models, clip, "script : exact", round(statistics.median(ratios), 2), "ratio", f"{min(ratios):.2f} to {max(ratios):.2f}", "of five rounds"))
-                    for stage in stages[0]: rows.append(("stages of the script", models, clip, stage, round(statistics.median(1000 * s[stage] / count for s in stages), 2), "ms a frame", "", ""))
-                rows.extend(("stages of ours, one thread", models, clip, stage, value, "ms a frame", "", "") for stage, value in measure_stages(extractor, path, count))
+        for models, entered in [m for m in (("default", default_set), ("embedded", embedded_set)) if m[0] in os.environ.get("SETS", "default embedded")]:
+            with entered() as (make, script):
+                kinds = {"exact": make(), "fast": make(engine="fast"), "exact, detect_every=4": make(detect_every=4)}
+                for clip, path, count in clips(folder): compare(rows, models, clip, kinds, script, path, count)
+
+
+def compare(rows, models, clip, kinds, script, path, count):
+    "One clip: the script and each kind of ours."
+    stages = []
+    contestants = {"script": lambda n: stages.append(script.run(path, n)[1])} if script else {}
+    for name, extractor in kinds.items():
+        contestants[name] = lambda n, extractor=extractor: extractor.apply(path, 16, process_subclip=(0, (n - 0.5) / 23.976), show_progress=False)
+    times = race(contestants, count)
+    for name, values in times.items():
+        value = statistics.median(values)
+        rows.append(("speed", models, clip, name, round(value, 1), "ms a frame", round(1000 / value, 1), "frames/s"))
+    for name in kinds if script else ():
+        ratios = [s / e for s, e in zip(times["script"], times[name])]
+        rows.append(("ratio", models, clip, f"script : {name}", round(statistics.median(ratios), 2), "", f"{min(ratios):.2f} to {max(ratios):.2f}", f"in {ROUNDS} rounds"))
+    for stage in stages[-1] if stages else ():
+        rows.append(("stages of the script", models, clip, stage, round(statistics.median(1000 * s[stage] / count for s in stages[1:]), 2), "ms a frame", "", ""))
+    for name in ("exact", "fast"):
+        rows.extend((f"stages, {name}", models, clip, stage, value, "ms a frame", "", "one thread") for stage, value in measure_stages(kinds[name], path, count))
 
 
 def measure_stages(extractor, path, count):
