@@ -62,7 +62,7 @@ class Blendshapes:
     def __init__(self):
         self.network = compile_network(_any_number_of_faces(read_network(read_task_model("blendshapes"))))
 
-    def __call__(self, mesh): return self.network(np.ascontiguousarray(mesh[:, _MESH_TO_146], np.float32))[0].copy()
+    def __call__(self, mesh): return self.network(np.ascontiguousarray(mesh[:, _MESH_TO_146], np.float32))[0]
 
 # %% ../nbs/09_action_units.ipynb #c013
 BLENDSHAPES_OF_AU = {

@@ -4,6 +4,7 @@
 
 # %% ../nbs/07_encoding.ipynb #c003
 from __future__ import annotations
+from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from .detection import cut_faces, cut_squares, find_device
 from .models import MODELS, read_sface, read_state_dict
@@ -59,8 +60,8 @@ def load_encoder(
 # %% ../nbs/07_encoding.ipynb #c014
 class SFace:
     "SFace in OpenVINO: (N, 3, 112, 112) RGB, 0 to 255, to (N, 128)."
-    def __init__(self, engine="exact"): self.network = compile_network(read_network(read_sface()), engine=engine)
-    def __call__(self, faces): return self.network(np.ascontiguousarray(faces, np.float32))[0].copy()
+    def __init__(self, engine="exact"): self.network = compile_network(read_network(read_sface()), engine)
+    def __call__(self, faces): return self.network(np.ascontiguousarray(faces, np.float32))[0]
 
 # %% ../nbs/07_encoding.ipynb #c016
 FACE_BATCH = 32
@@ -76,9 +77,9 @@ def encode_faces(
     if faces.ndim != 4 or faces.shape[1] != 3 or min(faces.shape[2:]) < 80:
         raise ValueError(f"faces has shape {tuple(faces.shape)}; expected (N, 3, H, W) with H and W at least 80, as `detect` gives them.")
     if isinstance(encoder, SFace): faces = _for_sface(faces, standardized)
-    batches = [_embed(encoder, part) for part in faces.split(FACE_BATCH)] if len(faces) else []
-    width = MODELS["sface" if isinstance(encoder, SFace) else "vggface2"].embedding_size
-    return np.concatenate(batches) if batches else np.empty((0, width), np.float32)
+    if len(faces) == 0: return np.empty((0, MODELS["sface" if isinstance(encoder, SFace) else "vggface2"].embedding_size), np.float32)
+    if len(faces) <= FACE_BATCH: return _embed(encoder, faces)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool: return np.concatenate(list(pool.map(lambda part: _embed(encoder, part), faces.split(FACE_BATCH))))
 
 # %% ../nbs/07_encoding.ipynb #c017
 def _for_sface(faces, standardized):
@@ -92,7 +93,7 @@ def _embed(encoder, faces):
     "One batch through one network."
     import torch
     if isinstance(encoder, SFace): return encoder(faces.numpy())
-    if getattr(encoder, "compiled", None) and faces.shape[2:] == (160, 160): return encoder.compiled(faces.numpy())[0].copy()
+    if getattr(encoder, "compiled", None) and faces.shape[2:] == (160, 160): return encoder.compiled(faces.numpy())[0]
     device = next(encoder.parameters()).device
     half = device.type == "cuda" and getattr(encoder, "engine", None) == "fast"
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half): return encoder(faces.to(device)).float().cpu().numpy()

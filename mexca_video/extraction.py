@@ -4,13 +4,15 @@
 
 # %% ../nbs/13_extraction.ipynb #c003
 from __future__ import annotations
-import hashlib, json, tempfile, warnings
+import hashlib, json, tempfile, threading, warnings
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, TimeoutError as FutureTimeout
+from contextlib import contextmanager, suppress
 from copy import copy
 from importlib.metadata import version
 from itertools import chain, groupby
 from pathlib import Path
+from queue import Empty, SimpleQueue
 import numpy as np
 from fastcore.basics import patch
 from . import __version__
@@ -27,7 +29,7 @@ from .schema import AU_NAMES, EMPTY_VALUE, build_features, derive_status, histor
 from .tracking import link_faces
 
 # %% auto #0
-__all__ = ['EMBEDDED', 'IN_MEMORY', 'LandmarksAndUnits', 'FaceExtractor']
+__all__ = ['EMBEDDED', 'GPU_THREADS', 'PATIENCE', 'IN_MEMORY', 'LandmarksAndUnits', 'FaceExtractor']
 
 # %% ../nbs/13_extraction.ipynb #c006
 def _need(fits, argument, value, expected):
@@ -226,12 +228,13 @@ def extract(self: FaceExtractor,
 ) -> tuple: # landmarks: list of B lists of N arrays (68, 2) in pixels, or `None`; aus: list of B arrays (N, 20), or `None`
     "Measure landmarks and action units of the faces in a batch of frames."
     frames, landmarks, aus = _as_frames(frame), [], []
-    points = [None] * len(frames) if points is None else points
+    points, failures = [None] * len(frames) if points is None else points, {}
     for image, box, five in zip(frames, boxes, points):
         if box is None or self.landmark_model is None: landmarks.append(None); aus.append(None); continue
         squares, patches = self._cut(image, box, None if five is None else five[:, :2])
-        marks, units = self._measure_faces(squares, patches)
+        marks, units = self._measure_faces(squares, patches, failures)
         landmarks.append(list(marks)); aus.append(units if self.au_model else None)
+    _warn_of_failures(failures)
     return landmarks, aus
 
 # %% ../nbs/13_extraction.ipynb #c027
@@ -243,45 +246,90 @@ def _cut(self: FaceExtractor, image, boxes, eyes=None):
     return squares, cut_squares(image, squares, landmarker.size, landmarker.padding)
 
 @patch
-def _measure_faces(self: FaceExtractor, squares, patches):
+def _measure_faces(self: FaceExtractor, squares, patches, failures):
     "Landmarks (N, 68, 2) in pixels and action units (N, 20) of pictures cut by `_cut`; NaN for a face that fails."
     count, landmarker = len(squares), self.extractor.landmarker
     marks, aus = np.full((count, 68, 2), EMPTY_VALUE, np.float32), np.full((count, len(AU_NAMES)), EMPTY_VALUE, np.float32)
-    points = self._each(lambda i: landmarker(patches[i]), count, "landmarks")
+    points = _each(lambda i: landmarker(patches[i]), np.arange(count), "landmarks", failures)
     found = np.flatnonzero([p is not None and np.isfinite(p).all() for p in points])
     if len(found) == 0: return marks, aus
     points = np.stack([points[i] for i in found])
     marks[found] = square_to_frame(squares[found], landmarker.to_68(points))
     if self.au_model:
-        units = self._each(lambda i: measure_aus(self.extractor.au_classifier, landmarker, patches[found[i]], squares[found[i]], points[i]), len(found), "action units")
+        measure = lambda i: measure_aus(self.extractor.au_classifier, landmarker, patches[found[i]], squares[found[i]], points[i])
+        units = _each(measure, np.arange(len(found)), "action units", failures)
         aus[found] = [aus[0] * EMPTY_VALUE if u is None else u for u in units]
     return marks, aus
 
 # %% ../nbs/13_extraction.ipynb #c029
-@patch
-def _each(self: FaceExtractor, measure, count, what):
-    "What `measure` gives for each of `count` faces, together if possible, else one by one; `None` for a face that fails."
-    try: return list(measure(np.arange(count)))
+def _each(measure, which, what, failures):
+    "What `measure` gives for the faces `which` (N,), in one go if possible; `None` for a face that fails, with its cause in `failures`."
+    import torch
+    try: return list(measure(which))
     except Exception as error:
-        if count == 1:
-            vars(self).setdefault("_failures", {}).setdefault(what, []).append(repr(error))
-            return [None]
-    return [self._each(lambda _: measure(np.array([i])), 1, what)[0] for i in range(count)]
+        if len(which) == 1: failures.setdefault(what, []).append(repr(error)); return [None]
+        if isinstance(error, torch.OutOfMemoryError): torch.cuda.empty_cache()
+    return [found for half in np.array_split(which, 2) for found in _each(measure, half, what, failures)]
+
+def _warn_of_failures(failures, file=""):
+    "Tell how many faces could not be measured, and why the first one could not."
+    for what, causes in failures.items():
+        warnings.warn(f"{file and file + ': '}{what} of {len(causes)} face{'s' * (len(causes) > 1)} could not be measured, NaN stands for them. First cause: {causes[0]}", stacklevel=4)
 
 # %% ../nbs/13_extraction.ipynb #c032
-def _in_parallel(function, items, workers):
-    "`function` of each item, in order; `workers` threads run a little ahead, each with one thread of torch."
+GPU_THREADS, PATIENCE = 4, 600 # threads that serve a GPU; seconds for one frame or one batch of faces
+
+class _Team:
+    "Threads that work off tasks in turn, each with one thread of torch."
+    def __init__(self, size):
+        self.tasks, self.threads = SimpleQueue(), [threading.Thread(target=self.work, daemon=True) for _ in range(size)]
+        for thread in self.threads: thread.start()
+
+    def submit(self, function, *args):
+        self.tasks.put((future := Future(), function, args))
+        return future
+
+    def work(self):
+        import torch
+        torch.set_num_threads(1)
+        for future, function, args in iter(self.tasks.get, None):
+            if not future.set_running_or_notify_cancel(): continue
+            try: future.set_result(function(*args))
+            except BaseException as error: future.set_exception(error)
+
+    def end(self):
+        "Cancel what has not begun, and wait for the rest."
+        with suppress(Empty):
+            while True: self.tasks.get_nowait()[0].cancel()
+        for _ in self.threads: self.tasks.put(None)
+        for thread in self.threads: thread.join(5)
+
+# %% ../nbs/13_extraction.ipynb #c032b
+@contextmanager
+def _team(device):
+    "A `_Team` with a thread for each core, or with a few for a GPU."
     import torch
-    threads, waiting = torch.get_num_threads(), deque()
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * workers: yield waiting.popleft().result()
-        while waiting: yield waiting.popleft().result()
+    threads = torch.get_num_threads()
+    team = _Team(threads if find_device(device).type == "cpu" else GPU_THREADS)
+    try: yield team
     finally:
-        pool.shutdown(cancel_futures=True)
+        team.end()
         torch.set_num_threads(threads)
+
+def _answer(future):
+    "The result of a task. Raises `TimeoutError` if none comes."
+    try: return future.result(PATIENCE)
+    except FutureTimeout:
+        if future.done(): raise
+        raise TimeoutError(f"a network gave no answer for {PATIENCE} s, and the run was given up. What was finished is kept; is the machine short of memory, or its GPU hanging?") from None
+
+def _in_parallel(team, function, items):
+    "`function` of each item, in order; the team runs a little ahead."
+    waiting = deque()
+    for item in items:
+        waiting.append(team.submit(function, item))
+        if len(waiting) > 2 * len(team.threads): yield _answer(waiting.popleft())
+    while waiting: yield _answer(waiting.popleft())
 
 # %% ../nbs/13_extraction.ipynb #c035
 @patch
@@ -307,13 +355,10 @@ def _runs(frames, length):
     for _, run in groupby(frames, lambda frame: (frame[0] // STRETCH_FRAMES, frame[0] % STRETCH_FRAMES // length)): yield list(run)
 
 @patch
-def _find_faces(self: FaceExtractor, dataset, batch_size, start, bar):
+def _find_faces(self: FaceExtractor, team, dataset, batch_size, start, bar):
     "For each frame that can be decoded, from `start` on: its position among the selected frames, and what `_look_at` gives."
-    import torch
-    self.detector, self.encoder, self.extractor # loaded first: a missing model is told now, and before there are threads
     frames = ((position, image) for positions, images in dataset.batches(batch_size, start, tolerant=True) for position, image in zip(positions, images))
-    workers = torch.get_num_threads() if find_device(self.device).type == "cpu" else 1
-    for position, faces in chain.from_iterable(_in_parallel(self._look_through, _runs(frames, self.detect_every), workers)):
+    for position, faces in chain.from_iterable(_in_parallel(team, self._look_through, _runs(frames, self.detect_every))):
         bar.faces += len(faces)
         bar.set_postfix(faces=bar.faces, refresh=False)
         bar.update(position + 1 - bar.n)
@@ -322,38 +367,63 @@ def _find_faces(self: FaceExtractor, dataset, batch_size, start, bar):
 # %% ../nbs/13_extraction.ipynb #c036
 @patch
 def _measure_batch(self: FaceExtractor, faces):
-    "At most `FACE_BATCH` faces through the networks: what is measured, by name."
+    "At most `FACE_BATCH` faces through the networks: what is measured, by name, and what failed."
     import torch
     position, boxes, probs, crops, squares, patches = zip(*faces)
     marks, aus = np.full((len(faces), 68, 2), EMPTY_VALUE, np.float32), np.full((len(faces), len(AU_NAMES)), EMPTY_VALUE, np.float32)
-    if self.landmark_model: marks, aus = self._measure_faces(np.stack(squares), torch.stack(patches))
-    return dict(position=np.array(position), face_box=np.stack(boxes), face_prob=np.array(probs), face_embedding=self._embed_faces(torch.stack(crops)),
-        face_landmarks=marks, face_aus=aus)
+    failures = {}
+    if self.landmark_model: marks, aus = self._measure_faces(np.stack(squares), torch.stack(patches), failures)
+    embeddings = self._embed_faces(torch.stack(crops), failures)
+    return dict(position=np.array(position), face_box=np.stack(boxes), face_prob=np.array(probs), face_embedding=embeddings, face_landmarks=marks, face_aus=aus), failures
 
 @patch
-def _embed_faces(self: FaceExtractor, crops):
+def _embed_faces(self: FaceExtractor, crops, failures):
     "Embeddings (N, E); NaN for a face that fails."
-    rows = self._each(lambda i: self.encode(crops[i]), len(crops), "embeddings")
+    rows = _each(lambda i: self.encode(crops[i]), np.arange(len(crops)), "embeddings", failures)
     nothing = np.full(MODELS[self.embeddings_model].embedding_size, EMPTY_VALUE, np.float32)
     return np.stack([nothing if row is None else row for row in rows])
 
 # %% ../nbs/13_extraction.ipynb #c038
+def _put_away(stretches, end, decoded, batches):
+    "Put a stretch away: frames up to `end`, positions of those that could be decoded, and the faces of its batches."
+    parts, failures = zip(*(_answer(batch) for batch in batches)) if batches else ((), ())
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+    causes = {what: [cause for part in failures for cause in part.get(what, [])] for what in sorted({*chain(*failures)})}
+    stretches.append(end, columns | dict(decoded=np.array(decoded, np.int64), failures=np.frombuffer(json.dumps(causes).encode(), np.uint8)))
+
+@patch
+def _look_at_stretches(self: FaceExtractor, team, dataset, batch_size, start, bar):
+    "For each stretch: where it ends, positions of the frames that could be decoded, and its batches, which are being measured."
+    def ready(least):
+        while len(faces) >= least: batches.append(team.submit(self._measure_batch, faces[:FACE_BATCH])); del faces[:FACE_BATCH]
+    end, faces, decoded, batches = start + STRETCH_FRAMES, [], [], []
+    for position, found in self._find_faces(team, dataset, batch_size, start, bar):
+        while position >= end:
+            ready(1)
+            yield end, decoded, batches
+            end, decoded, batches = end + STRETCH_FRAMES, [], []
+        decoded.append(position)
+        faces.extend((position, *face) for face in found)
+        ready(FACE_BATCH)
+    ready(1)
+    for last in range(end, len(dataset) + STRETCH_FRAMES, STRETCH_FRAMES):
+        yield min(last, len(dataset)), decoded, batches
+        decoded, batches = [], []
+
+# %% ../nbs/13_extraction.ipynb #c038b
 @patch
 def _measure_stretches(self: FaceExtractor, dataset, stretches, batch_size, bar):
     "Measure what is not yet in `stretches`, and put it there."
-    faces, decoded, parts = [], [], []
-    def finish(end):
-        "Put everything up to position `end` away."
-        if faces: parts.append(self._measure_batch(faces))
-        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
-        stretches.append(end, columns | dict(decoded=np.array(decoded, np.int64), failures=np.frombuffer(json.dumps(self._failures).encode(), np.uint8)))
-        for found in (faces, decoded, parts, self._failures): found.clear()
-    for position, found in self._find_faces(dataset, batch_size, stretches.done, bar):
-        while position >= (end := stretches.done + STRETCH_FRAMES): finish(end)
-        decoded.append(position)
-        faces.extend((position, *face) for face in found)
-        while len(faces) >= FACE_BATCH: parts.append(self._measure_batch(faces[:FACE_BATCH])); del faces[:FACE_BATCH]
-    while stretches.done < len(dataset): finish(min(stretches.done + STRETCH_FRAMES, len(dataset)))
+    self.detector, self.encoder, self.extractor # loaded first: a missing model is told now, and before there are threads
+    under_way = deque()
+    def finish(most):
+        while len(under_way) > most: _put_away(stretches, *under_way[0]); under_way.popleft()
+    with _team(self.device) as team:
+        try:
+            for stretch in self._look_at_stretches(team, dataset, batch_size, stretches.done, bar):
+                under_way.append(stretch)
+                finish(1)
+        finally: finish(0)
 
 # %% ../nbs/13_extraction.ipynb #c040
 @patch
@@ -457,7 +527,7 @@ def apply(self: FaceExtractor,
     from mexca_video.video import VideoDataset
     _need(_is_count(batch_size), "batch_size", batch_size, "a whole number from 1")
     _need(len(process_subclip) == 2, "process_subclip", process_subclip, "a start and an end in seconds")
-    self._failures, self._stopped = {}, None
+    self._stopped = None
     arguments = dict(skip_frames=skip_frames, process_subclip=list(process_subclip), return_embeddings=return_embeddings)
     with VideoDataset(str(filepath), skip_frames, *process_subclip) as dataset:
         run = None if checkpoint is None else self.describe_run(filepath, skip_frames, process_subclip, return_embeddings=return_embeddings)
@@ -503,8 +573,7 @@ def _assemble(self: FaceExtractor, dataset, filepath, stretches, arguments):
     for name, values in (("face_label", labels), ("face_confidence", confidence)):
         placed[name] = _empty_table(*placed["face_prob"].shape)
         placed[name][rows, slot] = values
-    for what, causes in failures.items():
-        warnings.warn(f"{dataset.file_name}: {what} of {len(causes)} faces could not be measured and are NaN. First cause: {causes[0]}", stacklevel=3)
+    _warn_of_failures(failures, dataset.file_name)
     attrs = self._describe(dataset, filepath, arguments, how) | _what_is_missing(dataset, decoded, stretches.done)
     counts = np.bincount(rows, minlength=len(decoded))
     status = derive_status(n_detected=counts, landmarks_planned=bool(self.landmark_model), aus_planned=bool(self.au_model),

@@ -57,7 +57,7 @@ class PyFeatLandmarker:
 
     def __call__(self, patches):
         import torch
-        if self.compiled: return self.compiled(np.ascontiguousarray(self.normalize(patches)))[0].reshape(-1, 68, 2).copy()
+        if self.compiled: return self.compiled(np.ascontiguousarray(self.normalize(patches)))[0].reshape(-1, 68, 2)
         with torch.inference_mode():
             out = self.network(self.normalize(patches).to(self.device))
         return (out[0] if isinstance(out, tuple) else out).cpu().numpy().reshape(-1, 68, 2)
@@ -97,7 +97,7 @@ class FaceMesh:
     name, padding = "facemesh", "border"
 
     def __init__(self, engine="exact"):
-        self.size, self.network = MODELS["facemesh"].image_size, compile_network(read_network(read_task_model("facemesh")), engine=engine)
+        self.size, self.network = MODELS["facemesh"].image_size, compile_network(read_network(read_task_model("facemesh")), engine)
 
     def squares(self, boxes, eyes): return level_squares(boxes, eyes)
 

@@ -127,20 +127,13 @@ def _candidate_graph(net, n, size, stages, heads):
     return openvino.Model([op.softmax(parts[0], 1), *parts[1:]], [first])
 
 # %% ../nbs/05_mtcnn.ipynb #c015
-class _Graph:
-    "A compiled network with one request for each thread."
-    def __init__(self, model, engine="exact"): self.compiled, self.local = compile_network(model, True, engine), threading.local()
-    def __call__(self, *pictures):
-        if not hasattr(self.local, "request"): self.local.request = self.compiled.create_infer_request()
-        return list(self.local.request.infer(list(pictures), share_inputs=True, share_outputs=False).values())
-
 class _Batches:
     "A network for any number of pictures, compiled for some numbers of them: `build(n)` gives the graph for n."
     def __init__(self, build, steps): self.build, self.steps, self.graphs, self.lock = build, steps, {}, threading.Lock()
 
     def graph(self, n):
         with self.lock:
-            if n not in self.graphs: self.graphs[n] = _Graph(self.build(n))
+            if n not in self.graphs: self.graphs[n] = compile_network(self.build(n))
             return self.graphs[n]
 
     def __call__(self, *inputs):
@@ -277,7 +270,7 @@ class FastMTCNN:
                     scales.append(scale)
                     scale, smallest = scale * self.detector.factor, smallest * self.detector.factor
                 sizes = [(int(height * s + 1), int(width * s + 1)) for s in scales]
-                graph = _Graph(_pnet_graph(self.detector.pnet, sizes), "fast" if self.screen else "exact") if scales else None
+                graph = compile_network(_pnet_graph(self.detector.pnet, sizes), "fast" if self.screen else "exact") if scales else None
                 self.pyramids[height, width] = scales, sizes, graph
             return self.pyramids[height, width]
 

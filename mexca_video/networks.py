@@ -7,9 +7,10 @@ from __future__ import annotations
 import os, sys, tempfile, threading
 from functools import cache, partial
 from pathlib import Path
+import numpy as np
 
 # %% auto #0
-__all__ = ['ENGINES', 'read_network', 'has_bfloat16', 'compile_network', 'compile_module', 'kernel', 'compile_kernels']
+__all__ = ['ENGINES', 'read_network', 'has_bfloat16', 'Network', 'compile_network', 'compile_module', 'kernel', 'compile_kernels']
 
 # %% ../nbs/04_networks.ipynb #c006
 @cache
@@ -36,23 +37,39 @@ def has_bfloat16() -> bool:
     "Does this processor compute in bfloat16?"
     return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
+# %% ../nbs/04_networks.ipynb #c010c
+class Network:
+    "A compiled network: arrays (N, …) in, a list of arrays (N, …) out. Threads may share it."
+    def __init__(self,
+        compiled, # `openvino.CompiledModel`
+    ):
+        self.compiled, self.local = compiled, threading.local()
+        self.free = compiled.inputs[0].partial_shape[0].is_dynamic
+
+    def __call__(self, *inputs):
+        n = len(inputs[0])
+        room = 2 ** (n - 1).bit_length() if self.free and n else n
+        if room > n: inputs = [np.concatenate([x, np.zeros((room - n, *x.shape[1:]), x.dtype)]) for x in inputs]
+        if not hasattr(self.local, "request"): self.local.request = self.compiled.create_infer_request()
+        outs = list(self.local.request.infer(list(inputs), share_inputs=True, share_outputs=False).values())
+        return [out[:n] for out in outs] if room > n else outs
+
 # %% ../nbs/04_networks.ipynb #c011
 def compile_network(
     model, # `openvino.Model`
-    streams: bool = False, # whether many threads will run it at once, each on a core of its own; else one run is spread over the cores
     engine: str = "exact", # one of `ENGINES`
-): # `openvino.CompiledModel`
-    "Compile a network for the CPU."
-    options = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": os.cpu_count()} if streams else {}
+): # `Network`
+    "Compile a network for the CPU, one core for each thread that runs it."
     precision = "bf16" if engine == "fast" and has_bfloat16() else "f32"
-    return _core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision} | options)
+    options = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": os.cpu_count(), "INFERENCE_PRECISION_HINT": precision}
+    return Network(_core().compile_model(model, "CPU", options))
 
 # %% ../nbs/04_networks.ipynb #c014
 def compile_module(
     module, # `torch.nn.Module` that takes (N, 3, size, size)
     size: int, # side of its pictures in pixels
     engine: str = "exact", # one of `ENGINES`
-): # `openvino.CompiledModel`
+): # `Network`
     "Compile a network of torch for the CPU, for any number of pictures."
     import openvino, torch, warnings
     with torch.inference_mode(), warnings.catch_warnings():
@@ -60,7 +77,7 @@ def compile_module(
         example = torch.zeros(1, 3, size, size)
         traced = torch.jit.freeze(torch.jit.trace(module, example, check_trace=False))
         model = openvino.convert_model(traced, example_input=example, input=[-1, 3, size, size])
-    return compile_network(model, engine=engine)
+    return compile_network(model, engine)
 
 # %% ../nbs/04_networks.ipynb #c017
 _KERNELS, _COMPILING = {}, threading.Lock()

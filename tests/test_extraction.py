@@ -2,6 +2,7 @@
 import json
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -178,6 +179,8 @@ def test_models_can_be_deleted_and_come_back():
 
 SIGNALS = """
 import gc, os, signal
+import threading
+
 import numpy as np
 from mexca_video.encoding import SFace
 from mexca_video.landmarks import FaceMesh
@@ -215,7 +218,7 @@ def test_a_face_that_fails_is_one_face(clip, monkeypatch):
         return measure(model, landmarker, patches, squares, points)
 
     monkeypatch.setattr(extraction, "measure_aus", breaks)
-    with pytest.warns(UserWarning, match="action units of 1 faces.*not this one"):
+    with pytest.warns(UserWarning, match="action units of 1 face could.*not this one"):
         ds = FaceExtractor.embedded(1).apply(clip, process_subclip=(0, 0.2), show_progress=False)
     assert ds.status.values.ravel().tolist() == [STATUS[s] for s in ("ok", "aus_failed", "ok", "ok", "ok")]
     assert check_features(ds) == []
@@ -235,3 +238,28 @@ def test_wrong_arguments_of_apply(clip, tmp_path):
         extractor.apply(clip, process_subclip=(3, 1))
     with pytest.raises(FileNotFoundError, match="nothing.mp4"):
         extractor.apply(tmp_path / "nothing.mp4")
+
+
+def test_too_little_memory_for_a_batch(clip, monkeypatch):
+    "A batch is halved until it fits, and nothing else changes."
+    extractor, sizes = FaceExtractor.embedded(3), []
+    whole = extractor.apply(clip, skip_frames=8, show_progress=False)
+    landmarker = extractor.extractor.landmarker
+    class Small(type(landmarker)):
+        def __call__(self, patches):
+            sizes.append(len(patches))
+            if len(patches) > 5: raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().__call__(patches)
+    monkeypatch.setattr(landmarker, "__class__", Small)
+    ds = extractor.apply(clip, skip_frames=8, show_progress=False)
+    assert max(sizes) > 5 and int((ds.status == 0).sum()) == int((whole.status == 0).sum()) > 40
+    np.testing.assert_allclose(ds.face_landmarks, whole.face_landmarks, atol=1e-2)
+
+
+def test_a_network_that_hangs(clip, monkeypatch):
+    "The run is given up after a while, and says so."
+    extractor, hold = FaceExtractor.embedded(3, landmark_model=None, au_model=None), threading.Event()
+    monkeypatch.setattr("mexca_video.extraction.PATIENCE", 0.5)
+    monkeypatch.setattr(extractor, "_look_at", lambda image: hold.wait(60))
+    threading.Timer(2, hold.set).start()
+    with pytest.raises(TimeoutError, match="no answer for 0.5 s, and the run was given up"): extractor.apply(clip, show_progress=False)
