@@ -36,7 +36,7 @@ def load_detector(
     "Load MTCNN. Its weights are part of the facenet-pytorch package, so nothing is downloaded."
     from facenet_pytorch import MTCNN
     detector = MTCNN(**options, device=find_device(device)).eval()
-    detector.fast = FastMTCNN(detector) if detector.device.type == "cpu" else None
+    detector.fast = FastMTCNN(detector)
     return detector
 
 # %% ../nbs/06_detection.ipynb #c014
@@ -89,10 +89,9 @@ def _order(detector, boxes, probs, size):
 def find_faces(
     detector, # from `load_detector`
     image: np.ndarray, # (H, W, 3) RGB uint8
-    near: np.ndarray = None, # (N, 4) look for faces only where these boxes are; on a GPU everywhere all the same
+    near: np.ndarray = None, # (N, 4) look for faces only where these boxes are
 ) -> tuple: # boxes (N, 4), probs (N,), points (N, 5, 2), or three times `None`
     "Detect the faces of one frame, in the order that the detector's options ask for."
-    if detector.fast is None: return tuple(found[0] for found in detect_faces(detector, image[None]))
     boxes, probs, points = detector.fast.detect(image, near)
     order = _order(detector, boxes, probs, image.shape[1::-1])
     return (boxes[order], probs[order], points[order]) if len(order) else (None, None, None)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from .detection import cut_faces, cut_squares, find_device
 from .models import MODELS, read_sface, read_state_dict
-from .networks import compile_module, compile_network, read_network
+from .networks import compile_module, compile_network, read_network, run_module
 
 # %% auto #0
 __all__ = ['FACE_TEMPLATE', 'FACE_BATCH', 'align_squares', 'cut_for', 'load_encoder', 'SFace', 'encode_faces']
@@ -49,11 +49,12 @@ def load_encoder(
 ): # `facenet_pytorch.InceptionResnetV1` or `SFace`
     "Load an embedding network. Raises `ModelError` if its weights cannot be had."
     if embeddings_model == "sface": return SFace(engine)
+    import torch
     from facenet_pytorch import InceptionResnetV1
     network = InceptionResnetV1()
     network.load_state_dict(read_state_dict(embeddings_model), strict=False)
     network.pretrained, network.device, network.engine = embeddings_model, find_device(device), engine
-    network.eval().to(network.device)
+    network.eval().to(network.device, memory_format=torch.channels_last)
     network.compiled = compile_module(network, MODELS[embeddings_model].image_size, engine) if network.device.type == "cpu" else None
     return network
 
@@ -91,9 +92,7 @@ def _for_sface(faces, standardized):
 
 def _embed(encoder, faces):
     "One batch through one network."
-    import torch
     if isinstance(encoder, SFace): return encoder(faces.numpy())
     if getattr(encoder, "compiled", None) and faces.shape[2:] == (160, 160): return encoder.compiled(faces.numpy())[0]
     device = next(encoder.parameters()).device
-    half = device.type == "cuda" and getattr(encoder, "engine", None) == "fast"
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half): return encoder(faces.to(device)).float().cpu().numpy()
+    return run_module(encoder, faces, device, getattr(encoder, "engine", "exact")).float().cpu().numpy()

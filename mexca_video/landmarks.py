@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from .detection import cut_squares, find_device, square_to_frame
 from .models import MODELS, import_feat, read_state_dict, read_task_model
-from .networks import compile_module, compile_network, read_network
+from .networks import compile_module, compile_network, read_network, run_module
 
 # %% auto #0
 __all__ = ['MESH_TO_68', 'upright_squares', 'level_squares', 'PyFeatLandmarker', 'FaceMesh', 'load_landmarker',
@@ -46,21 +46,20 @@ class PyFeatLandmarker:
         device=None, # see `find_device`
         engine: str = "exact", # see `compile_network`
     ):
-        self.name, self.size, self.device = name, MODELS[name].image_size, find_device(device)
+        import torch
+        self.name, self.size, self.device, self.engine = name, MODELS[name].image_size, find_device(device), engine
         self.network = _feat_network(name, self.size)
         self.network.load_state_dict(read_state_dict(name))
         self.network.device = self.device # py-feat's MobileFaceNet moves its input there
-        self.network.eval().to(self.device)
+        self.network.eval().to(self.device, memory_format=torch.channels_last)
         self.compiled = compile_module(self.network, self.size, engine) if self.device.type == "cpu" else None
 
     def squares(self, boxes, eyes=None): return upright_squares(boxes)
 
     def __call__(self, patches):
-        import torch
         if self.compiled: return self.compiled(np.ascontiguousarray(self.normalize(patches)))[0].reshape(-1, 68, 2)
-        with torch.inference_mode():
-            out = self.network(self.normalize(patches).to(self.device))
-        return (out[0] if isinstance(out, tuple) else out).cpu().numpy().reshape(-1, 68, 2)
+        out = run_module(self.network, self.normalize(patches), self.device, self.engine)
+        return (out[0] if isinstance(out, tuple) else out).float().cpu().numpy().reshape(-1, 68, 2)
 
     def normalize(self, patches):
         "`mobilenet` was trained on colours standardised as ImageNet's; the others take 0 to 1."

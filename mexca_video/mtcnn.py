@@ -6,7 +6,7 @@
 from __future__ import annotations
 import threading
 import numpy as np
-from .networks import compile_kernels, compile_network, has_bfloat16, kernel
+from .networks import compile_kernels, compile_network, has_bfloat16, kernel, run_module
 
 # %% auto #0
 __all__ = ['SCREEN_MARGIN', 'resize_area', 'cut_area', 'FastMTCNN']
@@ -146,6 +146,16 @@ class _Batches:
             found.append([out[:n] for out in self.graph(room)(*parts)])
         return [np.concatenate(outs) for outs in zip(*found)]
 
+# %% ../nbs/05_mtcnn.ipynb #c015f
+class _TorchNetwork:
+    "A network of torch on the detector's device: arrays (N, …) in, a list of arrays out, in the given order."
+    def __init__(self, net, device, order): self.net, self.device, self.order = net, device, order
+
+    def __call__(self, *inputs):
+        import torch
+        found = [run_module(self.net, torch.from_numpy(x), self.device) for x in inputs]
+        return [outs[i].cpu().numpy() for outs in found for i in self.order]
+
 # %% ../nbs/05_mtcnn.ipynb #c015c
 SCREEN_MARGIN = 0.2
 
@@ -248,35 +258,45 @@ def _boxes_of(places, scores, by, scale):
 
 # %% ../nbs/05_mtcnn.ipynb #c021
 class FastMTCNN:
-    "The cascade of a `facenet_pytorch.MTCNN`, compiled for the CPU. Threads may share it."
+    "The cascade of a `facenet_pytorch.MTCNN`. Threads may share it."
     def __init__(self,
         detector, # `facenet_pytorch.MTCNN`: its weights, thresholds, smallest face and factor are used
         screen: bool = None, # whether P-Net is screened in bfloat16; by default where the processor has it
+        compiled: bool = None, # whether OpenVINO runs the networks, else torch; by default on a CPU
     ):
         self.detector, self.pyramids, self.lock = detector, {}, threading.Lock()
-        self.screen = (has_bfloat16() if screen is None else screen) and detector.thresholds[0] > SCREEN_MARGIN
-        self.cells = _Batches(lambda n: _cell_graph(detector.pnet, n), (16, 64, 128, 256, 512, 1024))
-        self.rnet = _Batches(lambda n: _candidate_graph(detector.rnet, n, 24, (True, True, False), 2), (8, 16, 24, 32, 48, 64, 96, 128, 256))
-        self.onet = _Batches(lambda n: _candidate_graph(detector.onet, n, 48, (True, True, True, False), 3), (1, 2, 4, 6, 8, 12, 16, 32, 64))
+        self.compiled = detector.device.type == "cpu" if compiled is None else compiled
+        self.screen = self.compiled and (has_bfloat16() if screen is None else screen) and detector.thresholds[0] > SCREEN_MARGIN
+        if self.compiled:
+            self.cells = _Batches(lambda n: _cell_graph(detector.pnet, n), (16, 64, 128, 256, 512, 1024))
+            self.rnet = _Batches(lambda n: _candidate_graph(detector.rnet, n, 24, (True, True, False), 2), (8, 16, 24, 32, 48, 64, 96, 128, 256))
+            self.onet = _Batches(lambda n: _candidate_graph(detector.onet, n, 48, (True, True, True, False), 3), (1, 2, 4, 6, 8, 12, 16, 32, 64))
+        else: self.rnet, self.onet = _TorchNetwork(detector.rnet, detector.device, (1, 0)), _TorchNetwork(detector.onet, detector.device, (2, 0, 1))
         compile_kernels(__name__)
 
-    def pyramid(self, height, width):
-        "Scales of the levels, their sizes, and the graph of P-Net for pictures of this size."
-        with self.lock:
-            if (height, width) not in self.pyramids:
-                scales, scale = [], 12.0 / self.detector.min_face_size
-                smallest = min(height, width) * scale
-                while smallest >= 12:
-                    scales.append(scale)
-                    scale, smallest = scale * self.detector.factor, smallest * self.detector.factor
-                sizes = [(int(height * s + 1), int(width * s + 1)) for s in scales]
-                graph = compile_network(_pnet_graph(self.detector.pnet, sizes), "fast" if self.screen else "exact") if scales else None
-                self.pyramids[height, width] = scales, sizes, graph
-            return self.pyramids[height, width]
+    def levels(self, sizes):
+        "P-Net for the pictures of a pyramid."
+        if not self.compiled: return _TorchNetwork(self.detector.pnet, self.detector.device, (1, 0))
+        return compile_network(_pnet_graph(self.detector.pnet, sizes), "fast" if self.screen else "exact")
 
-# %% ../nbs/05_mtcnn.ipynb #c022
+# %% ../nbs/05_mtcnn.ipynb #c021b
 from fastcore.basics import patch
 
+@patch
+def pyramid(self: FastMTCNN, height, width):
+    "Scales of the levels, their sizes, and the graph of P-Net for pictures of this size."
+    with self.lock:
+        if (height, width) not in self.pyramids:
+            scales, scale = [], 12.0 / self.detector.min_face_size
+            smallest = min(height, width) * scale
+            while smallest >= 12:
+                scales.append(scale)
+                scale, smallest = scale * self.detector.factor, smallest * self.detector.factor
+            sizes = [(int(height * s + 1), int(width * s + 1)) for s in scales]
+            self.pyramids[height, width] = scales, sizes, self.levels(sizes) if scales else None
+        return self.pyramids[height, width]
+
+# %% ../nbs/05_mtcnn.ipynb #c022
 @patch
 def score(self: FastMTCNN, image, sizes, graph):
     "Places, scores and regressions, for each level those that may hold a face."

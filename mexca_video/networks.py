@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 # %% auto #0
-__all__ = ['ENGINES', 'read_network', 'has_bfloat16', 'Network', 'compile_network', 'compile_module', 'kernel', 'compile_kernels']
+__all__ = ['ENGINES', 'read_network', 'has_bfloat16', 'Network', 'compile_network', 'compile_module', 'run_module', 'kernel',
+           'compile_kernels']
 
 # %% ../nbs/04_networks.ipynb #c006
 @cache
@@ -78,6 +79,20 @@ def compile_module(
         traced = torch.jit.freeze(torch.jit.trace(module, example, check_trace=False))
         model = openvino.convert_model(traced, example_input=example, input=[-1, 3, size, size])
     return compile_network(model, engine)
+
+# %% ../nbs/04_networks.ipynb #c015c
+def run_module(
+    module, # `torch.nn.Module` that takes (N, 3, size, size)
+    pictures, # (N, 3, size, size) tensor on the CPU
+    device, # `torch.device` of the module
+    engine: str = "exact", # one of `ENGINES`; "fast" is another one on cuda only
+): # what the module gives, on the device
+    "Run a network of torch on its device."
+    import torch
+    if device.type == "cuda": pictures = pictures.pin_memory()
+    half = engine == "fast" and device.type == "cuda"
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+        return module(pictures.to(device, non_blocking=True, memory_format=torch.channels_last))
 
 # %% ../nbs/04_networks.ipynb #c017
 _KERNELS, _COMPILING = {}, threading.Lock()

@@ -64,7 +64,7 @@ def clips(folder):
         stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
         for i in range(64): file.mux(stream.encode(av.VideoFrame.from_ndarray(video[i]["Image"].numpy(), format="rgb24").reformat(1280, 720, "yuv420p")))
         file.mux(stream.encode())
-    return [("640x360", sample_path("pexels"), 96), ("1280x720", large, 48)]
+    return [("640x360", sample_path("pexels"), 128), ("1280x720", large, 64)]
 
 
 @contextlib.contextmanager
@@ -97,12 +97,12 @@ def default_set():
 def embedded_set():
     "The embedded models: a maker of extractors, and the script, `None` where MediaPipe is not installed."
     from mexca_video import FaceExtractor
-    from mexca_video.models import fetch_model
+    from mexca_video.models import fetch_model, read_sface
 
     try:
         from script import EmbeddedScript
 
-        script = EmbeddedScript(fetch_model("sface"), fetch_model("facemesh"))
+        script = EmbeddedScript(read_sface(), fetch_model("facemesh"))
     except ImportError as error: print(f"The embedded set is measured without a script: {error}"); script = None
     yield lambda **options: FaceExtractor.embedded(1, **options), script
     if script: script.landmarker.close()
