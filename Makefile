@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONUTF8 := 1
 
-.PHONY: demo test notebooks readme clean
+.PHONY: demo test bench notebooks readme clean
 
 demo: .venv/.runtime
 	$(BIN)/mexca-video demo --outdir out
 
 test: .venv/.dev
 	$(BIN)/python tests/run.py
+
+# Speed, deviations of the fast engine, memory by length, identification by number; writes out/benchmark.csv and out/benchmark.png.
+bench: .venv/.bench
+	$(BIN)/python tests/benchmarks/bench.py --outdir out
 
 # Execute every notebook, so that the outputs it keeps are those of the code it shows; then tidy, export and write the README.
 notebooks: .venv/.dev
@@ -32,4 +36,8 @@ clean:
 
 .venv/.dev: .venv/.runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+.venv/.bench: .venv/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,bench]"
 	touch $@

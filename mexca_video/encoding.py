@@ -65,7 +65,7 @@ class SFace:
     def __call__(self, faces): return self.network(np.ascontiguousarray(faces, np.float32))[0]
 
 # %% ../nbs/07_encoding.ipynb #c016
-FACE_BATCH = 32
+FACE_BATCH = 16
 
 def encode_faces(
     encoder, # from `load_encoder`

@@ -4,9 +4,9 @@
 
 # %% ../nbs/13_extraction.ipynb #c003
 from __future__ import annotations
-import hashlib, json, tempfile, threading, warnings
+import hashlib, json, os, tempfile, threading, warnings
 from collections import deque
-from concurrent.futures import Future, TimeoutError as FutureTimeout
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from copy import copy
 from importlib.metadata import version
@@ -296,30 +296,38 @@ class _Team:
             if not future.set_running_or_notify_cancel(): continue
             try: future.set_result(function(*args))
             except BaseException as error: future.set_exception(error)
+            del future, function, args
 
-    def end(self):
-        "Cancel what has not begun, and wait for the rest."
+    def cancel(self):
+        "Cancel what has not begun."
         with suppress(Empty):
             while True: self.tasks.get_nowait()[0].cancel()
+
+    def end(self):
         for _ in self.threads: self.tasks.put(None)
-        for thread in self.threads: thread.join(5)
 
 # %% ../nbs/13_extraction.ipynb #c032b
+_TEAMS = {}
+
 @contextmanager
 def _team(device):
-    "A `_Team` with a thread for each core, or with a few for a GPU."
+    "The `_Team` of this process, with a thread for each core, or with a few for a GPU."
     import torch
     threads = torch.get_num_threads()
-    team = _Team(threads if find_device(device).type == "cpu" else GPU_THREADS)
+    key = os.getpid(), threads if find_device(device).type == "cpu" else GPU_THREADS
+    team = _TEAMS.pop(key, None) or _Team(key[1])
+    lost = False
     try: yield team
+    except TimeoutError: lost = True; raise # some of its threads may never come back
     finally:
-        team.end()
+        team.cancel()
         torch.set_num_threads(threads)
+        if lost or _TEAMS.setdefault(key, team) is not team: team.end()
 
 def _answer(future):
     "The result of a task. Raises `TimeoutError` if none comes."
     try: return future.result(PATIENCE)
-    except FutureTimeout:
+    except TimeoutError:
         if future.done(): raise
         raise TimeoutError(f"a network gave no answer for {PATIENCE} s, and the run was given up. What was finished is kept; is the machine short of memory, or its GPU hanging?") from None
 
