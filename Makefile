@@ -1,19 +1,20 @@
 # Two commands do everything: `make demo` and `make test`. Both make their own environment in .venv first.
 PYTHON ?= python3
+OUT ?= out
 BIN := .venv/bin
 export PYTHONUTF8 := 1
 
 .PHONY: demo test bench notebooks readme clean
 
 demo: .venv/.runtime
-	$(BIN)/mexca-video demo --outdir out
+	$(BIN)/mexca-video demo --outdir $(OUT)
 
 test: .venv/.dev
 	$(BIN)/python tests/run.py
 
-# Speed, deviations of the fast engine, memory by length, identification by number; writes out/benchmark.csv and out/benchmark.png.
+# Speed, deviations of the fast engine, memory by length, identification by number; writes benchmark.csv and benchmark.png to OUT.
 bench: .venv/.bench
-	$(BIN)/python tests/benchmarks/bench.py --outdir out
+	$(BIN)/python tests/benchmarks/bench.py --outdir $(OUT)
 
 # Execute every notebook, so that the outputs it keeps are those of the code it shows; then tidy, export and write the README.
 notebooks: .venv/.dev

@@ -5,9 +5,12 @@ import pytest
 import torch
 
 from mexca_video import FaceExtractor, VideoDataset, networks, sample_clip, sample_image
-from mexca_video.detection import detect_faces, find_faces, load_detector
+from mexca_video.detection import cut_squares, detect_faces, find_faces, load_detector
 from mexca_video.encoding import cut_for, encode_faces
+from mexca_video.landmarks import load_landmarker
+from mexca_video.mtcnn import FastMTCNN
 from mexca_video.networks import compile_module
+from test_seed_models import serve
 
 
 def differences(detector, image):
@@ -58,6 +61,29 @@ def test_compiled_inception_resnet_is_torch_s():
     encoder.compiled = compile_module(encoder, 160)
     compiled = encode_faces(encoder, faces)
     assert not np.array_equal(plain, compiled) and (plain * compiled).sum(1).min() > 0.99999
+
+
+@pytest.mark.parametrize("name", ["mobilefacenet", "mobilenet", "pfld"])
+def test_compiled_landmarks_are_torch_s(name, hub, cache):
+    "Random weights; the difference in pixels of a face whose square is 300 wide."
+    serve(hub, name)
+    landmarker, image = load_landmarker(name), sample_image("multi_face_photo")
+    boxes = find_faces(load_detector(keep_all=True), image)[0]
+    patches = cut_squares(image, landmarker.squares(boxes), landmarker.size)
+    compiled, landmarker.compiled = landmarker(patches), None
+    plain = landmarker(patches)
+    assert not np.array_equal(plain, compiled) and 300 * abs(plain - compiled).max() < 0.01
+
+
+def test_torch_s_cascade_is_the_compiled_one():
+    "What serves a GPU, here on the CPU: the same result of a whole run."
+    extractor = FaceExtractor.embedded(3, landmark_model=None, au_model=None)
+    compiled = extractor.apply(sample_clip(), skip_frames=16, show_progress=False)
+    extractor.detector.fast = FastMTCNN(extractor.detector, compiled=False)
+    plain = extractor.apply(sample_clip(), skip_frames=16, show_progress=False)
+    assert compiled.face_label.equals(plain.face_label) and compiled.n_detected.sum() > 15
+    np.testing.assert_allclose(plain.face_box, compiled.face_box, atol=1e-3)
+    np.testing.assert_allclose(plain.face_prob, compiled.face_prob, atol=1e-5)
 
 
 def test_fast_says_where_it_is_exact(monkeypatch):
