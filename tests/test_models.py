@@ -564,7 +564,7 @@ def test_sface_as_float32(embedded, monkeypatch):
     monkeypatch.setenv("MEXCA_VIDEO_CACHE", str(embedded))
     data = models.read_sface()
     onnx.checker.check_model(data)
-    network = openvino.Core().compile_model(openvino.Core().read_model(data), "CPU")
+    network = openvino.Core().compile_model(openvino.Core().read_model(data), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     images = np.random.default_rng(0).uniform(0, 255, (7, 3, 112, 112)).astype(np.float32)
     together, alone = network(images)[0], np.concatenate([network(images[i:i + 1])[0] for i in range(7)])
     published = ReferenceEvaluator(onnx.load(embedded / MODELS["sface"].file)).run(None, {"data": images[:1]})[0]
