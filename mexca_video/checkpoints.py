@@ -130,7 +130,8 @@ def _check_complete(columns):
     "Raise `ValueError` if an array is missing that every stretch of `FaceExtractor.apply` has."
     needed = ("decoded", "failures", *(("position", *_MEASURED) if {"position", *_MEASURED} & columns.keys() else ()))
     _need(not set(needed) - columns.keys(), f"it does not hold {', '.join(sorted(set(needed) - columns.keys()))}")
-    failures = json.loads(columns["failures"].tobytes())
+    try: failures = json.loads(columns["failures"].tobytes())
+    except RecursionError as error: raise ValueError("failures is nested too deeply") from error
     _need(isinstance(failures, dict) and all(isinstance(causes, list) and all(isinstance(cause, str) for cause in causes) for causes in failures.values()), "failures is no list of sentences")
 
 # %% ../nbs/12_checkpoints.ipynb #c013

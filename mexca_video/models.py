@@ -24,6 +24,7 @@ from importlib import import_module, metadata
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 
 import numpy as np
 
@@ -490,6 +491,18 @@ def _import_restored(module):
     with _restored():
         return import_module(module)
 
+# %% ../nbs/01_models.ipynb #ne089a9b
+@contextmanager
+def _without_torchcodec():
+    "If torchcodec cannot be imported, let empty modules stand in for it for a while."
+    try: stand_ins = import_module("torchcodec.decoders") and {}
+    except (ImportError, OSError, RuntimeError): stand_ins = {name: ModuleType(name) for name in ("torchcodec", "torchcodec.decoders")}
+    for module in stand_ins.values(): module.VideoDecoder = None
+    sys.modules.update(stand_ins)
+    try: yield
+    finally:
+        for name in stand_ins: sys.modules.pop(name, None)
+
 # %% ../nbs/01_models.ipynb #c092
 def import_feat(
     submodule: str,  # such as "landmark_detectors.mobilefacenet_test", without "feat."
@@ -500,9 +513,19 @@ def import_feat(
 
     threads = torch.get_num_threads()
     try:
-        return _import_restored(f"feat.{submodule}")
+        with _without_torchcodec(): return _import_restored(f"feat.{submodule}")
     finally:
         torch.set_num_threads(threads)
+
+# %% ../nbs/01_models.ipynb #n622a96f
+def _silence_openvino():
+    "Keep OpenVINO from reporting that it is used."
+    if sys.modules.setdefault("openvino_telemetry", None) is None: return
+    from openvino_telemetry.backend.backend_ga4 import GA4Backend
+
+    GA4Backend.send = lambda self, message: None
+
+_silence_openvino()
 
 # %% ../nbs/01_models.ipynb #c096
 def _checked_bytes(model):

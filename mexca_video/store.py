@@ -106,21 +106,25 @@ def _check_storage(name, var):
     if {"scale_factor", "add_offset"} & set(var.attrs): raise ValueError(f"{name!r} is packed (scale_factor, add_offset)")
 
 # %% ../nbs/15_store.ipynb #n50f4aa6
-def _size_in_memory(name, var):
+def _size_in_memory(name, var, file_size):
     "Bytes that an HDF5 dataset takes when it is read. Raises `ValueError` for values that are neither numbers nor text."
     import h5py
 
     text, whole = h5py.check_string_dtype(var.dtype), var.dtype.kind in "iu"
-    if text and text.length is None: return 64 * var.size
+    if text and text.length is None: return 4 * var.size * _longest_text(name, var, file_size)
     plain = text or (var.dtype.kind in "fiu" and not h5py.check_enum_dtype(var.dtype))
     if not plain: raise ValueError(f"{name!r} holds values that are neither numbers nor text ({var.dtype})")
     return var.size * (8 if whole else var.dtype.itemsize)
 
-def _check_texts(name, var, limit):
-    "Raise `ValueError` if the texts of an HDF5 dataset are longer than `limit` together."
+def _longest_text(name, var, file_size):
+    "Length of the longest text of an HDF5 dataset. Raises `ValueError` if all of them together are longer than the file. Stops at one that is too long for all to be as long."
+    left, longest = max(file_size, 2**16), 0
+    if var.size > left: raise ValueError(f"{name!r} has {var.size} texts, and the file {file_size} bytes")
     for place in np.ndindex(var.shape):
-        limit -= len(var[place])
-        if limit < 0: raise ValueError(f"the texts of {name!r} are longer than the file")
+        longest, left = max(longest, len(var[place])), left - len(var[place])
+        if left < 0: raise ValueError(f"the texts of {name!r} are longer than the file")
+        if 4 * var.size * longest > max(_HARMLESS, _EXPANSION * file_size): break
+    return longest
 
 # %% ../nbs/15_store.ipynb #nc42e808
 def _check_chunks(name, var, file_size):
@@ -147,7 +151,7 @@ def _check_attributes(place, attrs, file_size):
 
 # %% ../nbs/15_store.ipynb #n74a512e
 def _check_file(path, max_bytes):
-    "Raise `ValueError` for a file that `save` cannot have written, or that needs more than `max_bytes`. Reads no values."
+    "Bytes that the values of a file take in memory. Raises `ValueError` for a file that `save` cannot have written. Unpacks nothing if they are more than `max_bytes`."
     import h5py
 
     size, needed = path.stat().st_size, 0
@@ -158,11 +162,11 @@ def _check_file(path, max_bytes):
         for name, var in _variables(file):
             _check_storage(name, var)
             _check_attributes(repr(name), var.attrs, size)
-            needed += _size_in_memory(name, var)
-            if needed > max_bytes: raise ValueError(f"it needs more than {max_bytes / 2**30:g} GiB in memory ({name!r} has the shape {var.shape}); if you trust it, load(path, max_bytes=...) takes more")
+            needed += _size_in_memory(name, var, size)
             if needed > max(_HARMLESS, _EXPANSION * size): raise ValueError(f"it has {size} bytes and claims to hold {needed} ({name!r} has the shape {var.shape})")
-            if var.chunks: _check_chunks(name, var, size)
-            if var.dtype.kind == "O": _check_texts(name, var, max(size, 2**16))
+        for name, var in _variables(file):
+            if var.chunks and needed <= max_bytes: _check_chunks(name, var, size)
+    return needed
 
 # %% ../nbs/15_store.ipynb #c014
 def _read(path):
@@ -187,11 +191,13 @@ def load(
     path = Path(path)
     if not path.is_file(): raise FileNotFoundError(f"there is no file {path}")
     try:
-        _check_file(path, max_bytes)
-        ds = _read(path)
+        needed = _check_file(path, max_bytes)
+        ds = _read(path) if needed <= max_bytes else None
     except PermissionError: raise
     except Exception as error:
         raise ValueError(f"{path} cannot be read as a result ({error}). It is damaged, or no file that save wrote; write it again from its source") from error
+    if ds is None:
+        raise ValueError(f"{path} needs {needed / 2**30:.1f} GiB in memory, more than the {max_bytes / 2**30:.1f} that load allows. If you trust it and have as much, load(path, max_bytes={needed}) reads it")
     if not set(ds.data_vars) & set(VARIABLES):
         raise ValueError(f"{path} is netCDF, but no result of mexca_video: it holds {', '.join(map(str, ds.variables)) or 'nothing'}")
     return ds
