@@ -3,13 +3,22 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONUTF8 := 1
 
-.PHONY: demo test notebooks readme clean
+.PHONY: demo test test-minimum audit notebooks readme clean
 
 demo: .venv/.runtime
 	$(BIN)/mexca-video demo --outdir out
 
 test: .venv/.dev
 	$(BIN)/python tests/run.py
+
+# The same for the lowest versions that settings.ini claims: an environment of its own, about 3 GB to download. CI has no time for it.
+test-minimum:
+	$(PYTHON) tests/minimum.py
+
+# Packages, licences, and what is known against them, if PyPI answers.
+audit: .venv/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/python tests/audit.py
 
 # Execute every notebook, so that the outputs it keeps are those of the code it shows; then tidy, export and write the README.
 notebooks: .venv/.dev

@@ -623,3 +623,27 @@ def test_embeddings_only_on_request(tmp_path, monkeypatch):
     ds = FaceExtractor.embedded(1).apply(sample_clip(), skip_frames=96, show_progress=False)
     assert "face_embedding" not in ds and not any(128 in var.shape for var in ds.variables.values())
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+# --- the audit --------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("answer, said", [
+    ({"dependencies": [{"name": "numpy", "skip_reason": "Dependency not found on PyPI"}]}, "NO CHECK FOR KNOWN VULNERABILITIES WAS MADE: numpy: Dependency not found"),
+    (None, "NO CHECK FOR KNOWN VULNERABILITIES WAS MADE: "),
+    ({"dependencies": [{"name": "numpy", "version": "1", "vulns": [{"id": "CVE-1"}]}, {"name": "torch", "skip_reason": "x"}]}, "checked 1 of"),
+], ids=["all left out", "no answer", "some left out"])
+def test_an_audit_claims_no_check_that_was_not_made(answer, said, monkeypatch, capsys):
+    "pip-audit itself says `No known vulnerabilities found` when it could ask about no package at all."
+    import audit
+
+    monkeypatch.setattr(audit.subprocess, "run", lambda command, **options: subprocess.CompletedProcess(command, 0, json.dumps(answer) if answer and "pip_audit" in command else "", "no module"))
+    audit.main()
+    said_last = capsys.readouterr().out.split("pip check")[1]
+    assert said in said_last and ("CVE-1" in said_last) == ("CVE-1" in json.dumps(answer))
+
+
+def test_every_package_that_is_asked_for_has_a_licence():
+    import audit
+
+    found = audit.runtime()
+    assert len(found) > 25 and {audit.licence(found[name]) for name in ("skops", "torch", "xarray", "openvino", "h5py")}.isdisjoint({"not stated"})
