@@ -1,8 +1,8 @@
 """Results of today against results on disk: numbers that were measured once, and files that an earlier version wrote.
 
-`data/golden_*.nc` were written by `record_golden.py`. Other versions of the libraries and other processors add up the same numbers in another order. How far that
-goes was measured (torch 2.10 to 2.14, OpenVINO 2025.4 to 2026.4, AVX2 and AVX-512, one thread and several); the tolerances are at least three times as large,
-and far below what a face shows from one frame to the next.
+`data/golden_*.nc` were written by `record_golden.py`. Other versions of the libraries and other processors may add up the same numbers in another order. With the lowest versions
+that settings.ini names (`make test-minimum`), with one thread, and with AVX2 instead of AVX-512 nothing changed at all; with SSE4.1, boxes by 0.00012 pixels, landmarks by 0.00024, action
+units by 9e-6 and distances of embeddings by 4e-6. The tolerances leave room for processors that were not at hand, and are far below what a face does from one frame to the next.
 """
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from mexca_video import assign_face, check_features, load, merge_faces, rename_f
 from mexca_video.schema import VARIABLES
 from record_golden import CLIPS, DATA, measure
 
-TOLERANCES = dict(face_box=0.02, face_prob=1e-4, face_landmarks=0.05, face_aus=0.005, embedding_distance=1e-3)  # pixels, 1, pixels, 1, 1
+TOLERANCES = dict(face_box=0.01, face_prob=1e-4, face_landmarks=0.02, face_aus=0.002, embedding_distance=3e-4)  # pixels, 1, pixels, 1, 1
 EXACT = ("frame", "face", "face_name", "box_edge", "axis", "au", "n_detected", "status", "face_label", "face_confidence")
 FIRST = DATA / "version_0.1.0_first.nc"
 
