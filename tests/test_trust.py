@@ -209,18 +209,21 @@ def test_hostile_result(name, tmp_path, trap):
 
 
 MEMORY = """
-import resource, sys
+import sys
 from mexca_video import load
-load(sys.argv[1]); before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():
+    "MB; not ru_maxrss, which a process inherits from the one that started it."
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) // 1024
+load(sys.argv[1]); before = peak()
 for path in sys.argv[2:]:
     try: load(path)
     except ValueError: continue
     sys.exit(f"{path} was loaded")
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+print(peak() - before)
 """
 
 
-@POSIX
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not tell the peak of memory")
 def test_bombs_take_little_memory(tmp_path):
     bombs = ["a terabyte that was never written", "ten gigabytes of zeros", "a chunk that goes on", "a huge chunk for a small variable", "one text, many times", "as many names as letters"]
     paths = [save(demo_features(), tmp_path / "good.nc")]
