@@ -4,7 +4,7 @@ OUT ?= out
 BIN := .venv/bin
 export PYTHONUTF8 := 1
 
-.PHONY: demo test bench notebooks readme clean
+.PHONY: demo test test-minimum bench audit notebooks readme clean
 
 demo: .venv/.runtime
 	$(BIN)/mexca-video demo --outdir $(OUT)
@@ -15,6 +15,15 @@ test: .venv/.dev
 # Speed, deviations of the fast engine, memory by length, identification by number; writes benchmark.csv and benchmark.png to OUT.
 bench: .venv/.bench
 	$(BIN)/python tests/benchmarks/bench.py --outdir $(OUT)
+
+# The same for the lowest versions that settings.ini claims: an environment of its own, about 3 GB to download. CI has no time for it.
+test-minimum:
+	$(PYTHON) tests/minimum.py
+
+# Packages, licences, and what is known against them, if PyPI answers.
+audit: .venv/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/python tests/audit.py
 
 # Execute every notebook, so that the outputs it keeps are those of the code it shows; then tidy, export and write the README.
 notebooks: .venv/.dev

@@ -4,13 +4,16 @@
 
 # %% ../nbs/12_checkpoints.ipynb #c003
 from __future__ import annotations
-import io, json, os, tempfile, warnings, zipfile
+import io, json, os, stat, tempfile, warnings, zipfile
 from pathlib import Path
 from uuid import uuid4
 import numpy as np
+from .models import MODELS
+from .schema import SIZES, VARIABLES
 
 # %% auto #0
-__all__ = ['STRETCH_FRAMES', 'IN_MEMORY', 'Stretches', 'list_differences', 'CheckpointError', 'Checkpoint', 'delete_checkpoint']
+__all__ = ['STRETCH_FRAMES', 'IN_MEMORY', 'MAX_MANIFEST', 'MAX_STRETCH', 'Stretches', 'list_differences', 'CheckpointError',
+           'Checkpoint', 'delete_checkpoint']
 
 # %% ../nbs/12_checkpoints.ipynb #c006
 def _pack(columns):
@@ -20,10 +23,26 @@ def _pack(columns):
     return file.getvalue()
 
 def _unpack(data):
-    "Named arrays from bytes. Raises `ValueError` if they are damaged or hold objects."
+    "Named arrays from bytes. Raises `ValueError` if they are damaged, compressed or hold objects."
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file: return {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, EOFError, OSError, KeyError, ValueError) as error: raise ValueError(str(error)) from error
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            parts = archive.infolist()
+            if sum(part.file_size for part in parts) > len(data): raise ValueError("it unpacks to more than its own size")
+            return {part.filename.removesuffix(".npy"): _read_array(part.filename, archive.read(part)) for part in parts}
+    except Exception as error: raise ValueError(f"{error or type(error).__name__}") from error
+
+# %% ../nbs/12_checkpoints.ipynb #n7d76056
+def _read_array(name, data):
+    "The array in the bytes of an npy file. Raises `ValueError` if its header promises other bytes than follow it, or objects."
+    file = io.BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0): raise ValueError(f"{name} has version {version}")
+    shape, by_column, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.kind not in "biuf": raise ValueError(f"{name} holds {dtype} values, not numbers")
+    count = 1
+    for length in shape: count *= length
+    if min(shape, default=0) < 0 or count * dtype.itemsize != len(data) - file.tell(): raise ValueError(f"{name} has {len(data) - file.tell()} bytes for the shape {shape}")
+    return np.frombuffer(data, dtype, count, file.tell()).reshape(shape, order="F" if by_column else "C").copy()
 
 # %% ../nbs/12_checkpoints.ipynb #c009
 STRETCH_FRAMES, IN_MEMORY = 64, 2**26
@@ -66,6 +85,55 @@ def _write_whole(path, data):
         os.replace(part, path)
     finally: part.unlink(missing_ok=True)
 
+# %% ../nbs/12_checkpoints.ipynb #nb35d3ec
+MAX_MANIFEST, MAX_STRETCH = 2**20, 2**30
+
+def _read_whole(path, limit):
+    "The bytes of a file. Raises `ValueError` for a link, anything else that is no file, and for more than `limit` bytes."
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode): raise ValueError("it is a link or no ordinary file")
+    if found.st_size > limit: raise ValueError(f"it has {found.st_size} bytes, more than the {limit} that it may have")
+    with open(path, "rb") as file: return file.read(limit + 1)[:limit]
+
+# %% ../nbs/12_checkpoints.ipynb #n278622c
+_SCALARS, _LISTS = ("begin", "end"), dict(position="iu", decoded="iu", failures="u")
+_MEASURED = ("face_box", "face_prob", "face_embedding", "face_landmarks", "face_aus")
+
+def _need(fits, what):
+    if not fits: raise ValueError(what)
+
+def _check_stretch(columns, begin, sizes):
+    "Raise `ValueError` if arrays are not those of a stretch that begins at frame `begin` of the selected ones."
+    _need(not set(columns) - {*_SCALARS, *_LISTS, *VARIABLES}, f"it holds {', '.join(sorted(map(ascii, columns)))[:200]}")
+    _need(all(name in columns and columns[name].shape == () and columns[name].dtype.kind in "iu" for name in _SCALARS), "it does not say where it begins and ends")
+    _need(begin == columns["begin"] < columns["end"], f"it goes from frame {columns['begin']} to {columns['end']}")
+    for name in _LISTS.keys() & columns.keys(): _need(columns[name].ndim == 1 and columns[name].dtype.kind in _LISTS[name], f"{name} is {columns[name].dtype} {columns[name].shape}")
+    for name in {"position", "decoded"} & columns.keys(): _need(((columns[name] >= begin) & (columns[name] < columns["end"])).all() and (np.diff(columns[name].astype(int)) >= 0).all(), f"{name} names other frames")
+    for name in VARIABLES.keys() & columns.keys(): _check_column(name, columns, sizes)
+
+# %% ../nbs/12_checkpoints.ipynb #n2db7bb7
+def _check_column(name, columns, sizes):
+    "Raise `ValueError` if a measured array does not hold, for each face of a stretch, what the schema says."
+    found, row = columns[name], VARIABLES[name]
+    wanted = (len(columns.get("position", ())), *(sizes.get(dim, n) for dim, n in zip(row.dims[2:], found.shape[1:])))
+    _need(row.dims[:2] == ("frame", "face") and found.dtype.kind == "f", f"{name} is {found.dtype}")
+    _need(found.ndim == len(row.dims) - 1 and found.shape == wanted, f"{name} has the shape {found.shape}, not {wanted}")
+
+def _sizes(manifest):
+    "Lengths of dimensions: those of the schema, and that of the embedding if the manifest names its model."
+    options = manifest.get("arguments") if isinstance(manifest, dict) else None
+    model = MODELS.get(options.get("embeddings_model")) if isinstance(options, dict) else None
+    return SIZES | ({"embedding": model.embedding_size} if model else {})
+
+# %% ../nbs/12_checkpoints.ipynb #nc43ab73
+def _check_complete(columns):
+    "Raise `ValueError` if an array is missing that every stretch of `FaceExtractor.apply` has."
+    needed = ("decoded", "failures", *(("position", *_MEASURED) if {"position", *_MEASURED} & columns.keys() else ()))
+    _need(not set(needed) - columns.keys(), f"it does not hold {', '.join(sorted(set(needed) - columns.keys()))}")
+    try: failures = json.loads(columns["failures"].tobytes())
+    except RecursionError as error: raise ValueError("failures is nested too deeply") from error
+    _need(isinstance(failures, dict) and all(isinstance(causes, list) and all(isinstance(cause, str) for cause in causes) for causes in failures.values()), "failures is no list of sentences")
+
 # %% ../nbs/12_checkpoints.ipynb #c013
 def _flat(value, name=""):
     "Every leaf of nested dicts and lists, by its path."
@@ -79,7 +147,7 @@ def list_differences(
 ) -> list: # of sentences
     "What differs between two descriptions of a run, in words."
     before, now = _flat(before), _flat(now)
-    return [f"{name}: {before.get(name, 'nothing')!r} there, {now.get(name, 'nothing')!r} now" for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    return [f"{name}: {before.get(name, 'nothing')!r:.80} there, {now.get(name, 'nothing')!r:.80} now" for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
 
 # %% ../nbs/12_checkpoints.ipynb #c014
 class CheckpointError(ValueError): "A checkpoint of another run, or a folder that is none."
@@ -97,7 +165,7 @@ class Checkpoint(Stretches):
     def _open(self, manifest):
         if self.path.exists() and not self.path.is_dir(): raise CheckpointError(f"checkpoint {self.path} is a file. Give the name of a folder.")
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = self.path / "manifest.json"
+        self._limits, self._whole, file = _sizes(manifest), "format" in manifest, self.path / "manifest.json"
         if file.exists(): self._compare(file, manifest)
         elif any(not p.name.endswith(".part") for p in self.path.iterdir()):
             raise CheckpointError(f"checkpoint {self.path} holds other files and no manifest.json. Give an empty or a new folder.")
@@ -106,20 +174,26 @@ class Checkpoint(Stretches):
         self._find_stretches()
 
     def _compare(self, file, manifest):
-        try: before = json.loads(file.read_text("utf-8"))
-        except ValueError as error: raise CheckpointError(f"checkpoint {self.path}: manifest.json cannot be read ({error}). Delete the folder to begin anew.") from error
-        if different := list_differences(before, manifest):
+        try: different = list_differences(json.loads(_read_whole(file, MAX_MANIFEST)), manifest)
+        except (ValueError, RecursionError) as error: raise CheckpointError(f"checkpoint {self.path}: manifest.json cannot be read ({error}). Delete the folder to begin anew.") from error
+        if different:
             raise CheckpointError(f"checkpoint {self.path} is of another run ({'; '.join(different[:4])}{'; …' * (len(different) > 4)}). Give another folder, or delete this one to begin anew.")
 
     def _find_stretches(self):
         "Count the stretches that are there, up to the first that is missing or damaged."
         self._names = []
         for file in sorted(self.path.glob("[0-9]*.npz")):
-            try: columns = _unpack(file.read_bytes())
+            try: columns = self._read(file)
             except ValueError as error: warnings.warn(f"checkpoint {file} is damaged ({error}); measured again from frame {self.done} of the selected ones on"); break
-            if int(columns["begin"]) != self.done: break
             self._names.append(file)
             self.done = int(columns["end"])
+
+    def _read(self, file):
+        columns = _unpack(_read_whole(file, MAX_STRETCH))
+        _check_stretch(columns, self.done, self._limits)
+        if self._whole: _check_complete(columns)
+        if file.name != f"{int(columns['end']):09}.npz": raise ValueError(f"it ends at frame {columns['end']}")
+        return columns
 
     def append(self, done, columns): super().append(done, columns | dict(begin=np.array(self.done), end=np.array(done)))
 
@@ -134,7 +208,7 @@ class Checkpoint(Stretches):
 
     def close(self): pass
 
-    def __iter__(self): return (_unpack(file.read_bytes()) for file in self._names)
+    def __iter__(self): return (_unpack(_read_whole(file, MAX_STRETCH)) for file in self._names)
 
 # %% ../nbs/12_checkpoints.ipynb #c015
 def delete_checkpoint(

@@ -117,7 +117,7 @@ def damage(draw, ds):
     if kind == "empty": return ds.isel({dim: slice(0)}) if dim in ds.sizes else ds
     if kind == "rename": return ds.rename({name: "other"}) if name in ds.variables and "other" not in ds.variables and "other" not in ds.sizes else ds
     if kind in ("type", "object") and name in ds.variables:
-        return ds.assign({name: ds[name].astype(draw(st.sampled_from([str, object, bool, "U3"] if kind == "type" else [object])))})
+        return ds.assign({name: ds[name].astype(draw(st.sampled_from([str, object, "U3", *[bool] * (ds[name].dtype.kind in "biuf")] if kind == "type" else [object])))})
     if kind == "transpose": return ds.transpose(*draw(st.permutations(list(ds.sizes))))
     if kind == "attribute": return ds.assign_attrs({draw(st.sampled_from([*ATTRIBUTES, 3, "x"])): draw(st.sampled_from([None, {}, 1, "", b"x", np.nan, np.ones(2)]))})
     if kind == "flip" and dim in ds.sizes: return ds.isel({dim: slice(None, None, -1)})
