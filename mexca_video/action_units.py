@@ -321,10 +321,18 @@ def _climb(features, roots, first, start, column, threshold, left, right, out):
             out[n, unit] = one / (np.float32(np.exp(np.float64(-total))) + one)
 
 # %% ../nbs/09_action_units.ipynb #c045
+def _is_tree(tree):
+    "Has each node both children or none, and each but the first one parent? Then every way ends in a leaf."
+    left, right = (np.asarray(tree[key]) for key in ("left_children", "right_children"))
+    children = np.sort(np.concatenate([left[left >= 0], right[right >= 0]]))
+    return np.array_equal(left < 0, right < 0) and np.array_equal(children, np.arange(1, len(left)))
+
 class _Trees:
     "All trees of all boosters: (N, C) float64 to (N, 20) probabilities."
     def __init__(self, classifiers, columns):
         boosters = {au: _read_booster(au, classifier) for au, classifier in classifiers.items()}
+        for au, (trees, _) in boosters.items():
+            if not all(map(_is_tree, trees)): _refuse(au, "nodes that form no tree")
         forest = [tree for trees, _ in boosters.values() for tree in trees]
         def joined(key): return np.concatenate([np.asarray(tree[key]) for tree in forest])
         sizes, owner = [len(tree["left_children"]) for tree in forest], [au for au, (trees, _) in boosters.items() for _ in trees]

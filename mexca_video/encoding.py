@@ -7,7 +7,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from .detection import cut_faces, cut_squares, find_device
-from .models import MODELS, read_sface, read_state_dict
+from .models import MODELS, fill_network, read_sface
 from .networks import compile_module, compile_network, read_network, run_module
 
 # %% auto #0
@@ -52,7 +52,7 @@ def load_encoder(
     import torch
     from facenet_pytorch import InceptionResnetV1
     network = InceptionResnetV1()
-    network.load_state_dict(read_state_dict(embeddings_model), strict=False)
+    fill_network(network, embeddings_model, strict=False)
     network.pretrained, network.device, network.engine = embeddings_model, find_device(device), engine
     network.eval().to(network.device, memory_format=torch.channels_last)
     network.compiled = compile_module(network, MODELS[embeddings_model].image_size, engine) if network.device.type == "cpu" else None

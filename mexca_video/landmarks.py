@@ -6,7 +6,7 @@
 from __future__ import annotations
 import numpy as np
 from .detection import cut_squares, find_device, square_to_frame
-from .models import MODELS, import_feat, read_state_dict, read_task_model
+from .models import MODELS, fill_network, import_feat, read_task_model
 from .networks import compile_module, compile_network, read_network, run_module
 
 # %% auto #0
@@ -49,7 +49,7 @@ class PyFeatLandmarker:
         import torch
         self.name, self.size, self.device, self.engine = name, MODELS[name].image_size, find_device(device), engine
         self.network = _feat_network(name, self.size)
-        self.network.load_state_dict(read_state_dict(name))
+        fill_network(self.network, name)
         self.network.device = self.device # py-feat's MobileFaceNet moves its input there
         self.network.eval().to(self.device, memory_format=torch.channels_last)
         self.compiled = compile_module(self.network, self.size, engine) if self.device.type == "cpu" else None

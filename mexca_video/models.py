@@ -578,8 +578,8 @@ def _check_tensors(weights, limit):
     for key, value in weights.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_quantized:
             raise ValueError(f"{key!r} is a {type(value).__name__}, not a tensor")
-    claimed = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
-    if claimed > limit: raise ValueError(f"its tensors claim {claimed} bytes, and the file has {limit}")
+        stored, claimed = value.untyped_storage().nbytes(), value.numel() * value.element_size()
+        if claimed > min(stored, limit): raise ValueError(f"{key!r} claims {claimed} bytes, and the file holds {min(stored, limit)} for it")
 
 # %% ../nbs/01_models.ipynb #nf07c323
 def fill_network(

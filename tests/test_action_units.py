@@ -214,3 +214,18 @@ def test_other_classifiers_are_refused(load):
         load("svm", changed("svm", AU12=SVC().fit(*inputs())))
     with pytest.raises(ValueError, match="a calibrator"):
         load("xgb", changed("xgb", calibrators={"AU12": None}))
+
+
+def test_nodes_that_form_no_tree_are_refused(load, monkeypatch):
+    "A way through the nodes that leads back to itself would have no end."
+    read = action_units._read_booster
+
+    def in_a_circle(au, classifier):
+        trees, start = read(au, classifier)
+        parent = next(i for i, left in enumerate(trees[0]["left_children"]) if left > 0)
+        trees[0]["left_children"][parent] = 0
+        return trees, start
+
+    monkeypatch.setattr(action_units, "_read_booster", in_a_circle)
+    with pytest.raises(ValueError, match="AU01 has nodes that form no tree"):
+        load("xgb")

@@ -456,7 +456,7 @@ WEIGHTS = {
     "a bare pickle": (lambda path: pickle.dumps(Intruder(path)), "cannot be read"),
     "packed zeros": (lambda path: repacked(torch_file({"a": ones(10**7) * 0})), "compressed"),
     "path traversal": (lambda path: repacked(torch_file({"a": ones(2)}), zipfile.ZIP_STORED, **{"../../escaped": b"1"}), "leads out"),
-    "a tensor larger than its file": (lambda path: torch_file({"a": ones(1).expand(10**6, 10**6)}), "claim 4000000000000 bytes"),
+    "a tensor larger than its file": (lambda path: torch_file({"a": ones(1).expand(10**6, 10**6)}), "claims 4000000000000 bytes"),
     "no tensors": (lambda path: torch_file({"a": "text"}), "'a' is a str, not a tensor"),
     "a list": (lambda path: torch_file([ones(2)]), "cannot be read"),
     "numbers for names": (lambda path: torch_file({1: ones(2)}), "1 is a Tensor"),
