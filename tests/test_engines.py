@@ -70,9 +70,10 @@ def test_compiled_landmarks_are_torch_s(name, hub, cache):
     landmarker, image = load_landmarker(name), sample_image("multi_face_photo")
     boxes = find_faces(load_detector(keep_all=True), image)[0]
     patches = cut_squares(image, landmarker.squares(boxes), landmarker.size)
+    assert landmarker.compiled
     compiled, landmarker.compiled = landmarker(patches), None
     plain = landmarker(patches)
-    assert not np.array_equal(plain, compiled) and 300 * abs(plain - compiled).max() < 0.01
+    assert plain.std() > 0.01 and 300 * abs(plain - compiled).max() < 0.01
 
 
 def test_torch_s_cascade_is_the_compiled_one():
