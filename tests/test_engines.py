@@ -73,7 +73,7 @@ def test_compiled_landmarks_are_torch_s(name, hub, cache):
     assert landmarker.compiled
     compiled, landmarker.compiled = landmarker(patches), None
     plain = landmarker(patches)
-    assert plain.std() > 0.01 and 300 * abs(plain - compiled).max() < 0.01
+    assert 300 * abs(plain - compiled).max() < 0.01
 
 
 def test_torch_s_cascade_is_the_compiled_one():
