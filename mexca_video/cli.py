@@ -4,7 +4,7 @@
 
 # %% ../nbs/20_cli.ipynb #c003
 from __future__ import annotations
-import argparse, inspect, json, os, sys
+import argparse, hashlib, inspect, json, os, sys
 from pathlib import Path
 from fastcore.docments import docments
 from . import __version__
@@ -86,11 +86,16 @@ def _targets(path, args):
     "The paths to write for one video file, by format."
     return {word: Path(args.outdir) / f"{Path(path).stem}.{word}" for word in args.output_format}
 
+def _checkpoint_name(stem):
+    "The name of a file's checkpoint; a name of 255 bytes is the longest that there is."
+    name = f"{stem}.checkpoint"
+    return name if len(os.fsencode(name)) <= 255 else f"{hashlib.sha256(os.fsencode(stem)).hexdigest()}.checkpoint"
+
 # %% ../nbs/20_cli.ipynb #c014
 def _extract_file(extractor, path, args):
     "Process one file; return the paths written."
     from mexca_video import store
-    targets, checkpoint = _targets(path, args), Path(args.outdir) / f"{Path(path).stem}.checkpoint"
+    targets, checkpoint = _targets(path, args), Path(args.outdir) / _checkpoint_name(Path(path).stem)
     if args.resume and _is_finished(extractor, path, targets, args): return list(targets.values())
     ds = extractor.apply(path, args.batch_size, args.skip_frames, tuple(args.process_subclip), args.show_progress,
         return_embeddings=args.return_embeddings, checkpoint=checkpoint if args.resume else None)

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mexca_video import FaceExtractor, extraction, load, sample_clip, save
+from mexca_video import FaceExtractor, extraction, load, sample_clip, sample_path, save
 from mexca_video.checkpoints import Checkpoint, CheckpointError
+from mexca_video.cli import cli
 
 KILLS = 20
 PROCESSES = multiprocessing.get_context("forkserver")  # new processes that need not import everything again
@@ -187,3 +188,11 @@ def test_resume_in_the_shell(tmp_path):
     assert (tmp_path / "people.nc").stat().st_mtime < began
     other = subprocess.run([*command, "--min-face-size", "40"], capture_output=True, text=True)
     assert other.returncode == 1 and "min_face_size: 20 there, 40 now" in other.stderr and "Traceback" not in other.stderr
+
+
+def test_resume_of_a_file_with_a_long_name(tmp_path):
+    "The checkpoint's name would be longer than a name may be."
+    path = tmp_path / ("视" * 83 + ".mp4")
+    shutil.copy(sample_path("single_face"), path)
+    assert cli(["--embedded", "-f", str(path), "-o", str(tmp_path / "out"), "--skip-frames", "24", "--resume", "--show-progress", "false"]) == 0
+    assert os.listdir(tmp_path / "out") == [f"{path.stem}.nc"]
