@@ -107,7 +107,7 @@ def _is_finished(extractor, path, targets, args):
     "Is the result of the same run there? Raises `ValueError` if there is one of another run."
     from mexca_video.store import load
     if "nc" not in targets or not all(target.exists() for target in targets.values()): return False
-    found, wanted = load(targets["nc"]).attrs, extractor.describe_run(path, args.skip_frames, tuple(args.process_subclip), return_embeddings=args.return_embeddings)
+    found, wanted = load(targets["nc"], max_bytes=sys.maxsize).attrs, extractor.describe_run(path, args.skip_frames, tuple(args.process_subclip), return_embeddings=args.return_embeddings)
     different = list_differences({name: json.loads(found[name]) if name == "arguments" else found[name] for name in wanted}, wanted)
     if different: raise ValueError(f"{targets['nc']} is the result of another run ({'; '.join(different[:4])}). Delete it, or give another --outdir.")
     return True
