@@ -32,7 +32,7 @@ def _drawn(figure, format="jpeg"):
     "JPEG or PNG of a matplotlib figure, which is closed."
     import matplotlib.pyplot as plt
     file = io.BytesIO()
-    figure.savefig(file, format=format, dpi=100)
+    figure.savefig(file, format=format, dpi=100 if format == "png" else 80)
     plt.close(figure)
     return file.getvalue()
 
@@ -399,7 +399,7 @@ def _describe(self: DetectionViewer):
 # %% ../nbs/18_viewers.ipynb #c029
 @patch
 def figure(self: DetectionViewer):
-    "The static picture: a frame with as many faces as there are at once."
+    "The still picture: a frame with as many faces as there are at once."
     ds = self.dataset
     if not ds.sizes["frame"]: return draw_timeline(ds).figure
     frame = self.frame if self.frame >= 0 else int(ds.frame.values[int(ds.n_detected.values.argmax())])
