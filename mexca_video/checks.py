@@ -4,7 +4,7 @@
 
 # %% ../nbs/17_checks.ipynb #c003
 from __future__ import annotations
-import hashlib, json, math, os
+import bisect, hashlib, json, math, os
 from pathlib import Path
 import numpy as np
 from .schema import STATUS, person_slots
@@ -33,12 +33,15 @@ def list_stretches(
     ds, # a features Dataset
     face: int, # number of the slot
     n: int = 12, # stretches wanted; there are more where the slot has more runs, fewer where it has fewer frames
-) -> list: # of (first, last) rows of the result, both included, in order
-    "Cut the rows in which a slot holds a face into stretches without a gap."
+    most: int | None = None, # stretches at most, with gaps inside where there are more runs than that; `None`: no stretch has a gap
+) -> list: # of (first, last) rows of the result, both with a face and both included, in order
+    "Cut the rows in which a slot holds a face into stretches."
     rows = np.flatnonzero(np.isfinite(ds.face_prob.sel(face=face).values))
     if not len(rows): return []
-    runs = [(int(run[0]), int(run[-1])) for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)]
-    while len(runs) < n:
+    gaps = np.flatnonzero(np.diff(rows) > 1)
+    if most and len(gaps) >= most: gaps = np.sort(gaps[np.argsort(-np.diff(rows)[gaps], kind="stable")[:most - 1]])
+    runs = [(int(run[0]), int(run[-1])) for run in np.split(rows, gaps + 1)]
+    while len(runs) < min(n, most or n):
         first, last = longest = max(runs, key=lambda run: run[1] - run[0])
         if first == last: break
         middle, i = (first + last) // 2, runs.index(longest)
@@ -72,9 +75,13 @@ def _shares(sizes, n):
 
 def _far_enough(order, slot, time, apart):
     "Of candidates in random order, those that keep `apart` seconds from all accepted ones of their slot."
-    accepted = []
+    accepted, taken = [], {}
     for i in order:
-        if all(slot[i] != slot[j] or abs(time[i] - time[j]) >= apart for j in accepted): accepted.append(i)
+        times = taken.setdefault(slot[i], []) # sorted, so only two neighbours can be too near
+        k = bisect.bisect(times, time[i])
+        if all(abs(t - time[i]) >= apart for t in times[max(k - 1, 0):k + 1]):
+            times.insert(k, time[i])
+            accepted.append(i)
     return accepted
 
 # %% ../nbs/17_checks.ipynb #c017

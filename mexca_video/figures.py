@@ -115,6 +115,14 @@ def _draw_label(ax, text, place, color, gid, above):
                        va="bottom" if above else "top", color="white" if dark else "black", fontsize=8, gid=gid,
                        bbox=dict(boxstyle="square,pad=0.2", facecolor=color, edgecolor="none"))
 
+# %% ../nbs/16_figures.ipynb #c022b
+_BLOCKS = "▏▎▍▌▋▊▉█" # one to eight eighths of a letter's width
+
+def _bar(value, length=5):
+    "A bar of up to `length` letters for a value from 0 to 1; nothing for NaN and below."
+    eighths = int(round(8*length*min(max(np.nan_to_num(value), 0), 1)))
+    return "█"*(eighths//8) + (_BLOCKS[eighths % 8 - 1] if eighths % 8 else "")
+
 # %% ../nbs/16_figures.ipynb #c023
 def _settle_all(ax, labels, boxes):
     "Find a place for each label; `boxes` (face, 4) in pixels, NaN where there is none."
@@ -133,7 +141,7 @@ def _texts(one, names, aus):
     sure = float(one.face_confidence)
     above = str(one.face_name.item()) + (f" {sure:.2f}" if np.isfinite(sure) else "")
     values = [(au, float(one.face_aus.sel(au=au))) for au in aus]
-    return above if names else "", "\n".join(f"{au} {v:.2f}" if np.isfinite(v) else f"{au} –" for au, v in values)
+    return above if names else "", "\n".join(f"{au} {v:.2f} {_bar(v)}" if np.isfinite(v) else f"{au} –" for au, v in values)
 
 # %% ../nbs/16_figures.ipynb #c025
 def _au_list(ds, aus):
@@ -160,7 +168,7 @@ def draw_frame(
     boxes: bool = True, # Draw the face boxes?
     names: bool = True, # Write each person's name and the confidence of the identity (0 to 1)?
     landmarks: bool = True, # Draw the 68 points, joined part by part?
-    aus = None, # Names of action units to write below each face, such as ("AU12", "AU04")
+    aus = None, # Names of action units to show below each face as number and bar, such as ("AU12", "AU04")
 ): # Axes
     "Draw one frame with what was found in it. Raises `ValueError` for an unknown frame or action unit, and for a picture of another size."
     row, aus = ds.isel(frame=_row(ds, frame)), _au_list(ds, aus)

@@ -4,7 +4,7 @@
 
 # %% ../nbs/18_viewers.ipynb #c003
 from __future__ import annotations
-import base64, hashlib, html, io
+import base64, hashlib, html, io, secrets
 from collections import OrderedDict
 from pathlib import Path
 import anywidget, numpy as np, traitlets
@@ -16,7 +16,7 @@ from .figures import cut_face, draw_faces, draw_frame, draw_timeline, face_lines
 from .schema import person_slots
 
 # %% auto #0
-__all__ = ['SHOWN', 'NOBODY', 'NEW', 'ANSWERS', 'QUESTIONS', 'Picture', 'DetectionViewer', 'view_detections', 'Strip',
+__all__ = ['SHOWN', 'NOBODY', 'NEW', 'ANSWERS', 'QUESTIONS', 'Picture', 'Live', 'DetectionViewer', 'view_detections', 'Strip',
            'TimelineViewer', 'view_timeline', 'Gallery', 'PeopleViewer', 'view_faces', 'ReviewViewer', 'review']
 
 # %% ../nbs/18_viewers.ipynb #c008
@@ -32,7 +32,7 @@ def _drawn(figure, format="jpeg"):
     "JPEG or PNG of a matplotlib figure, which is closed."
     import matplotlib.pyplot as plt
     file = io.BytesIO()
-    figure.savefig(file, format=format, dpi=100)
+    figure.savefig(file, format=format, dpi=100 if format == "png" else 80)
     plt.close(figure)
     return file.getvalue()
 
@@ -40,23 +40,40 @@ def _drawn(figure, format="jpeg"):
 class _Pictures:
     "Frames of a video by their number in the file, the last ones kept."
     BACK, KEPT = 8, 300 # frames decoded together when stepping back, and JPEGs kept
-    def __init__(self, path):
+    def __init__(self, path, frames):
         from mexca_video.video import VideoDataset
-        self.video, self.raw, self.jpegs = VideoDataset(str(path)), OrderedDict(), OrderedDict()
+        self.video, self.frames, self.raw, self.jpegs, self.lost = VideoDataset(str(path)), np.asarray(frames), OrderedDict(), OrderedDict(), {}
+        self.width, self.height = self.video.width, self.video.height
 
     def image(self, frame):
         "(H, W, 3) uint8"
-        if frame not in self.raw:
-            first = max(0, frame - self.BACK) if self.raw and frame < next(reversed(self.raw)) <= frame + 60 else frame
-            for number, image in zip(range(first, frame + 1), self.video[first:frame + 1]["Image"].numpy()): self.raw[number] = image
-            while len(self.raw) > 2 * self.BACK: self.raw.popitem(last=False)
+        from mexca_video.video import FrameError
+        try:
+            for number in [] if frame in self.raw else self._together(frame): self.raw[number] = self.video[number]["Image"].numpy()
+        except (FrameError, OSError) as error:
+            self.lost[frame] = str(error)
+            return np.full((self.height, self.width, 3), 190, np.uint8)
+        while len(self.raw) > 2 * self.BACK: self.raw.popitem(last=False)
         self.raw.move_to_end(frame)
         return self.raw[frame]
 
+    def _together(self, frame):
+        "The frame, and those before it if somebody steps back."
+        back = self.raw and frame < next(reversed(self.raw)) <= frame + 60
+        before = self.frames[(self.frames < frame) & (self.frames > frame - 60)][-self.BACK:].tolist() if back else []
+        return [*before, frame]
+
     def jpeg(self, frame):
-        if frame not in self.jpegs: self.jpegs[frame] = _jpeg(self.image(frame))
+        if frame in self.jpegs: return self.jpegs[frame]
+        jpeg = _jpeg(self.image(frame))
+        if frame not in self.lost: self.jpegs[frame] = jpeg
         if len(self.jpegs) > self.KEPT: self.jpegs.popitem(last=False)
-        return self.jpegs[frame]
+        return jpeg
+
+    def effort(self, frames):
+        "How many frames are decoded to get at each of `frames` from elsewhere: the way from the key frame before it."
+        frames, keys = np.asarray(frames), self.video._index.keys
+        return frames - (keys[np.searchsorted(keys, frames, "right").clip(1) - 1] if len(keys) else 0)
 
 # %% ../nbs/18_viewers.ipynb #c012
 def _open_pictures(ds, video):
@@ -65,9 +82,9 @@ def _open_pictures(ds, video):
     if video is None: raise ValueError(f"No video was given. Where is {name}?")
     video = getattr(video, "_path", video)
     if not Path(video).is_file(): raise ValueError(f"{video} is not there. Where is {name}?")
-    try: pictures = _Pictures(video)
+    try: pictures = _Pictures(video, ds.frame.values)
     except (ValueError, OSError) as error: raise ValueError(f"{error} Where is {name}?") from error
-    size, expected = (pictures.video.width, pictures.video.height), (ds.attrs.get("video_width"), ds.attrs.get("video_height"))
+    size, expected = (pictures.width, pictures.height), (ds.attrs.get("video_width"), ds.attrs.get("video_height"))
     if size != expected: raise ValueError(f"{video} has {size[0]} × {size[1]} pixels and the result is of {expected[0]} × {expected[1]}. Where is {name}?")
     if ds.sizes["frame"] and ds.frame.values.max() >= len(pictures.video):
         raise ValueError(f"{video} has {len(pictures.video)} frames and the result reaches frame {ds.frame.values.max()}. Where is {name}?")
@@ -92,7 +109,7 @@ function render({ model, el }) {
   let img = add(box, "img", "mexca-image");
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), labels = add(box, "div", "mexca-labels");
   box.insertBefore(svg, labels); box.tabIndex = 0; box.dataset.lmSuppressShortcuts = "true";
-  let url = null, turn = 0;
+  let url = null, turn = 0, waiting = false, now = { faces: [], size: [1, 1], frame: -1, alt: "" };
   function shape(kind, attributes) {
     const s = document.createElementNS("http://www.w3.org/2000/svg", kind);
     for (const [k, v] of Object.entries(attributes)) s.setAttribute(k, v);
@@ -118,32 +135,35 @@ function render({ model, el }) {
     Object.assign(label.style, { left: 100 * Math.max(0, x) + "%", top: 100 * y + "%", background: f.color, color: f.ink, transform });
   }
   function draw() {
-    const size = model.get("size"), faces = model.get("faces"), chosen = model.get("selected");
-    svg.setAttribute("viewBox", "0 0 " + size.join(" ")); svg.replaceChildren(); labels.replaceChildren();
-    for (const f of faces) face(f, model.get("show"), f.slot === chosen, size);
-    box.dataset.frame = model.get("frame"); box.dataset.selected = chosen;
-    box.setAttribute("role", "img"); box.setAttribute("aria-label", model.get("alt"));
+    const chosen = model.get("selected");
+    svg.setAttribute("viewBox", "0 0 " + now.size.join(" ")); svg.replaceChildren(); labels.replaceChildren();
+    for (const f of now.faces) face(f, model.get("show"), f.slot === chosen, now.size);
+    box.dataset.frame = now.frame; box.dataset.selected = chosen;
+    box.setAttribute("role", "img"); box.setAttribute("aria-label", now.alt);
   }
   async function load() {
-    const mine = ++turn, next = URL.createObjectURL(new Blob([model.get("image")], { type: "image/jpeg" })), ready = new Image();
+    const mine = ++turn, coming = { faces: model.get("faces"), size: model.get("size"), frame: model.get("frame"), alt: model.get("alt") };
+    const next = URL.createObjectURL(new Blob([model.get("image")], { type: "image/jpeg" })), ready = new Image();
     ready.src = next;
     try { await ready.decode(); } catch (e) { URL.revokeObjectURL(next); return; }
     if (mine !== turn) { URL.revokeObjectURL(next); return; }
     ready.className = img.className; img.replaceWith(ready); img = ready;
-    if (url) URL.revokeObjectURL(url); url = next; draw();
+    if (url) URL.revokeObjectURL(url); url = next; now = coming; draw();
     box.dispatchEvent(new CustomEvent("mexca-shown", { bubbles: true }));
   }
-  const changed = () => load(), redraw = () => draw();
-  model.on("change:image", changed); model.on("change:faces change:show change:selected change:frame", redraw);
+  const redraw = () => draw(), changed = () => { // one message changes several parts: wait for all of them
+    if (!waiting) { waiting = true; queueMicrotask(() => { waiting = false; load(); }); }
+  };
+  model.on("change:image change:faces change:frame", changed); model.on("change:show change:selected", redraw);
   box.addEventListener("click", e => {
-    const r = img.getBoundingClientRect(), [w, h] = model.get("size"), x = (e.clientX - r.left) / r.width * w, y = (e.clientY - r.top) / r.height * h;
-    const hit = model.get("faces").filter(({ box: [a, b, c, d] }) => a <= x && x <= c && b <= y && y <= d);
+    const r = img.getBoundingClientRect(), [w, h] = now.size, x = (e.clientX - r.left) / r.width * w, y = (e.clientY - r.top) / r.height * h;
+    const hit = now.faces.filter(({ box: [a, b, c, d] }) => a <= x && x <= c && b <= y && y <= d);
     hit.sort((f, g) => (f.box[2] - f.box[0]) - (g.box[2] - g.box[0]));
     model.set("selected", hit.length ? hit[0].slot : -1); model.save_changes(); box.focus();
   });
   box.addEventListener("keydown", e => { if (KEYS.includes(e.key)) { e.preventDefault(); e.stopPropagation(); model.send({ key: e.key }); } });
   load();
-  return () => { model.off("change:image", changed); model.off("change:faces change:show change:selected change:frame", redraw); if (url) URL.revokeObjectURL(url); };
+  return () => { model.off("change:image change:faces change:frame", changed); model.off("change:show change:selected", redraw); if (url) URL.revokeObjectURL(url); };
 }
 export default { render };
 """
@@ -193,12 +213,29 @@ class _Faces:
             label=f"{self.names[k]} {sure:.2f}" if np.isfinite(sure) else str(self.names[k]),
             aus=[[au, _number(v)] for au, v in zip(self.aus, self.values[row, k])])
 
+# %% ../nbs/18_viewers.ipynb #c020a
+_LIVE_JS = """
+function render({ model, el }) {
+  el.style.display = "none";
+  const stills = () => document.querySelectorAll('img.mexca-still[data-viewer="' + model.get("viewer") + '"]');
+  const hide = () => { for (const still of stills()) still.style.display = "none"; };
+  hide(); const timer = setTimeout(hide, 500); // once more, for a picture that comes after its widget
+  return () => clearTimeout(timer);
+}
+export default { render };
+"""
+
+class Live(anywidget.AnyWidget):
+    "Something invisible that hides the still picture of its viewer."
+    _esm = _LIVE_JS
+    viewer = traitlets.Unicode("").tag(sync=True)
+
 # %% ../nbs/18_viewers.ipynb #c021
 class _Viewer(widgets.VBox):
     "A column of widgets that begins with a message and may ask where the video is."
     def __init__(self, ds, video):
         super().__init__()
-        self.dataset, self.pictures, self.message = ds, None, widgets.HTML()
+        self.dataset, self.pictures, self.message, self.live = ds, None, widgets.HTML(), Live(viewer=secrets.token_hex(8))
         self.message.add_class("mexca-message")
         self.place = widgets.Text(placeholder="path of the video", layout=dict(width="30em"))
         button = widgets.Button(description="Use this file", icon="folder-open")
@@ -210,25 +247,43 @@ class _Viewer(widgets.VBox):
     def use_video(self, video):
         "Take `video` for the pictures, or ask again."
         try: self.pictures, warning = _open_pictures(self.dataset, video)
-        except ValueError as error:
-            self.say(str(error), "error")
-            self.children = [self.message, self.question]
-            return
-        self.say(warning, "warning")
+        except ValueError as error: return self.ask(str(error), "error", [])
         self.video = str(getattr(video, "_path", video))
-        self.children = [self.message, *self.parts]
+        self.say("")
+        self.children = [self.live, self.message, *self.parts]
         self.start()
+        if warning: self.ask(warning, "warning", self.parts)
+
+    def ask(self, text, kind, parts):
+        "Say what is wrong with the video, and ask for another place."
+        self.say(text, kind)
+        self.children = [self.live, self.message, self.question, *parts]
+
+    def check_pictures(self):
+        "Ask where the video is if a frame could not be had."
+        for text in list(self.pictures.lost.values())[:1]: self.ask(f"{text} Where is {self.dataset.attrs.get('video_file', 'the video')}?", "error", self.parts)
+        self.pictures.lost.clear()
 
     def say(self, text, kind=""):
         "Show a line of text, plain text."
         colors = dict(error="#B00020", warning="#8A5A00")
         self.message.value = f'<span style="color:{colors.get(kind, "inherit")}">{html.escape(text)}</span>' if text else ""
 
-    def _repr_mimebundle_(self, **options):
-        bundle = super()._repr_mimebundle_(**options)
-        if bundle is None: return bundle
-        data, extra = bundle if isinstance(bundle, tuple) else (bundle, {})
-        return data | {"image/jpeg": base64.b64encode(_drawn(self.figure())).decode()}, extra
+# %% ../nbs/18_viewers.ipynb #c021a
+@patch
+def still(self: _Viewer):
+    "The outputs that stand where no kernel runs: a picture as HTML and JPEG."
+    name = f"{type(self).__name__} of {self.dataset.attrs.get('video_file', 'a video')}"
+    data = base64.b64encode(_drawn(self.figure())).decode()
+    return {"image/jpeg": data, "text/plain": f"{name}: a still picture",
+        "text/html": f'<img class="mexca-still" data-viewer="{self.live.viewer}" alt="{html.escape(name)}: a still picture" style="max-width: 100%" src="data:image/jpeg;base64,{data}">'}
+
+@patch
+def _ipython_display_(self: _Viewer, **options):
+    "Show the still picture and the widget, which hides it where it is alive."
+    from IPython.display import display
+    display(self.still(), raw=True)
+    display(self._repr_mimebundle_() | {"text/plain": f"{type(self).__name__}: needs a running kernel"}, raw=True)
 
 # %% ../nbs/18_viewers.ipynb #c022
 def _button(text, tip, act, **options):
@@ -245,7 +300,7 @@ class DetectionViewer(_Viewer):
     frame = traitlets.Int(-1, help="number of the shown frame in the file")
     selected = traitlets.Int(-1, help="slot of the selected face, -1 if none")
     def __init__(self, ds, video, aus, least_confidence):
-        self.aus, self.odd = aus, list_odd_frames(ds, least_confidence)
+        self.aus, self.odd, self.last = aus, list_odd_frames(ds, least_confidence), -1
         super().__init__(ds, video)
 
     @traitlets.validate("frame")
@@ -263,33 +318,44 @@ class DetectionViewer(_Viewer):
         self.where = widgets.HTML()
         self.where.add_class("mexca-where")
         self.toggles = {name: widgets.ToggleButton(name in self.picture.show, description=name, layout=dict(width="auto")) for name in SHOWN}
-        for toggle in self.toggles.values(): toggle.observe(self._toggle, "value")
         odd = [_button("Previous odd", "go to the odd frame before (p)", lambda: self.jump(-1)), _button("Next odd", "go to the next odd frame (n)", lambda: self.jump(1))]
         for button in odd: button.disabled = not len(self.odd)
-        self.parts = [self.picture, self.slider, widgets.HBox([self.play, *self.toggles.values(), *odd]), self.where]
+        self.parts = [self.picture, self.slider, widgets.HBox([self.play, *self.toggles.values(), *odd], layout=dict(flex_flow="row wrap")), self.where]
+        if n: self.connect()
 
 # %% ../nbs/18_viewers.ipynb #c026
 @patch
-def start(self: DetectionViewer):
-    "Connect the parts and show the first frame."
-    if not self.dataset.sizes["frame"]: return self.say("This result has no frames.")
-    self.picture.size = [self.pictures.video.width, self.pictures.video.height]
+def connect(self: DetectionViewer):
+    "Connect the parts."
+    for toggle in self.toggles.values(): toggle.observe(self._toggle, "value")
     self.slider.observe(lambda change: self.show_row(change.new), "value")
     self.picture.on_msg(self._key)
     traitlets.link((self.picture, "selected"), (self, "selected"))
     self.observe(lambda change: self._describe(), "selected")
     self.observe(lambda change: self.go_to(change.new), "frame")
+
+@patch
+def start(self: DetectionViewer):
+    "Show the frame at which the slider stands."
+    if not self.dataset.sizes["frame"]: return self.say("This result has no frames.")
+    self.picture.size = [self.pictures.width, self.pictures.height]
     self.show_row(self.slider.value)
 
 @patch
 def show_row(self: DetectionViewer, row):
     "Show the frame at a position of the result."
-    frame = int(self.dataset.frame.values[row])
+    if self.pictures is None: return
+    frames = self.dataset.frame.values
+    frame = int(frames[row])
     with self.picture.hold_sync():
         self.picture.image, self.picture.frame, self.picture.faces = self.pictures.jpeg(frame), frame, self.faces.of(row)
         self.picture.alt = f"frame {frame} with {len(self.picture.faces)} faces"
     self.frame = frame
     self._describe()
+    self.check_pictures()
+    if row == self.last + 1 < len(frames) - 1: self.pictures.jpeg(int(frames[row + 1]))
+    self.pictures.lost.clear()
+    self.last = row
 
 # %% ../nbs/18_viewers.ipynb #c027
 @patch
@@ -328,12 +394,12 @@ def _describe(self: DetectionViewer):
     chosen = next((face for face in self.picture.faces if face["slot"] == self.selected), None)
     if chosen: line += f" · selected: {chosen['label']}"
     self.where.value = html.escape(line)
-    self.say("")
+    if self.question not in self.children: self.say("")
 
 # %% ../nbs/18_viewers.ipynb #c029
 @patch
 def figure(self: DetectionViewer):
-    "The static picture: a frame with as many faces as there are at once."
+    "The still picture: a frame with as many faces as there are at once."
     ds = self.dataset
     if not ds.sizes["frame"]: return draw_timeline(ds).figure
     frame = self.frame if self.frame >= 0 else int(ds.frame.values[int(ds.n_detected.values.argmax())])
@@ -393,16 +459,23 @@ class TimelineViewer(_Viewer):
         ax.figure.canvas.draw()
         place = ax.get_position()
         self.strip = Strip(span=[place.x0, place.x1], limits=list(map(float, ax.get_xlim())), image=_drawn(ax.figure, "png"))
-        self.parts = [self.strip]
+        self.frames, self.parts = None, [self.strip]
 
     def start(self):
+        if self.frames: return self.frames.use_video(self.video)
         self.frames = DetectionViewer(self.dataset, self.video, ("AU01", "AU04", "AU12", "AU25"), 0.5)
-        self.children = [self.message, self.strip, self.frames]
+        self.frames.live.viewer = self.live.viewer
+        self.parts = [self.strip, self.frames]
+        self.children = [self.live, self.message, *self.parts]
         if not self.dataset.sizes["frame"]: return
         self.frames.observe(lambda change: self.follow(), "frame")
         self.strip.observe(lambda change: self.pick(change.new), "wanted")
         traitlets.link((self, "frame"), (self.frames, "frame"))
         self.follow()
+
+    def ask(self, text, kind, parts):
+        if self.frames: self.frames.ask(text, kind, self.frames.parts)
+        else: super().ask(text, kind, self.parts)
 
     def follow(self):
         self.strip.time = float(self.dataset.time.values[self.frames.slider.value])
@@ -483,6 +556,9 @@ class PeopleViewer(_Viewer):
         self.n, self.done, self.undone, self.thumbs, self.pieces = n, [], [], {}, {}
         super().__init__(ds, video)
 
+    @property
+    def there(self): return np.isfinite(self.dataset.face_prob.values)
+
     def build(self):
         self.gallery, self.order = Gallery(), widgets.ToggleButtons(options=["in time", "least confident first"], style=dict(button_width="auto"))
         self.to, self.who, self.other = (widgets.Dropdown(layout=dict(width="11em")) for _ in range(3))
@@ -495,10 +571,9 @@ class PeopleViewer(_Viewer):
         self.back, self.again = _button("Undo", "take back the last correction", self.undo), _button("Redo", "do it again", self.redo)
         rows = [widgets.HBox(row, layout=dict(flex_flow="row wrap")) for row in (move, who, [self.suggest, self.back, self.again, self.order])]
         self.parts = [self.gallery, *rows]
-
-    def start(self):
         self.order.observe(lambda change: self.refresh(), "value")
-        self.refresh()
+
+    def start(self): self.refresh()
 
     def figure(self):
         if self.pictures is None: return draw_timeline(self.dataset).figure
@@ -519,62 +594,73 @@ def refresh(self: PeopleViewer):
     self.suggest.disabled = "face_embedding" not in ds
     self.suggest.tooltip = "needs embeddings: run apply with return_embeddings=True" if self.suggest.disabled else "choose the faces of this person that look like somebody else"
     self.back.disabled, self.again.disabled = not self.done, not self.undone
-    self.gallery.rows, self.gallery.chosen = self._rows(), []
+    with self.gallery.hold_sync(): self.gallery.rows, self.gallery.chosen = self._rows(), []
+    self.check_pictures()
     if self.suggest.disabled and not self.message.value: self.say("Without embeddings no split can be suggested; run apply with return_embeddings=True.")
 
 # %% ../nbs/18_viewers.ipynb #c045
 @patch
 def _rows(self: PeopleViewer):
     "The gallery's rows; frames are decoded in order."
-    ds, colors, rows = self.dataset, person_colors(self.dataset), []
-    stretches = {int(slot): self._stretches(int(slot)) for slot in ds.face.values}
-    for row, k in sorted(((a + b) // 2, k) for k, slot in enumerate(ds.face.values) for a, b in stretches[int(slot)]): self._thumb(row, k)
+    ds, colors, rows, there = self.dataset, person_colors(self.dataset), [], self.there
+    stretches = [[(*stretch, self._shown(k, *stretch)) for stretch in self._stretches(int(slot))] for k, slot in enumerate(ds.face.values)]
+    for row, k in sorted((row, k) for k, own in enumerate(stretches) for _, _, row in own): self._thumb(row, k)
     for k, (slot, name) in enumerate(zip(ds.face.values, ds.face_name.values)):
-        sure, count = ds.face_confidence.values[:, k], int(np.isfinite(ds.face_prob.values[:, k]).sum())
+        sure, count = ds.face_confidence.values[:, k], int(there[:, k].sum())
         known = sure[np.isfinite(sure)]
-        text = f"{count} frames" + (f", mean confidence {known.mean():.2f}" if len(known) else "")
-        thumbs = [self._describe(int(slot), k, stretch) for stretch in stretches[int(slot)]]
+        text = f"{count} frame{'s' * (count != 1)}" + (f", mean confidence {known.mean():.2f}" if len(known) else "")
+        thumbs = [self._describe(int(slot), k, *stretch) for stretch in stretches[k]]
         if self.order.value != "in time": thumbs.sort(key=lambda thumb: thumb["sure"])
         rows.append(dict(slot=int(slot), name=str(name), color=colors[int(slot)], text=text, thumbs=thumbs))
     return rows
 
 @patch
 def _stretches(self: PeopleViewer, slot):
-    "The stretches of a slot, the ones looked at closer cut further."
-    cuts, pieces = self.pieces.get(slot, []), []
-    for a, b in list_stretches(self.dataset, slot, self.n):
-        inside = [c for c in cuts if a < c <= b]
-        pieces += zip([a, *inside], [*(c - 1 for c in inside), b])
+    "The stretches of a slot, the ones looked at closer cut further; each begins and ends with a face."
+    cuts, pieces, there = self.pieces.get(slot, []), [], self.there[:, self.dataset.face.values == slot][:, 0]
+    most = max(self.n, min(4 * self.n, 600 // self.dataset.sizes["face"]))
+    for a, b in list_stretches(self.dataset, slot, self.n, most):
+        for part in np.split(np.arange(a, b + 1), [c - a for c in cuts if a < c <= b]):
+            if len(rows := part[there[part]]): pieces.append((int(rows[0]), int(rows[-1])))
     return pieces
+
+@patch
+def _shown(self: PeopleViewer, k, first, last):
+    "The row that stands for a stretch: of the middle half the one that is decoded quickest, of equal ones the most central."
+    rows = first + np.flatnonzero(self.there[first:last + 1, k])
+    rows = rows[len(rows) // 4:len(rows) - len(rows) // 4]
+    effort = self.pictures.effort(self.dataset.frame.values[rows])
+    return int(rows[np.lexsort((abs(rows - (first + last) / 2), effort))[0]])
 
 # %% ../nbs/18_viewers.ipynb #c046
 @patch
 def _thumb(self: PeopleViewer, row, k):
     "The picture of one face, as a data address."
-    box = self.dataset.face_box.values[row, k]
-    key = (row, *box.tolist())
-    if key not in self.thumbs:
-        face = cut_face(self.pictures.image(int(self.dataset.frame.values[row])), box, 72)
-        self.thumbs[key] = "data:image/jpeg;base64," + base64.b64encode(_jpeg(face)).decode()
-    return self.thumbs[key]
+    box, frame = self.dataset.face_box.values[row, k], int(self.dataset.frame.values[row])
+    if (key := (row, *box.tolist())) in self.thumbs: return self.thumbs[key]
+    face = cut_face(self.pictures.image(frame), box, 72)
+    address = "data:image/jpeg;base64," + base64.b64encode(_jpeg(face)).decode()
+    if frame not in self.pictures.lost: self.thumbs[key] = address
+    return address
 
 @patch
-def _describe(self: PeopleViewer, slot, k, stretch):
+def _describe(self: PeopleViewer, slot, k, first, last, shown):
     "One thumbnail; its key holds the slot and the first and the last row of the stretch."
-    ds, (first, last) = self.dataset, stretch
-    sure, middle = ds.face_confidence.values[first:last + 1, k], (first + last) // 2
-    known, time = sure[np.isfinite(sure)], ds.time.values
+    ds = self.dataset
+    sure, time = ds.face_confidence.values[first:last + 1, k], ds.time.values
+    known = sure[np.isfinite(sure)]
     title = f"{ds.face_name.values[k]}, frames {ds.frame.values[first]} to {ds.frame.values[last]}, {time[first]:.2f} to {time[last]:.2f} s"
-    caption = f"{time[middle]:.1f} s" + (f" · {known.min():.2f}" if len(known) else "")
-    return dict(key=f"{slot}:{first}:{last}", src=self._thumb(middle, k), caption=caption, title=title, sure=float(known.min()) if len(known) else -1.0)
+    caption = f"{time[shown]:.1f} s" + (f" · {known.min():.2f}" if len(known) else "")
+    return dict(key=f"{slot}:{first}:{last}", src=self._thumb(shown, k), caption=caption, title=title, sure=float(known.min()) if len(known) else -1.0)
 
 # %% ../nbs/18_viewers.ipynb #c047
 @patch
 def chosen_frames(self: PeopleViewer):
     "Slot to numbers of the chosen frames in the file."
-    frames = {}
+    frames, there = {}, self.there
     for slot, first, last in sorted(tuple(map(int, key.split(":"))) for key in self.gallery.chosen):
-        frames.setdefault(slot, []).extend(self.dataset.frame.values[first:last + 1].tolist())
+        rows = first + np.flatnonzero(there[first:last + 1, self.dataset.face.values == slot][:, 0])
+        frames.setdefault(slot, []).extend(self.dataset.frame.values[rows].tolist())
     return frames
 
 @patch
@@ -605,9 +691,17 @@ def redo(self: PeopleViewer):
     if self.undone: self.done.append(self.dataset); self.show(self.undone.pop())
 
 @patch
+def new_name(self: PeopleViewer):
+    "The name in the field; what the lists say for something else is none."
+    name = self.name.value.strip()
+    if name in (NOBODY, NEW): raise ValueError(f"{name!r} is no name for a person here; it stands in the list for something else")
+    return name
+
+@patch
 def rename(self: PeopleViewer):
-    self.correct(rename_faces, {self.who.value: self.name.value.strip()})
-    if self.name.value.strip() in self.who.options: self.who.value = self.name.value.strip()
+    name = self.name.value.strip()
+    self.correct(lambda ds: rename_faces(ds, {self.who.value: self.new_name()}))
+    if name in self.who.options: self.who.value = name
 
 @patch
 def merge(self: PeopleViewer): self.correct(merge_faces, self.who.value, self.other.value)
@@ -619,8 +713,9 @@ def move(self: PeopleViewer):
     frames = self.chosen_frames()
     if not frames: return self.say("Choose faces first: click on their thumbnails.", "error")
     if self.to.value == NEW and len(frames) > 1: return self.say("A new person is made of the faces of one row; choose in one row.", "error")
-    to, name = self.to.value, self.name.value.strip() or None
+    to = self.to.value
     def change(ds):
+        name = self.new_name() or None if to == NEW else None
         for slot, numbers in frames.items():
             ds = split_faces(ds, slot, numbers, name) if to == NEW else assign_face(ds, numbers, slot, None if to == NOBODY else to)
         return ds
@@ -630,7 +725,10 @@ def move(self: PeopleViewer):
 def look_closer(self: PeopleViewer):
     "Cut the chosen stretches into up to six."
     chosen = [tuple(map(int, key.split(":"))) for key in self.gallery.chosen]
-    for slot, a, b in chosen: self.pieces[slot] = sorted({*self.pieces.get(slot, []), *np.linspace(a, b + 1, min(7, b - a + 2)).astype(int)[1:-1].tolist()})
+    for slot, a, b in chosen:
+        rows = a + np.flatnonzero(self.there[a:b + 1, self.dataset.face.values == slot][:, 0])
+        cuts = rows[np.linspace(0, len(rows), min(7, len(rows) + 1)).astype(int)[1:-1]]
+        self.pieces[slot] = sorted({*self.pieces.get(slot, []), *cuts.tolist()})
     self.refresh()
 
 @patch
@@ -675,7 +773,7 @@ class ReviewViewer(_Viewer):
         self.parts = [self.picture, *rows, self.references, moves, self.table]
 
     def start(self):
-        self.picture.size = [self.pictures.video.width, self.pictures.video.height]
+        self.picture.size = [self.pictures.width, self.pictures.height]
         self.go(next((i for i in range(len(self.checks)) if self._left(i)), 0))
 
     @property
@@ -717,6 +815,7 @@ def go(self: ReviewViewer, i):
             button.button_style = "success" if check[question] == answer else ""
             button.disabled = question == "same_person" and not check.references
     self._count()
+    self.check_pictures()
 
 # %% ../nbs/18_viewers.ipynb #c062
 @patch

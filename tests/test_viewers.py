@@ -6,9 +6,12 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 from PIL import Image
 
-from mexca_video import (VideoDataset, assign_face, merge_faces, rename_faces, replay_history, review, split_faces, view_detections, view_faces, view_timeline)
+from mexca_video import (VideoDataset, assign_face, demo_features, merge_faces, rename_faces, replay_history, review, split_faces, view_detections, view_faces,
+    view_timeline)
+from mexca_video.schema import build_features
 
 
 def shown(viewer):
@@ -103,6 +106,9 @@ def test_what_does_not_fit_changes_nothing(features, clip):
     viewer.name.value = viewer.other.value
     viewer.rename()
     assert "two slots would be called" in viewer.message.value
+    for viewer.name.value in ("nobody", "a new person"): # as the list calls those who are no person
+        viewer.rename()
+        assert "stands in the list for something else" in viewer.message.value
     viewer.gallery.chosen = [row["thumbs"][0]["key"] for row in viewer.gallery.rows[:2]]
     viewer.to.value = "a new person"
     viewer.move()
@@ -135,7 +141,7 @@ def test_a_result_without_faces(view, clip, features):
     empty = features.isel(face=slice(0, 0))
     empty = empty.assign(n_detected=empty.n_detected * 0)
     viewer = view(empty, clip)
-    assert "image/jpeg" in viewer._repr_mimebundle_()[0]
+    assert "image/jpeg" in viewer.still()
 
 
 @pytest.mark.parametrize("view", [view_detections, view_timeline, view_faces, review])
@@ -151,18 +157,115 @@ def test_a_video_that_has_moved(view, clip, features, tmp_path):
 
 
 @pytest.mark.parametrize("view", [view_detections, view_timeline, view_faces, review])
-def test_a_web_page_shows_a_picture(view, clip, features):
-    "Where no kernel runs, nbconvert takes the picture and not the widget."
+def test_another_file_is_shown_and_questioned(view, clip, features):
+    viewer = view(features.assign_attrs(video_sha256="0" * 64), clip)
+    asking = getattr(viewer, "frames", viewer)
+    assert "not the file that was analysed" in asking.message.value and asking.question in asking.children and asking.parts[0] in asking.children
+    asking.use_video(clip)
+    assert "not the file" in asking.message.value
+
+
+def test_a_video_that_disappears(features, clip, tmp_path):
+    "In the middle of the work: the picture becomes gray, the viewer asks, and goes on where it was. What was connected once is not connected twice."
+    import shutil
+
+    video = shutil.copy(clip, tmp_path / "here.mp4")
+    detections, people = view_detections(features, video), view_faces(features, video, n=2)
+    (tmp_path / "here.mp4").rename(tmp_path / "there.mp4")
+    for viewer in (detections, people): viewer.pictures.video.close()
+    detections.frame = 100
+    assert np.ptp(shown(detections)) < 3 and "here.mp4: there is no such file" in detections.message.value and detections.question in detections.children
+    people.gallery.chosen = [people.gallery.rows[0]["thumbs"][0]["key"]]
+    people.look_closer()
+    assert "here.mp4: there is no such file" in people.message.value and people.question in people.children
+    detections.place.value = str(tmp_path / "there.mp4")
+    detections.question.children[1].click()
+    assert detections.frame == 100 and np.ptp(shown(detections)) > 100 and detections.question not in detections.children and not detections.message.value
+    calls = []
+    detections.pictures.jpeg = lambda frame: calls.append(frame) or b""
+    detections.frame = 50
+    assert calls == [50]
+
+
+def test_frames_that_the_result_does_not_hold(features, clip):
+    "A result with holes, as of a damaged video: no step touches a frame in a hole, and stepping back decodes what will be asked for next."
+    holes = features.isel(frame=np.r_[0:40:5, 60:90, 200:288:3])
+    viewer = view_detections(holes, clip)
+    asked, read = [], viewer.pictures.video.__class__.__getitem__
+
+    class Watched:
+        def __getitem__(self, number): return asked.append(number) or read(video, number)
+
+    video, viewer.pictures.video = viewer.pictures.video, Watched()
+    key(viewer, "End")
+    for _ in range(holes.sizes["frame"]): key(viewer, "ArrowLeft")
+    assert viewer.frame == 0 and set(asked) <= set(holes.frame.values.tolist())
+    assert len(asked) == len(set(asked)), "nothing is decoded twice"
+    for frame in (85, 200, 35): # over a hole, in both directions
+        viewer.frame = frame
+        assert abs(shown(viewer) - read(video, frame)["Image"].numpy()).mean() < 4
+
+
+def test_the_next_frame_is_ready(features, clip):
+    viewer = view_detections(features, clip)
+    key(viewer, "ArrowRight")
+    assert 2 in viewer.pictures.jpegs
+    viewer.frame = 100
+    assert 101 not in viewer.pictures.jpegs, "a jump foretells nothing"
+
+
+def test_many_runs_stay_few_thumbnails(clip):
+    "Faces that are lost again and again: a row stays short, covers every face, and a choice reaches no frame without one."
+    ds = demo_features(n_frames=288, n_faces=3)
+    lost = np.random.default_rng(0).random((288, 3)) < 0.4
+    arrays = {name: ds[name].where(xr.DataArray(~lost, dims=("frame", "face"))).values for name in ds.data_vars if name not in ("status", "n_detected")}
+    ds = build_features(frame=np.arange(288), time=np.arange(288) / 24, attrs={**ds.attrs, "video_sha256": "", "video_size_bytes": ""},
+                        n_detected=np.isfinite(arrays["face_prob"]).sum(1), **arrays)
+    there = ds.face_prob.notnull().values
+    assert np.diff(there, axis=0).sum(0).min() > 80
+    viewer = view_faces(ds, clip, n=4)
+    for step in range(3):
+        for k, row in enumerate(viewer.gallery.rows):
+            viewer.gallery.chosen = [thumb["key"] for thumb in row["thumbs"]]
+            assert viewer.chosen_frames() == {row["slot"]: ds.frame.values[there[:, k]].tolist()}
+            assert len(row["thumbs"]) <= 16 * 6 ** (step if k == 0 else 0)
+        assert viewer.gallery.rows[1]["thumbs"][0]["key"].startswith("1:") and len(viewer.gallery.rows[1]["thumbs"]) == 16
+        viewer.gallery.chosen = [thumb["key"] for thumb in viewer.gallery.rows[0]["thumbs"]]
+        viewer.look_closer()
+    assert len(viewer.gallery.rows[0]["thumbs"]) == there[:, 0].sum(), "looked at ever closer, each face stands alone"
+    viewer.gallery.chosen, viewer.to.value = [viewer.gallery.rows[1]["thumbs"][2]["key"]], "nobody"
+    viewer.move()
+    assert replay_history(ds, viewer.dataset).identical(viewer.dataset)
+
+
+def displayed(viewer, monkeypatch):
+    "The outputs that a notebook would hold."
+    import IPython.display
+    import nbformat
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, raw: shown.append(data))
+    viewer._ipython_display_()
+    return [nbformat.v4.new_output("display_data", data=data) for data in shown]
+
+
+@pytest.mark.parametrize("view", [view_detections, view_timeline, view_faces, review])
+@pytest.mark.parametrize("state", [False, True], ids=["as_saved", "with_widget_state"])
+def test_a_web_page_shows_a_picture(view, state, clip, features, monkeypatch):
+    "Where no kernel runs, a page that nbconvert makes holds the picture once, whether the notebook holds the state of the widgets or not."
     import nbformat
     from nbconvert import HTMLExporter
 
-    data, _ = view(features, clip)._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in data
-    output = nbformat.v4.new_output("execute_result", data=data)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("viewer", outputs=[output])])
+    viewer = view(features, clip)
+    still, widget = displayed(viewer, monkeypatch)
+    data = still["data"]["image/jpeg"]
+    assert Image.open(io.BytesIO(base64.b64decode(data))).width > 500
+    assert set(widget["data"]) == {"application/vnd.jupyter.widget-view+json", "text/plain"}
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("viewer", outputs=[still, widget])])
+    if state: notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {viewer.model_id: {}}, "version_major": 2, "version_minor": 0}}
     page, _ = HTMLExporter().from_notebook_node(notebook)
-    assert data["image/jpeg"][:60] in page.replace("\n", "")
-    assert Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))).width > 500
+    assert page.count(f"data:image/jpeg;base64,{data}") == 1
+    assert ("needs a running kernel" in page) == (not state)
 
 
 def test_review_can_stop_and_go_on(features, clip, tmp_path):
