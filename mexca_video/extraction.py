@@ -311,13 +311,15 @@ _TEAMS = {}
 
 @contextmanager
 def _team(device):
-    "The `_Team` of this process, with a thread for each core, or with a few for a GPU."
+    "The `_Team` of this process: a thread for each core and one more, or a few for a GPU."
     import torch
+    from threadpoolctl import threadpool_limits
     threads = torch.get_num_threads()
-    key = os.getpid(), threads if find_device(device).type == "cpu" else GPU_THREADS
+    key = os.getpid(), threads + 1 if find_device(device).type == "cpu" else GPU_THREADS
     team = _TEAMS.pop(key, None) or _Team(key[1])
     lost = False
-    try: yield team
+    try:
+        with threadpool_limits(1, "blas"): yield team
     except TimeoutError: lost = True; raise # some of its threads may never come back
     finally:
         team.cancel()
@@ -402,8 +404,8 @@ def _put_away(stretches, end, decoded, batches):
 @patch
 def _look_at_stretches(self: FaceExtractor, team, dataset, batch_size, start, bar):
     "For each stretch: where it ends, positions of the frames that could be decoded, and its batches, which are being measured."
-    def ready(least):
-        while len(faces) >= least: batches.append(team.submit(self._measure_batch, faces[:FACE_BATCH])); del faces[:FACE_BATCH]
+    def ready(least, size=FACE_BATCH):
+        while len(faces) >= least: batches.append(team.submit(self._measure_batch, faces[:size])); del faces[:size]
     end, faces, decoded, batches = start + STRETCH_FRAMES, [], [], []
     for position, found in self._find_faces(team, dataset, batch_size, start, bar):
         while position >= end:
@@ -412,8 +414,8 @@ def _look_at_stretches(self: FaceExtractor, team, dataset, batch_size, start, ba
             end, decoded, batches = end + STRETCH_FRAMES, [], []
         decoded.append(position)
         faces.extend((position, *face) for face in found)
-        ready(FACE_BATCH)
-    ready(1)
+        ready(FACE_BATCH + 1)
+    ready(1, -(-len(faces) // len(team.threads)) or 1)
     for last in range(end, len(dataset) + STRETCH_FRAMES, STRETCH_FRAMES):
         yield min(last, len(dataset)), decoded, batches
         decoded, batches = [], []

@@ -9,7 +9,7 @@ import numpy as np
 from .networks import compile_kernels, compile_network, has_bfloat16, kernel, run_module
 
 # %% auto #0
-__all__ = ['SCREEN_MARGIN', 'resize_area', 'cut_area', 'FastMTCNN']
+__all__ = ['SCREEN_MARGIN', 'SCREEN_FROM', 'resize_area', 'cut_area', 'FastMTCNN']
 
 # %% ../nbs/05_mtcnn.ipynb #c006
 @kernel
@@ -157,7 +157,7 @@ class _TorchNetwork:
         return [outs[i].cpu().numpy() for outs in found for i in self.order]
 
 # %% ../nbs/05_mtcnn.ipynb #c015c
-SCREEN_MARGIN = 0.2
+SCREEN_MARGIN, SCREEN_FROM = 0.2, 300_000 # probability; pixels of all pictures of a pyramid
 
 def _cell_graph(pnet, n):
     "P-Net for `n` single places: pictures (n, 3, 12, 12) and penalties (n, 1, 10, 10) in."
@@ -190,9 +190,9 @@ def _take(picture, places, cells, penalties):
 def _look_again(cell_net, pictures, places):
     "Scores (N,) and regressions (N, 4) of the places of all levels, in float32."
     ends = np.cumsum([len(part) for part in places])
+    if ends[-1] == 0: return [np.empty((0, *shape), np.float32) for shape in ((), (4,))]
     cells, penalties = np.zeros((ends[-1], 3, 12, 12), np.float32), np.zeros((ends[-1], 1, 10, 10), np.float32)
     for picture, part, end in zip(pictures, places, ends): _take(picture, part, cells[end - len(part):end], penalties[end - len(part):end])
-    if ends[-1] == 0: return [np.empty((0, *shape), np.float32) for shape in ((), (4,))]
     prob, by = cell_net(cells, penalties)
     return prob[:, 1, 0, 0], by[:, :, 0, 0]
 
@@ -249,12 +249,21 @@ def _whole(boxes, width, height):
     return whole, (whole[:, 2] > whole[:, 0]) & (whole[:, 3] > whole[:, 1])
 
 # %% ../nbs/05_mtcnn.ipynb #c019
-def _boxes_of(places, scores, by, scale):
-    "Boxes, scores and regressions of places (N, 2) of one level; of those that cover each other only one."
-    place, scale = places[:, ::-1].astype(np.float32), np.float32(scale)
-    boxes = np.concatenate([np.floor((2 * place + 1) / scale), np.floor((2 * place + 12) / scale)], 1)
-    kept = _suppress(boxes, scores, 0.5)
-    return boxes[kept], scores[kept], by[kept]
+def _boxes_of(places, scale):
+    "Boxes (N, 4) of places (N, 2) y, x of levels with these scales (N,)."
+    place, scale = places[:, ::-1].astype(np.float32), scale.astype(np.float32)[:, None]
+    return np.concatenate([np.floor((2 * place + 1) / scale), np.floor((2 * place + 12) / scale)], 1)
+
+@kernel
+def _suppress_in_levels(boxes, scores, level, limit):
+    "The same as `_suppress`, for each run of equal levels by itself."
+    kept, count, begin = np.empty(len(scores), np.int64), 0, 0
+    while begin < len(level):
+        end = begin
+        while end < len(level) and level[end] == level[begin]: end += 1
+        for i in _suppress(boxes[begin:end], scores[begin:end], limit): kept[count], count = begin + i, count + 1
+        begin = end
+    return kept[:count]
 
 # %% ../nbs/05_mtcnn.ipynb #c021
 class FastMTCNN:
@@ -268,16 +277,20 @@ class FastMTCNN:
         self.compiled = detector.device.type == "cpu" if compiled is None else compiled
         self.screen = self.compiled and (has_bfloat16() if screen is None else screen) and detector.thresholds[0] > SCREEN_MARGIN
         if self.compiled:
-            self.cells = _Batches(lambda n: _cell_graph(detector.pnet, n), (16, 64, 128, 256, 512, 1024))
+            self.cells = _Batches(lambda n: _cell_graph(detector.pnet, n), (16, 32, 64, 96, 128, 192, 256, 384, 512, 1024))
             self.rnet = _Batches(lambda n: _candidate_graph(detector.rnet, n, 24, (True, True, False), 2), (8, 16, 24, 32, 48, 64, 96, 128, 256))
             self.onet = _Batches(lambda n: _candidate_graph(detector.onet, n, 48, (True, True, True, False), 3), (1, 2, 4, 6, 8, 12, 16, 32, 64))
         else: self.rnet, self.onet = _TorchNetwork(detector.rnet, detector.device, (1, 0)), _TorchNetwork(detector.onet, detector.device, (2, 0, 1))
         compile_kernels(__name__)
 
+    def screens(self, sizes):
+        "Is a pyramid screened?"
+        return self.screen and sum(height * width for height, width in sizes) >= SCREEN_FROM
+
     def levels(self, sizes):
         "P-Net for the pictures of a pyramid."
         if not self.compiled: return _TorchNetwork(self.detector.pnet, self.detector.device, (1, 0))
-        return compile_network(_pnet_graph(self.detector.pnet, sizes), "fast" if self.screen else "exact")
+        return compile_network(_pnet_graph(self.detector.pnet, sizes), "fast" if self.screens(sizes) else "exact")
 
 # %% ../nbs/05_mtcnn.ipynb #c021b
 from fastcore.basics import patch
@@ -299,25 +312,27 @@ def pyramid(self: FastMTCNN, height, width):
 # %% ../nbs/05_mtcnn.ipynb #c022
 @patch
 def score(self: FastMTCNN, image, sizes, graph):
-    "Places, scores and regressions, for each level those that may hold a face."
-    pictures, threshold = [resize_area(image, *size) for size in sizes], np.float32(self.detector.thresholds[0])
+    "Places (N, 2) that may hold a face, level by level, with level (N,), score (N,) and regression (N, 4)."
+    pictures, threshold, screen = [resize_area(image, *size) for size in sizes], np.float32(self.detector.thresholds[0]), self.screens(sizes)
     found = graph(*(picture[None] for picture in pictures))
-    if not self.screen:
-        places = [_find(prob[0, 1], threshold) for prob in found[::2]]
-        return places, [prob[0, 1][tuple(at.T)] for prob, at in zip(found[::2], places)], [by[0].transpose(1, 2, 0)[tuple(at.T)] for by, at in zip(found[1::2], places)]
-    places = [_find(prob[0, 1], threshold - np.float32(SCREEN_MARGIN)) for prob in found[::2]]
-    cuts, parts = np.cumsum([len(part) for part in places])[:-1], _look_again(self.cells, pictures, places)
-    levels = list(zip(places, *(np.split(part, cuts) for part in parts)))
-    return zip(*([part[scores >= threshold] for part in (at, scores, by)] for at, scores, by in levels))
+    places = [_find(prob[0, 1], threshold - np.float32(SCREEN_MARGIN * screen)) for prob in found[::2]]
+    level = np.repeat(np.arange(len(sizes)), [len(part) for part in places])
+    if screen: scores, by = _look_again(self.cells, pictures, places)
+    else:
+        scores = np.concatenate([prob[0, 1, at[:, 0], at[:, 1]] for prob, at in zip(found[::2], places)])
+        by = np.concatenate([shift[0, :, at[:, 0], at[:, 1]] for shift, at in zip(found[1::2], places)])
+    passed = scores >= threshold
+    return np.concatenate(places)[passed], level[passed], scores[passed], by[passed]
 
 @patch
 def propose(self: FastMTCNN, image):
     "The first stage: candidate boxes (N, 4) of a picture."
     scales, sizes, graph = self.pyramid(*image.shape[:2])
     if not scales: return np.empty((0, 4), np.float32)
-    levels = [_boxes_of(*level) for level in zip(*self.score(image, sizes, graph), scales)]
-    boxes, scores, by = map(np.concatenate, zip(*levels))
-    kept = _suppress(boxes, scores, 0.7)
+    places, level, scores, by = self.score(image, sizes, graph)
+    boxes = _boxes_of(places, np.array(scales)[level])
+    kept = _suppress_in_levels(boxes, scores, level, 0.5)
+    kept = kept[_suppress(boxes[kept], scores[kept], 0.7)]
     boxes, by = boxes[kept], by[kept]
     size = boxes[:, 2:] - boxes[:, :2]
     return _square(boxes + by * np.concatenate([size, size], 1))

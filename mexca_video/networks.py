@@ -62,7 +62,7 @@ def compile_network(
 ): # `Network`
     "Compile a network for the CPU, one core for each thread that runs it."
     precision = "bf16" if engine == "fast" and has_bfloat16() else "f32"
-    options = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": os.cpu_count(), "INFERENCE_PRECISION_HINT": precision}
+    options = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": os.cpu_count(), "ENABLE_CPU_PINNING": False, "INFERENCE_PRECISION_HINT": precision}
     return Network(_core().compile_model(model, "CPU", options))
 
 # %% ../nbs/04_networks.ipynb #c014
