@@ -7,6 +7,8 @@ in the wrong place, turned or mirrored is found out even after lossy coding.
 from fractions import Fraction
 from pathlib import Path
 
+import contextlib
+import os
 import av
 import numpy as np
 
@@ -34,6 +36,15 @@ def number_of(image):
     return int(sum(bit << k for k, bit in enumerate(bits[COLUMNS:])))
 
 
+@contextlib.contextmanager
+def ordinary_priority():
+    "For root, SVT-AV1 makes a real-time task of the thread that calls it; whatever is started later would inherit that, and starve the machine."
+    try: yield
+    finally:
+        if hasattr(os, "sched_setscheduler"): os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+@ordinary_priority()
 def write_clip(path, codec="libx264", pix_fmt="yuv420p", count=48, size=(64, 48), rate=25, gop=12, options=None,
                ticks=None, time_base=None, turn=None, draw=picture, colour=None, mux=None, sound=False):
     """Write `count` frames to `path` and return it.
