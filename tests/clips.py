@@ -4,11 +4,11 @@ Each frame shows its own number as twelve black or white blocks under a fixed fi
 in the wrong place, turned or mirrored is found out even after lossy coding.
 `CLIPS` names one recipe for each property that can go wrong; `write_recipe("b_frames", folder)` writes it.
 """
+import contextlib
+import os
 from fractions import Fraction
 from pathlib import Path
 
-import contextlib
-import os
 import av
 import numpy as np
 
