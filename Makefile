@@ -12,7 +12,7 @@ demo: .venv/.runtime
 test: .venv/.dev
 	$(BIN)/python tests/run.py
 
-# Speed, deviations of the fast engine, memory by length, identification by number; writes benchmark.csv and benchmark.png to OUT.
+# Speed, on a GPU too where there is one, deviations of the fast engine, memory by length, identification by number; writes benchmark.csv and benchmark.png to OUT.
 bench: .venv/.bench
 	$(BIN)/python tests/benchmarks/bench.py --outdir $(OUT)
 

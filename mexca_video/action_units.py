@@ -127,18 +127,30 @@ def _note(x, y, dx, dy, first, last):
 
 # %% ../nbs/09_action_units.ipynb #c027
 @kernel
+def _leftmost(points):
+    "Index of the leftmost of whole points (P, 2), the upper one of two."
+    found = 0
+    for k in range(len(points)):
+        if points[k, 0] < points[found, 0] or (points[k, 0] == points[found, 0] and points[k, 1] < points[found, 1]): found = k
+    return found
+
+@kernel
+def _to_next_corner(points, x, y):
+    "The way from a corner of the hull to the next one: no point lies on its one side."
+    dx, dy = 0, 0
+    for k in range(len(points)):
+        ex, ey = points[k, 0] - x, points[k, 1] - y
+        side = dx * ey - dy * ex
+        if side < 0 or (side == 0 and ex * ex + ey * ey > dx * dx + dy * dy): dx, dy = ex, ey
+    return dx, dy
+
+@kernel
 def _hull(points, mask):
     "Set `mask` where the convex hull of whole points (P, 2) is; False if they lie on one line."
-    first, last, area, start = np.full(len(mask), mask.shape[1]), np.full(len(mask), -1), 0, 0
-    for k in range(len(points)):
-        if points[k, 0] < points[start, 0] or (points[k, 0] == points[start, 0] and points[k, 1] < points[start, 1]): start = k
+    first, last, area, start = np.full(len(mask), mask.shape[1]), np.full(len(mask), -1), 0, _leftmost(points)
     x, y = points[start, 0], points[start, 1]
     for _ in range(len(points)):
-        dx, dy = 0, 0
-        for k in range(len(points)):
-            ex, ey = points[k, 0] - x, points[k, 1] - y
-            side = dx * ey - dy * ex
-            if side < 0 or (side == 0 and ex * ex + ey * ey > dx * dx + dy * dy): dx, dy = ex, ey
+        dx, dy = _to_next_corner(points, x, y)
         _note(x, y, dx, dy, first, last)
         area += x * dy - y * dx
         x, y = x + dx, y + dy
@@ -157,14 +169,14 @@ def _look_up(image, x, y, out):
     x, y = _fused(x + one, np.float32(width / 2), np.float32(-0.5)), _fused(y + one, np.float32(height / 2), np.float32(-0.5))
     left, top = int(np.floor(x)), int(np.floor(y))
     east, south = x - np.float32(left), y - np.float32(top)
-    a, b, c, d = (one - east) * (one - south), east * (one - south), (one - east) * south, east * south
-    l, t, r, u = max(left, 0), max(top, 0), min(left + 1, width - 1), min(top + 1, height - 1)
-    if l > left: a = c = np.float32(0)
-    if t > top: a = b = np.float32(0)
-    if r == left: b = d = np.float32(0)
-    if u == top: c = d = np.float32(0)
+    nw, ne, sw, se = (one - east) * (one - south), east * (one - south), (one - east) * south, east * south
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + 1, width - 1), min(top + 1, height - 1)
+    if x0 > left: nw = sw = np.float32(0)
+    if y0 > top: nw = ne = np.float32(0)
+    if x1 == left: ne = se = np.float32(0)
+    if y1 == top: sw = se = np.float32(0)
     for k in range(3):
-        out[k] = _fused(image[k, u, r], d, _fused(image[k, u, l], c, _fused(image[k, t, r], b, image[k, t, l] * a)))
+        out[k] = _fused(image[k, y1, x1], se, _fused(image[k, y1, x0], sw, _fused(image[k, y0, x1], ne, image[k, y0, x0] * nw)))
 
 # %% ../nbs/09_action_units.ipynb #c031
 @kernel

@@ -8,12 +8,13 @@ import io, json, os, stat, tempfile, warnings, zipfile
 from pathlib import Path
 from uuid import uuid4
 import numpy as np
+from fastcore.basics import patch
 from .models import MODELS
 from .schema import SIZES, VARIABLES
 
 # %% auto #0
-__all__ = ['STRETCH_FRAMES', 'IN_MEMORY', 'MAX_MANIFEST', 'MAX_STRETCH', 'Stretches', 'list_differences', 'CheckpointError',
-           'Checkpoint', 'delete_checkpoint']
+__all__ = ['STRETCH_FRAMES', 'IN_MEMORY', 'MAX_MANIFEST', 'MAX_STRETCH', 'Stretches', 'read_whole', 'list_differences',
+           'CheckpointError', 'Checkpoint', 'delete_checkpoint']
 
 # %% ../nbs/12_checkpoints.ipynb #c006
 def _pack(columns):
@@ -88,7 +89,7 @@ def _write_whole(path, data):
 # %% ../nbs/12_checkpoints.ipynb #nb35d3ec
 MAX_MANIFEST, MAX_STRETCH = 2**20, 2**30
 
-def _read_whole(path, limit):
+def read_whole(path, limit):
     "The bytes of a file. Raises `ValueError` for a link, anything else that is no file, and for more than `limit` bytes."
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode): raise ValueError("it is a link or no ordinary file")
@@ -96,7 +97,7 @@ def _read_whole(path, limit):
     with open(path, "rb") as file: return file.read(limit + 1)[:limit]
 
 # %% ../nbs/12_checkpoints.ipynb #n278622c
-_SCALARS, _LISTS = ("begin", "end"), dict(position="iu", decoded="iu", failures="u")
+_SCALARS, _LISTS = ("begin", "end"), dict(position="iu", decoded="iu", n_detected="iu", failures="u")
 _MEASURED = ("face_box", "face_prob", "face_embedding", "face_landmarks", "face_aus")
 
 def _need(fits, what):
@@ -109,7 +110,7 @@ def _check_stretch(columns, begin, sizes):
     _need(begin == columns["begin"] < columns["end"], f"it goes from frame {columns['begin']} to {columns['end']}")
     for name in _LISTS.keys() & columns.keys(): _need(columns[name].ndim == 1 and columns[name].dtype.kind in _LISTS[name], f"{name} is {columns[name].dtype} {columns[name].shape}")
     for name in {"position", "decoded"} & columns.keys(): _need(((columns[name] >= begin) & (columns[name] < columns["end"])).all() and (np.diff(columns[name].astype(int)) >= 0).all(), f"{name} names other frames")
-    for name in VARIABLES.keys() & columns.keys(): _check_column(name, columns, sizes)
+    for name in VARIABLES.keys() & columns.keys() - _LISTS.keys(): _check_column(name, columns, sizes)
 
 # %% ../nbs/12_checkpoints.ipynb #n2db7bb7
 def _check_column(name, columns, sizes):
@@ -128,8 +129,10 @@ def _sizes(manifest):
 # %% ../nbs/12_checkpoints.ipynb #nc43ab73
 def _check_complete(columns):
     "Raise `ValueError` if an array is missing that every stretch of `FaceExtractor.apply` has."
-    needed = ("decoded", "failures", *(("position", *_MEASURED) if {"position", *_MEASURED} & columns.keys() else ()))
+    needed = ("decoded", "n_detected", "failures", *(("position", *_MEASURED) if {"position", *_MEASURED} & columns.keys() else ()))
     _need(not set(needed) - columns.keys(), f"it does not hold {', '.join(sorted(set(needed) - columns.keys()))}")
+    _need(len(columns["n_detected"]) == len(columns["decoded"]), f"n_detected has {len(columns['n_detected'])} numbers for {len(columns['decoded'])} frames")
+    _need(((columns["n_detected"] >= 0) & (columns["n_detected"] < 2**15)).all(), "n_detected is no number of faces")
     try: failures = json.loads(columns["failures"].tobytes())
     except RecursionError as error: raise ValueError("failures is nested too deeply") from error
     _need(isinstance(failures, dict) and all(isinstance(causes, list) and all(isinstance(cause, str) for cause in causes) for causes in failures.values()), "failures is no list of sentences")
@@ -151,6 +154,8 @@ def list_differences(
 
 # %% ../nbs/12_checkpoints.ipynb #c014
 class CheckpointError(ValueError): "A checkpoint of another run, or a folder that is none."
+
+_STRETCHES = "[0-9]" * 9 + ".npz"
 
 class Checkpoint(Stretches):
     "Stretches in a folder. Those that are there already count as done. Raises `CheckpointError`."
@@ -174,41 +179,50 @@ class Checkpoint(Stretches):
         self._find_stretches()
 
     def _compare(self, file, manifest):
-        try: different = list_differences(json.loads(_read_whole(file, MAX_MANIFEST)), manifest)
+        try: different = list_differences(json.loads(read_whole(file, MAX_MANIFEST)), manifest)
         except (ValueError, RecursionError) as error: raise CheckpointError(f"checkpoint {self.path}: manifest.json cannot be read ({error}). Delete the folder to begin anew.") from error
         if different:
             raise CheckpointError(f"checkpoint {self.path} is of another run ({'; '.join(different[:4])}{'; …' * (len(different) > 4)}). Give another folder, or delete this one to begin anew.")
 
-    def _find_stretches(self):
-        "Count the stretches that are there, up to the first that is missing or damaged."
-        self._names = []
-        for file in sorted(self.path.glob("[0-9]*.npz")):
-            try: columns = self._read(file)
-            except ValueError as error: warnings.warn(f"checkpoint {file} is damaged ({error}); measured again from frame {self.done} of the selected ones on"); break
-            self._names.append(file)
-            self.done = int(columns["end"])
-
-    def _read(self, file):
-        columns = _unpack(_read_whole(file, MAX_STRETCH))
-        _check_stretch(columns, self.done, self._limits)
-        if self._whole: _check_complete(columns)
-        if file.name != f"{int(columns['end']):09}.npz": raise ValueError(f"it ends at frame {columns['end']}")
-        return columns
-
-    def append(self, done, columns): super().append(done, columns | dict(begin=np.array(self.done), end=np.array(done)))
-
-    def _write(self, done, data):
-        file = self.path / f"{done:09}.npz"
-        try: _write_whole(file, data)
-        except OSError as error: raise self._unwritten(error) from error
+# %% ../nbs/12_checkpoints.ipynb #c014c
+@patch
+def _find_stretches(self: Checkpoint):
+    "Count the stretches that are there, up to the first that is missing or damaged."
+    self._names = []
+    for file in sorted(self.path.glob(_STRETCHES)):
+        try: columns = self._read(file)
+        except ValueError as error: warnings.warn(f"checkpoint {file} is damaged ({error}); measured again from frame {self.done} of the selected ones on"); break
         self._names.append(file)
+        self.done = int(columns["end"])
 
-    def _unwritten(self, error):
-        return OSError(error.errno, f"checkpoint {self.path} cannot be written ({error.strerror}). The first {self.done} selected frames are kept there. Make room or mend the permissions, then run the same again")
+@patch
+def _read(self: Checkpoint, file):
+    columns = _unpack(read_whole(file, MAX_STRETCH))
+    _check_stretch(columns, self.done, self._limits)
+    if self._whole: _check_complete(columns)
+    if file.name != f"{int(columns['end']):09}.npz": raise ValueError(f"it ends at frame {columns['end']}")
+    return columns
 
-    def close(self): pass
+# %% ../nbs/12_checkpoints.ipynb #c014e
+@patch
+def append(self: Checkpoint, done, columns): Stretches.append(self, done, columns | dict(begin=np.array(self.done), end=np.array(done)))
 
-    def __iter__(self): return (_unpack(_read_whole(file, MAX_STRETCH)) for file in self._names)
+@patch
+def _write(self: Checkpoint, done, data):
+    file = self.path / f"{done:09}.npz"
+    try: _write_whole(file, data)
+    except OSError as error: raise self._unwritten(error) from error
+    self._names.append(file)
+
+@patch
+def _unwritten(self: Checkpoint, error):
+    return OSError(error.errno, f"checkpoint {self.path} cannot be written ({error.strerror}). The first {self.done} selected frames are kept there. Make room or mend the permissions, then run the same again")
+
+@patch
+def close(self: Checkpoint): pass
+
+@patch
+def __iter__(self: Checkpoint): return (_unpack(read_whole(file, MAX_STRETCH)) for file in self._names)
 
 # %% ../nbs/12_checkpoints.ipynb #c015
 def delete_checkpoint(
@@ -216,5 +230,5 @@ def delete_checkpoint(
 ):
     "Delete a checkpoint and nothing else that may lie in its folder."
     path = Path(path)
-    for file in [*path.glob("[0-9]*.npz"), *path.glob("*.part"), path / "manifest.json"]: file.unlink(missing_ok=True)
+    for file in [*path.glob(_STRETCHES), *path.glob("*.part"), path / "manifest.json"]: file.unlink(missing_ok=True)
     if path.is_dir() and not any(path.iterdir()): path.rmdir()

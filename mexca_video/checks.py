@@ -4,14 +4,16 @@
 
 # %% ../nbs/17_checks.ipynb #c003
 from __future__ import annotations
-import bisect, hashlib, json, math, os
+import hashlib, json, math, os, warnings
 from pathlib import Path
 import numpy as np
-from .schema import STATUS, person_slots
+from .checkpoints import read_whole
+from .schema import STATUS, need_features, person_slots
+from .store import complete_or_nothing
 
 # %% auto #0
-__all__ = ['BANDS', 'list_odd_frames', 'list_stretches', 'confidence_bands', 'sample_checks', 'wilson_interval', 'score_checks',
-           'save_checks', 'load_checks']
+__all__ = ['BANDS', 'MAX_FILE', 'list_odd_frames', 'list_stretches', 'confidence_bands', 'sample_checks', 'wilson_interval',
+           'exact_interval', 'score_checks', 'save_checks', 'load_checks']
 
 # %% ../nbs/17_checks.ipynb #c006
 def list_odd_frames(
@@ -20,6 +22,7 @@ def list_odd_frames(
 ): # `pandas.DataFrame`, one row for each frame in which a reason begins: frame, time (s), reason
     "List the frames in which something odd begins."
     import pandas as pd
+    need_features(ds, "status", "face_confidence", "n_detected", "time", some_aus=True)
     status, sure, count = ds.status.values, ds.face_confidence.values, ds.n_detected.values
     reasons = {"no face": count == 0, "unassigned": (status == STATUS["unassigned"]).any(1),
         "low confidence": (sure < least_confidence).any(1), "more faces than before": np.diff(count, prepend=count[:1]) > 0}
@@ -36,6 +39,7 @@ def list_stretches(
     most: int | None = None, # stretches at most, with gaps inside where there are more runs than that; `None`: no stretch has a gap
 ) -> list: # of (first, last) rows of the result, both with a face and both included, in order
     "Cut the rows in which a slot holds a face into stretches."
+    need_features(ds, "face_prob", some_aus=True)
     rows = np.flatnonzero(np.isfinite(ds.face_prob.sel(face=face).values))
     if not len(rows): return []
     gaps = np.flatnonzero(np.diff(rows) > 1)
@@ -56,6 +60,7 @@ def confidence_bands(
     bands: tuple = BANDS, # borders between the bands, 0 to 1, increasing
 ) -> np.ndarray: # (frame, face) str; "" where no face is
     "Name the confidence band of every face, such as \"0.50 to 0.75\"; faces without a confidence are \"none\"."
+    need_features(ds, "face_box", "face_confidence", "face_label", "face_prob", "time", some_aus=True)
     edges = (0, *bands, 1)
     if any(a >= b for a, b in zip(edges, edges[1:])): raise ValueError(f"bands={bands!r} are not increasing numbers between 0 and 1")
     names = np.array([f"{a:.2f} to {b:.2f}" for a, b in zip(edges, edges[1:])] + ["none", ""])
@@ -73,27 +78,58 @@ def _shares(sizes, n):
         n -= len(room)
     return shares
 
-def _far_enough(order, slot, time, apart):
-    "Of candidates in random order, those that keep `apart` seconds from all accepted ones of their slot."
-    accepted, taken = [], {}
-    for i in order:
-        times = taken.setdefault(slot[i], []) # sorted, so only two neighbours can be too near
-        k = bisect.bisect(times, time[i])
-        if all(abs(t - time[i]) >= apart for t in times[max(k - 1, 0):k + 1]):
-            times.insert(k, time[i])
-            accepted.append(i)
-    return accepted
+def _cut_time(time, apart):
+    "Number of the piece of `apart` seconds in which each frame lies; each frame is a piece if that is 0."
+    if not 0 <= apart < math.inf: raise ValueError(f"apart={apart!r} is not a number of seconds; give 0 or more")
+    if apart == 0: return np.arange(len(time))
+    return np.unique(np.floor((time - time[:1]) / apart + 1e-9), return_inverse=True)[1]
+
+# %% ../nbs/17_checks.ipynb #p002
+def _chances(sizes, m):
+    "Chance of each piece, in proportion to its size and never above 1, when `m` are drawn."
+    sure = np.zeros(len(sizes), bool)
+    while (more := ~sure & ((m - sure.sum()) * sizes >= sizes[~sure].sum())).any(): sure |= more
+    return np.where(sure, 1, (m - sure.sum()) * sizes / max(sizes[~sure].sum(), 1))
+
+def _draw_pieces(chances, random):
+    "Draw pieces so that each has its chance and their number is the sum of all chances."
+    drawn, winner, chance = list(np.flatnonzero(chances >= 1)), None, 0.0
+    rest = np.flatnonzero(chances < 1)
+    for other, its, luck in zip(rest.tolist(), chances[rest].tolist(), random.random(len(rest)).tolist()):
+        both = chance + its
+        if both < 1 - 1e-9: winner, chance = other if luck * both < its else winner, both
+        else: # the first is drawn with (1 - its) / (2 - both), or else the other
+            first = luck * (2 - both) < 1 - its
+            drawn.append(winner if first else other)
+            winner, chance = other if first else winner, max(both - 1, 0.0)
+    return np.array(drawn, int)
+
+# %% ../nbs/17_checks.ipynb #p004
+def _draw_faces(piece, m, random):
+    "Draw one face from each of `m` pieces; `piece`: number of the piece of each face. The faces, and how many each stands for."
+    _, of, sizes = np.unique(piece, return_inverse=True, return_counts=True)
+    chances = _chances(sizes, m)
+    drawn, order = _draw_pieces(chances, random), random.permutation(len(piece))
+    first = order[np.unique(of[order], return_index=True)[1]] # of each piece, a random face
+    return first[drawn], (sizes / chances)[drawn]
 
 # %% ../nbs/17_checks.ipynb #c017
-def _references(ds, face, frame, n=4, apart=1.0):
-    "Frames that show what the pipeline holds to be the same person, away from `frame`."
-    time, here = ds.time.values, float(ds.time.sel(frame=frame))
-    rows = np.flatnonzero(np.isfinite(ds.face_prob.sel(face=face).values))
-    rows = rows[ds.frame.values[rows] != frame]
-    far = rows[abs(time[rows] - here) >= apart]
-    sure = np.nan_to_num(ds.face_confidence.sel(face=face).values)
-    parts = np.array_split(far if len(far) else rows, n)
-    return [int(ds.frame.values[part[sure[part].argmax()]]) for part in parts if len(part)]
+def _references(there, sure, time, row, n=4, apart=1.0):
+    "Rows that show what the pipeline holds to be the same person, away from `row`; `there`, `sure`: (frame,) of one slot."
+    rows = np.flatnonzero(there)
+    rows = rows[rows != row]
+    far = rows[abs(time[rows] - time[row]) >= apart]
+    sure, parts = np.nan_to_num(sure), np.array_split(far if len(far) else rows, n)
+    return [int(part[sure[part].argmax()]) for part in parts if len(part)]
+
+# %% ../nbs/17_checks.ipynb #p006
+def _as_checks(ds, row, slot, band, weight):
+    "The table of `sample_checks` from the places of the faces."
+    import pandas as pd
+    there, sure, time, frame = (ds[name].values for name in ("face_prob", "face_confidence", "time", "frame"))
+    person, there = person_slots(ds.face_box.values, ds.face_label.values), np.isfinite(there)
+    references = [frame[_references(there[:, k], sure[:, k], time, i)].tolist() if person[k] else [] for i, k in zip(row, slot)]
+    return pd.DataFrame(dict(frame=frame[row], face=ds.face.values[slot], band=band, weight=weight, references=references, same_person="", box_right=""))
 
 # %% ../nbs/17_checks.ipynb #c018
 def sample_checks(
@@ -102,23 +138,41 @@ def sample_checks(
     seed: int = 0, # of the random choice; the same seed gives the same checks
     *,
     bands: tuple = BANDS, # borders between the bands of confidence
-    apart: float = 1.0, # seconds between two checks of the same person, at least
-): # `pandas.DataFrame`: frame, face, band, references, same_person, box_right; the last two are empty
-    "Draw faces for a blind check, the same number from each band of confidence. Raises `ValueError` if there is no face."
-    import pandas as pd
+    apart: float = 1.0, # length of a piece in seconds: each gives one check of a person and band at most; 0: each frame may
+): # `pandas.DataFrame`: frame, face, band, weight, references, same_person, box_right; the last two are empty
+    "Draw faces for a blind check, the same number from each band if it has so many. Warns if there are fewer than `n`; raises `ValueError` if there is no face."
     names = confidence_bands(ds, bands)
     row, slot = np.nonzero(names != "")
     if n < 1 or not len(row): raise ValueError(f"n={n} checks of {len(row)} faces cannot be drawn; at least one of each is needed")
-    band, random = names[row, slot], np.random.default_rng(seed)
-    order = random.permutation(len(row))
-    order = np.array(_far_enough(order, slot, ds.time.values[row], apart))
-    pools = {name: order[band[order] == name] for name in np.unique(band)}
-    shares = _shares(np.array([len(pool) for pool in pools.values()]), n)
-    chosen = random.permutation(np.concatenate([pool[:share] for pool, share in zip(pools.values(), shares)]))
-    person = person_slots(ds.face_box.values, ds.face_label.values)
-    faces = [(int(ds.frame.values[row[i]]), int(ds.face.values[slot[i]]), str(band[i]), bool(person[slot[i]])) for i in chosen]
-    return pd.DataFrame([dict(frame=frame, face=face, band=name, references=_references(ds, face, frame) if known else [],
-        same_person="", box_right="") for frame, face, name, known in faces])
+    band, piece = names[row, slot], slot * len(ds.time) + _cut_time(ds.time.values, apart)[row]
+    groups, random = [np.flatnonzero(band == name) for name in np.unique(band)], np.random.default_rng(seed)
+    shares = _shares(np.array([len(np.unique(piece[group])) for group in groups]), n)
+    if shares.sum() < n:
+        warnings.warn(f"n={n}: only {shares.sum()} checks can be drawn, one from each {apart} s of a person and band; a smaller apart gives more", stacklevel=2)
+    drawn = [(group[faces], weight) for group, share in zip(groups, shares) for faces, weight in [_draw_faces(piece[group], share, random)]]
+    chosen, weight = map(np.concatenate, zip(*drawn))
+    mixed = random.permutation(len(chosen))
+    return _as_checks(ds, row[chosen][mixed], slot[chosen][mixed], band[chosen][mixed], weight[mixed])
+
+# %% ../nbs/17_checks.ipynb #p008
+_QUESTIONS, _ANSWERS = ("same_person", "box_right"), ("yes", "no", "unsure", "")
+_NO_WEIGHT = ("there is no weight, so nobody knows how many faces each check stands for: an earlier version drew some faces far more often than others and did not write it down. "
+    "Draw new checks with sample_checks")
+
+def _insist(checks, name, fits, wanted):
+    "Raise `ValueError` for the first row that does not fit."
+    if not fits.all(): raise ValueError(f"checks: {name} in row {checks.index[~fits][0]} is {checks[name][~fits].tolist()[0]!r}; it must be {wanted}")
+
+def _tidy(checks):
+    "Checks with answers in lower case and without blanks. Raises `ValueError` for columns that are missing, and for answers and weights that are none."
+    import pandas as pd
+    if missing := [name for name in ("band", "references", *_QUESTIONS) if name not in checks]:
+        raise ValueError(f"checks: there is no column {', '.join(missing)}; give what sample_checks returned, with answers")
+    if "weight" not in checks: raise ValueError(f"checks: {_NO_WEIGHT}. Only if you chose these faces yourself and all faces of a band had the same chance: checks['weight'] = 1")
+    tidy = checks.assign(weight=pd.to_numeric(checks.weight, errors="coerce"), **{q: checks[q].map(lambda a: "" if pd.isna(a) else str(a).strip().lower()) for q in _QUESTIONS})
+    _insist(checks, "weight", (tidy.weight > 0) & (tidy.weight < math.inf), "a number of faces above 0")
+    for question in _QUESTIONS: _insist(checks, question, tidy[question].isin(_ANSWERS), "yes, no, unsure or empty")
+    return tidy
 
 # %% ../nbs/17_checks.ipynb #c022
 def wilson_interval(
@@ -133,26 +187,44 @@ def wilson_interval(
     return max(0.0, middle - half), min(1.0, middle + half)
 
 # %% ../nbs/17_checks.ipynb #c025
-def _total(parts):
-    "Weighted share with its interval; `parts`: (weight, yes, n) of each stratum."
-    parts = [part for part in parts if part[2]]
-    if not parts: return math.nan, math.nan, math.nan
-    weight, yes, n = np.array(parts, float).T
-    weight, share = weight / weight.sum(), yes / n
-    low, high = np.array([wilson_interval(*part) for part in zip(yes, n)]).T
-    p = float(weight @ share)
-    return p, max(0.0, p - math.hypot(*(weight * (share - low)))), min(1.0, p + math.hypot(*(weight * (high - share))))
+def exact_interval(
+    successes: float, # number of successes; need not be whole
+    n: float, # number of trials
+    confidence: float = 0.95, # how often the interval is right, at least
+) -> tuple: # (low, high), 0 to 1; NaN without a trial
+    "Compute the interval of Clopper and Pearson for a share."
+    from scipy.special import betaincinv
+    if n <= 0: return math.nan, math.nan
+    tail, failures = (1 - confidence) / 2, n - successes
+    low = 0.0 if successes < 1e-9 else float(betaincinv(successes, failures + 1, tail))
+    high = 1.0 if failures < 1e-9 else float(betaincinv(successes + 1, failures, 1 - tail))
+    return low, high
 
 # %% ../nbs/17_checks.ipynb #c026
-def _count(answers):
-    "Numbers of yes, no, unsure and empty."
-    return [int((answers == answer).sum()) for answer in ("yes", "no", "unsure", "")]
+def _worth(answers, weight):
+    "Numbers of successes and trials with equal weights that these answers are worth."
+    told = answers.isin(["yes", "no"]).values
+    weight, yes = weight.values[told], (answers == "yes").values[told]
+    if not told.any(): return 0.0, 0.0
+    n = weight.sum() ** 2 / (weight @ weight)
+    return float(n * min(1.0, (weight @ yes) / weight.sum())), float(n)
 
-def _score(question, band, faces, counts):
-    yes, no, unsure, left = counts
-    low, high = wilson_interval(yes, yes + no)
-    return dict(question=question, band=band, faces=faces, checked=yes + no, unsure=unsure, left=left,
-        precision=yes / (yes + no) if yes + no else math.nan, low=low, high=high)
+def _total(parts):
+    "Weighted share with its interval; `parts`: (faces, successes, trials) of each band."
+    parts = [part for part in parts if part[2]]
+    if not parts: return math.nan, math.nan, math.nan
+    faces, yes, n = np.array(parts, float).T
+    weight, share = faces / faces.sum(), yes / n
+    low, high = np.array([exact_interval(*part) for part in zip(yes, n)]).T
+    p = min(1.0, float(weight @ share))
+    return p, max(0.0, p - math.hypot(*(weight * (share - low)))), min(1.0, p + math.hypot(*(weight * (high - share))))
+
+# %% ../nbs/17_checks.ipynb #p013
+def _score(question, band, faces, mine, parts):
+    "A row of the table of `score_checks`."
+    yes, no, unsure, left = [int((mine[question] == answer).sum()) for answer in _ANSWERS]
+    precision, low, high = _total(parts)
+    return dict(question=question, band=band, faces=faces, checked=yes + no, unsure=unsure, left=left, precision=precision, low=low, high=high)
 
 # %% ../nbs/17_checks.ipynb #c027
 def score_checks(
@@ -161,19 +233,18 @@ def score_checks(
     *,
     bands: tuple = BANDS, # as given to `sample_checks`
 ): # `pandas.DataFrame`: question, band, faces, checked, unsure, left, precision, low, high
-    "Estimate precision with a 95 % interval for each band of confidence and for all faces."
+    "Estimate precision with a 95 % interval for each band and for all faces. Raises `ValueError` for other bands than those of the checks, for answers and weights that are none, and without weights."
     import pandas as pd
-    names, table = confidence_bands(ds, bands), []
-    person = person_slots(ds.face_box.values, ds.face_label.values)
-    for question in ("same_person", "box_right"):
-        asked = names[:, person] if question == "same_person" else names
+    names, checks, table = confidence_bands(ds, bands), _tidy(checks), []
+    if other := set(checks.band) - set(names.flat): raise ValueError(f"bands={bands!r}: these checks were drawn with other bands ({', '.join(sorted(map(str, other)))}); give the same")
+    recurs = person_slots(ds.face_box.values, ds.face_label.values) & ((names != "").sum(0) > 1) # who has a face to compare with
+    for question in _QUESTIONS:
+        asked = names[:, recurs] if question == "same_person" else names
         sizes = {str(band): int((asked == band).sum()) for band in np.unique(asked[asked != ""])}
-        mine = checks[checks.references.map(len) > 0] if question == "same_person" else checks
-        counts = {band: _count(mine[question][mine.band == band]) for band in sizes}
-        table += [_score(question, band, sizes[band], counts[band]) for band in sizes]
-        p, low, high = _total([(sizes[band], yes, yes + no) for band, (yes, no, *_) in counts.items()])
-        whole = _score(question, "all", sum(sizes[b] for b in sizes if sum(counts[b][:2])), np.sum(list(counts.values()), 0).tolist() if counts else [0] * 4)
-        table.append(whole | dict(precision=p, low=low, high=high))
+        mine = checks[checks.references.map(str) != "[]"] if question == "same_person" else checks
+        parts = {band: (faces, *_worth(mine[question][mine.band == band], mine.weight[mine.band == band])) for band, faces in sizes.items()}
+        table += [_score(question, band, sizes[band], mine[mine.band == band], [parts[band]]) for band in sizes]
+        table.append(_score(question, "all", sum(faces for faces, _, n in parts.values() if n), mine, list(parts.values())))
     return pd.DataFrame(table)
 
 # %% ../nbs/17_checks.ipynb #c032
@@ -189,22 +260,33 @@ def save_checks(
     path: str | os.PathLike, # a file to write, .json
 ):
     "Write checks and their answers to a file; a reader never sees half of it."
-    path = Path(path)
-    half = path.with_name(path.name + ".part")
-    half.write_text(json.dumps(dict(result=_fingerprint(ds), checks=checks.to_dict("records")), indent=1))
-    os.replace(half, path)
+    with complete_or_nothing(path) as part: part.write_text(json.dumps(dict(result=_fingerprint(ds), checks=checks.to_dict("records")), indent=1))
 
 # %% ../nbs/17_checks.ipynb #c034
+MAX_FILE = 4 * 2 ** 20 # bytes that a file of checks may have; 10,000 checks have about half
+_COLUMNS = ("frame", "face", "band", "weight", "references", *_QUESTIONS)
+
+def _is_check(check, frames, faces):
+    "Is this a check of a face in these sets?"
+    known, weight = (lambda value, among: type(value) is int and value in among), check.get("weight", 1)
+    return (known(check["frame"], frames) and known(check["face"], faces) and type(check["band"]) is str and type(weight) in (int, float) and 0 < weight < math.inf
+        and type(check["references"]) is list and all(known(frame, frames) for frame in check["references"]) and all(check[question] in _ANSWERS for question in _QUESTIONS))
+
+# %% ../nbs/17_checks.ipynb #p018
 def load_checks(
     path: str | os.PathLike, # written by `save_checks`
     ds, # the Dataset that they were drawn from
-): # `pandas.DataFrame`
-    "Read checks and their answers. Raises `ValueError` for another file and for checks of another result."
+): # `pandas.DataFrame`; without weight if an earlier version wrote them, and then with a warning
+    "Read checks and their answers. Raises `ValueError` for another file, for checks of another result, and for more than 4 MB."
     import pandas as pd
     try:
-        held = json.loads(Path(path).read_text())
-        result, checks = held["result"], pd.DataFrame(held["checks"])[["frame", "face", "band", "references", "same_person", "box_right"]]
-    except (ValueError, KeyError, TypeError) as error: raise ValueError(f"{path}: this is not a file of checks ({error!r}); choose another path") from error
+        held = json.loads(read_whole(Path(path), MAX_FILE))
+        result, checks, frames, faces = held["result"], held["checks"], set(ds.frame.values.tolist()), set(ds.face.values.tolist())
+        odd = [i for i, check in enumerate(checks) if not _is_check(check, frames, faces)] if result == _fingerprint(ds) else []
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error: raise ValueError(f"{path}: this is not a file of checks ({error}); choose another path") from error
     if result != _fingerprint(ds):
         raise ValueError(f"{path}: these checks are of another result (other faces, boxes or labels than this one has); choose another path to start anew")
-    return checks
+    if odd or not checks: raise ValueError(f"{path}: this is not a file of checks ({f'number {odd[0]} is none' if odd else 'it holds none'}); choose another path")
+    weighed = all("weight" in check for check in checks)
+    if not weighed: warnings.warn(f"{path}: {_NO_WEIGHT}; these can be read and answered, but score_checks refuses them", stacklevel=2)
+    return pd.DataFrame(checks)[[name for name in _COLUMNS if weighed or name != "weight"]]

@@ -4,11 +4,13 @@
 
 # %% ../nbs/20_cli.ipynb #c003
 from __future__ import annotations
-import argparse, hashlib, inspect, json, os, sys
+import argparse, hashlib, inspect, json, math, os, sys, warnings
+from contextlib import contextmanager
 from pathlib import Path
 from fastcore.docments import docments
 from . import __version__
 from .checkpoints import delete_checkpoint, list_differences
+from .detection import find_device
 from .extraction import EMBEDDED, FaceExtractor
 
 # %% auto #0
@@ -50,7 +52,19 @@ def _formats(text):
     if unknown or not words: raise argparse.ArgumentTypeError(f"{text!r} is not a list of {' and '.join(_FORMATS)}, such as nc,csv")
     return words
 
-def _subclip(text): return None if text.lower() in ("none", "end") else float(text)
+# %% ../nbs/20_cli.ipynb #p20a0001
+def _count(text):
+    "A whole number from 1."
+    if not (text.isascii() and text.isdigit() and int(text)): raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+def _seconds(text):
+    "A number of seconds, or `None` for the end."
+    if text.lower() in ("none", "end"): return None
+    try: value = float(text)
+    except ValueError: value = math.nan
+    if not 0 <= value < math.inf: raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 on, with a point before the decimals, such as 1.5; END may be None")
+    return value
 
 # %% ../nbs/20_cli.ipynb #c009
 def make_parser(): # `argparse.ArgumentParser`
@@ -61,18 +75,31 @@ def make_parser(): # `argparse.ArgumentParser`
     parser.add_argument("-o", "--outdir", default=".", help="folder to write to, made if it is not there (default: the current one)")
     parser.add_argument("--embedded", action="store_true", help="use the models that need no model hub: " + ", ".join(EMBEDDED.values()))
     _add_options(parser)
-    parser.add_argument("--batch-size", type=int, default=1, help="frames in memory at once (default: 1)")
-    parser.add_argument("--skip-frames", type=int, default=1, help="process every n-th frame (default: 1)")
-    parser.add_argument("--process-subclip", type=_subclip, nargs=2, default=(0, None), metavar=("START", "END"),
+    parser.add_argument("--batch-size", type=_count, default=1, help=docments(FaceExtractor.apply)["batch_size"] + " (default: 1)")
+    parser.add_argument("--skip-frames", type=_count, default=1, help="process every n-th frame (default: 1)")
+    parser.add_argument("--process-subclip", type=_seconds, nargs=2, default=(0, None), metavar=("START", "END"),
         help="part to process, in seconds; END may be None (default: 0 None)")
     parser.add_argument("--show-progress", type=_flag, nargs="?", const=True, default=True, help="progress bar on standard error (default: true)")
     parser.add_argument("--return-embeddings", action="store_true", help="write the embeddings too; they are biometric data")
     parser.add_argument("--resume", action="store_true", help="keep what is finished in OUTDIR/STEM.checkpoint until the result is written, and go on from there after an "
-        "interruption; files whose result is there are skipped. Give it from the first run on")
+        "interruption. A file whose OUTDIR/STEM.nc the same run has written is not measured again: only a csv that is missing or older than STEM.nc is written from it, corrections included. "
+        "Needs nc among the formats. Give it from the first run on")
     parser.add_argument("--output-format", type=_formats, default=["nc"], metavar="nc,csv", help="what to write (default: nc)")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
+
+# %% ../nbs/20_cli.ipynb #p20a0002
+def _read_options(words):
+    "The options in `words`. Stops with exit status 2 where they do not fit together."
+    parser = make_parser()
+    args = parser.parse_args(words)
+    start, end = args.process_subclip
+    if start is None or (end is not None and end <= start):
+        parser.error(f"argument --process-subclip: {start} {end} is no part of a video; START comes before END, both in seconds, such as 1.5 2")
+    if args.resume and "nc" not in args.output_format:
+        parser.error(f"argument --resume: found --output-format {','.join(args.output_format)}, but only a .nc file says which run it is of; give --output-format nc,csv")
+    return args
 
 # %% ../nbs/20_cli.ipynb #c013
 def _make_extractor(args):
@@ -83,8 +110,8 @@ def _make_extractor(args):
     return FaceExtractor(given.pop("num_faces", None), **given)
 
 def _targets(path, args):
-    "The paths to write for one video file, by format."
-    return {word: Path(args.outdir) / f"{Path(path).stem}.{word}" for word in args.output_format}
+    "The paths to write for one video file, by format; nc first, because the others are made from it."
+    return {word: Path(args.outdir) / f"{Path(path).stem}.{word}" for word in _FORMATS if word in args.output_format}
 
 def _checkpoint_name(stem):
     "The name of a file's checkpoint; a name of 255 bytes is the longest that there is."
@@ -93,51 +120,93 @@ def _checkpoint_name(stem):
 
 # %% ../nbs/20_cli.ipynb #c014
 def _extract_file(extractor, path, args):
-    "Process one file; return the paths written."
+    "Write the result of one file, measured or already there. Are there identities, or no faces at all?"
     from mexca_video import store
     targets, checkpoint = _targets(path, args), Path(args.outdir) / _checkpoint_name(Path(path).stem)
-    if args.resume and _is_finished(extractor, path, targets, args): return list(targets.values())
-    ds = extractor.apply(path, args.batch_size, args.skip_frames, tuple(args.process_subclip), args.show_progress,
-        return_embeddings=args.return_embeddings, checkpoint=checkpoint if args.resume else None)
-    for word, target in targets.items(): getattr(store, _FORMATS[word])(ds, target)
-    if args.resume: delete_checkpoint(checkpoint)
-    return list(targets.values())
+    ds = _read_finished(extractor, path, targets["nc"], args) if args.resume else None
+    due = {word: target for word, target in targets.items() if ds is None or _is_older(target, targets["nc"])}
+    for target in due.values(): store.check_place(target)
+    if ds is not None: _delete_own(checkpoint, extractor, path, args)
+    else: ds = extractor.apply(path, args.batch_size, show_progress=args.show_progress, checkpoint=checkpoint if args.resume else None, **_run_options(args))
+    for word, target in due.items(): getattr(store, _FORMATS[word])(ds, target)
+    if args.resume and "nc" in due: delete_checkpoint(checkpoint)
+    return bool(ds.face_label.notnull().any() or not ds.n_detected.any())
 
-def _is_finished(extractor, path, targets, args):
-    "Is the result of the same run there? Raises `ValueError` if there is one of another run."
+def _run_options(args): return dict(skip_frames=args.skip_frames, process_subclip=tuple(args.process_subclip), return_embeddings=args.return_embeddings)
+
+# %% ../nbs/20_cli.ipynb #p20a0006
+def _read_finished(extractor, path, nc, args):
+    "The result in `nc` if this run wrote it, `None` if there is none. Raises `ValueError` if it is of another run or unfinished."
     from mexca_video.store import load
-    if "nc" not in targets or not all(target.exists() for target in targets.values()): return False
-    found, wanted = load(targets["nc"], max_bytes=sys.maxsize).attrs, extractor.describe_run(path, args.skip_frames, tuple(args.process_subclip), return_embeddings=args.return_embeddings)
-    different = list_differences({name: json.loads(found[name]) if name == "arguments" else found[name] for name in wanted}, wanted)
-    if different: raise ValueError(f"{targets['nc']} is the result of another run ({'; '.join(different[:4])}). Delete it, or give another --outdir.")
-    return True
+    if not nc.is_file(): return None
+    ds, wanted = load(nc, max_bytes=sys.maxsize), extractor.describe_run(path, **_run_options(args))
+    found = {name: ds.attrs[name] for name in wanted if name in ds.attrs}
+    if "arguments" in found: found["arguments"] = json.loads(found["arguments"])
+    different = list_differences(found, wanted)
+    if different: raise ValueError(f"{nc} is the result of another run ({'; '.join(different[:4])}). Delete it, or give another --outdir.")
+    if "unfinished" in ds.attrs: raise ValueError(f"{nc} is unfinished ({ds.attrs['unfinished']}). Delete it, or give another --outdir.")
+    return ds
+
+def _is_older(path, than):
+    "Is `path` missing, or last written before `than`?"
+    return not path.is_file() or path.stat().st_mtime_ns < than.stat().st_mtime_ns
+
+def _delete_own(checkpoint, extractor, path, args):
+    "Delete the checkpoint of this run, if it is left from a run that was stopped while it wrote; one of another run stays."
+    try: found = dict(json.loads((checkpoint / "manifest.json").read_bytes()))
+    except (OSError, ValueError, TypeError): return
+    run = extractor.describe_run(path, **_run_options(args))
+    if not list_differences({name: found.get(name) for name in run}, run): delete_checkpoint(checkpoint)
 
 # %% ../nbs/20_cli.ipynb #c015
-def _check_targets(files, args):
+def _check_targets(files, option="--filepath"):
     "Two files of one name would overwrite each other's result."
     stems = [Path(path).stem for path in files]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice: raise ValueError(f"--filepath names several files called {', '.join(twice)}, which would be written to the same place. "
+    if twice: raise ValueError(f"{option} names several files called {', '.join(twice)}, which would be written to the same place. "
         "Run them with different --outdir.")
+
+# %% ../nbs/20_cli.ipynb #p20a0008
+@contextmanager
+def _warnings_as_lines(path=""):
+    "Within it, a warning is one line on standard error that names the file."
+    from tqdm import tqdm
+    said = set()
+    def show(message, *args, **kwargs):
+        line = f"extract-faces: {_one_line(message, path)}"
+        if line not in said: tqdm.write(line, file=sys.stderr) # above the progress bar, not into it
+        said.add(line)
+    with warnings.catch_warnings():
+        if not sys.warnoptions: warnings.simplefilter("always", UserWarning) # the user's own -W holds
+        warnings.showwarning = show
+        yield
 
 # %% ../nbs/20_cli.ipynb #c016
 def _extract_all(args):
-    "Process every file; return the failures as (path, error)."
-    files, failed = sum(args.filepath, []), []
-    _check_targets(files, args)
-    extractor = _make_extractor(args)
-    Path(args.outdir).mkdir(parents=True, exist_ok=True)
+    "Process every file; return the files, the failures as (path, error), and the files whose faces have no identity."
+    files, failed, nameless = sum(args.filepath, []), [], []
+    _check_targets(files)
+    with _warnings_as_lines(): extractor = _make_extractor(args)
+    find_device(extractor.device)
+    _make_folder(args.outdir)
     for path in files:
         try:
-            for target in _extract_file(extractor, path, args): print(target, flush=True)
+            with _warnings_as_lines(path): named = _extract_file(extractor, path, args)
+            if not named: nameless.append(path)
+            for target in _targets(path, args).values(): print(target, flush=True)
         except Exception as error:
             if args.debug: raise
             failed.append((path, error))
             if len(files) > 1: print(f"extract-faces: {_one_line(error, path)}", file=sys.stderr)
-    return files, failed
+    return files, failed, nameless
+
+def _make_folder(folder):
+    "Make the folder to write to, if it is not there."
+    try: Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error: raise type(error)(f"--outdir {folder}: that folder cannot be made ({error.strerror}). Give another one.") from error
 
 def _one_line(error, path=""):
-    "An error in one line that names the file."
+    "An error or a warning in one line that names the file."
     text, path = (" ".join(str(part).split()) for part in (error, path))
     return (text or type(error).__name__) if Path(path).name in text else f"{path}: {text or type(error).__name__}"
 
@@ -146,13 +215,14 @@ def cli(
     args: list = None, # words of the command line; `None`: those of the process
 ) -> int: # exit status: 0 if every file succeeded, 1 if one failed, 2 for wrong options, 130 after Ctrl-C
     "The command `extract-faces`."
-    args = make_parser().parse_args(args)
-    try: files, failed = _extract_all(args)
+    args = _read_options(args)
+    try: files, failed, nameless = _extract_all(args)
     except KeyboardInterrupt: print("extract-faces: stopped", file=sys.stderr); return 130
     except (ValueError, OSError) as error:
         if args.debug: raise
         print(f"extract-faces: {_one_line(error)}", file=sys.stderr)
         return 2
+    if nameless: print(f"extract-faces: faces were found but not told apart in {len(nameless)} of {len(files)} files, their face_label is empty: {', '.join(nameless)}", file=sys.stderr)
     if failed: print(f"extract-faces: {len(failed)} of {len(files)} files failed:", file=sys.stderr)
     for path, error in failed: print(f"  {_one_line(error, path)}", file=sys.stderr)
     return int(bool(failed))
@@ -178,13 +248,28 @@ def _run_demo(args):
     "The main job on the sample clip: a Dataset, a figure, a summary."
     from mexca_video.figures import draw_summary
     from mexca_video.samples import sample_clip
-    from mexca_video.store import save
+    from mexca_video.store import check_place, save
     outdir, clip = Path(args.outdir), sample_clip()
     outdir.mkdir(parents=True, exist_ok=True)
+    for name in ("sample.nc", "sample.png"): check_place(outdir / name)
     ds = FaceExtractor.embedded().apply(clip)
     save(ds, outdir / "sample.nc")
     draw_summary(ds, clip).savefig(outdir / "sample.png", dpi=150)
     print(summarize(ds), f"written: {outdir / 'sample.nc'}, {outdir / 'sample.png'}", sep="\n")
+
+# %% ../nbs/20_cli.ipynb #p20a0014
+def _write_tables(args):
+    "Write the CSV of each result and print its path; return how many failed."
+    from mexca_video.store import load, to_csv
+    if args.outdir: _make_folder(args.outdir)
+    failed = 0
+    for path in map(Path, args.results):
+        try: print(to_csv(load(path), Path(args.outdir or path.parent) / f"{path.stem}.csv"), flush=True)
+        except (ValueError, OSError) as error:
+            if args.debug: raise
+            print(f"mexca-video: {_one_line(error, path)}", file=sys.stderr)
+            failed += 1
+    return failed
 
 # %% ../nbs/20_cli.ipynb #c023
 def summarize(
@@ -201,10 +286,8 @@ def summarize(
     return "\n".join(lines)
 
 # %% ../nbs/20_cli.ipynb #c024
-def main(
-    args: list = None, # words of the command line; `None`: those of the process
-) -> int: # exit status
-    "The command `mexca-video`."
+def _make_main_parser():
+    "The parser of `mexca-video`."
     parser = argparse.ArgumentParser(prog="mexca-video", description="Companion of extract-faces.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -213,13 +296,26 @@ def main(
     models.add_argument("--json", action="store_true", help="every column, for programs")
     fetch = commands.add_parser("fetch", help="fetch models into the cache")
     fetch.add_argument("names", nargs="+", help="names from `mexca-video models`")
+    table = commands.add_parser("table", help="write the CSV of results that are there, corrections included, and print its path")
+    table.add_argument("results", nargs="+", metavar="FILE.nc", help="what extract-faces or save wrote")
+    table.add_argument("-o", "--outdir", help="folder to write to, made if it is not there (default: beside each FILE.nc); an older CSV of that name is replaced")
     demo = commands.add_parser("demo", help="run the pipeline on the sample clip and write a Dataset and a figure")
     demo.add_argument("-o", "--outdir", default="out", help="folder to write to (default: out)")
-    for command, do in ((models, _print_models), (fetch, _fetch_models), (demo, _run_demo)): command.set_defaults(do=do)
+    for command, do in ((models, _print_models), (fetch, _fetch_models), (table, _write_tables), (demo, _run_demo)): command.set_defaults(do=do)
+    return parser
+
+# %% ../nbs/20_cli.ipynb #p20a0015
+def main(
+    args: list = None, # words of the command line; `None`: those of the process
+) -> int: # exit status: 0 if all went well, 1 if something failed, 2 for wrong options
+    "The command `mexca-video`."
+    parser = _make_main_parser()
     args = parser.parse_args(args)
-    try: args.do(args)
+    if args.command == "table" and args.outdir:
+        try: _check_targets(args.results, "FILE.nc")
+        except ValueError as error: parser.error(str(error))
+    try: return int(bool(args.do(args)))
     except Exception as error:
         if args.debug: raise
         print(f"mexca-video: {_one_line(error)}", file=sys.stderr)
         return 1
-    return 0

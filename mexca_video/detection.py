@@ -24,6 +24,7 @@ def find_device(
     try: found = torch.device(device)
     except (RuntimeError, TypeError) as e:
         raise ValueError(f"device={device!r} is not a device. Use None, 'auto', 'cpu', 'cuda', 'mps' or a torch.device.") from e
+    if found.type not in ("cpu", *gpu): raise ValueError(f"device={str(device)!r} is not supported. Use None, 'auto', 'cpu', 'cuda' or 'mps'.")
     if not gpu.get(found.type, True):
         raise ValueError(f"device={str(device)!r} was asked for, but torch finds no such GPU here. Use device='auto' or 'cpu'.")
     return found
@@ -74,7 +75,7 @@ def detect_faces(
         boxes, probs, points = (np.asarray(v, np.float32) for v in (boxes, probs, points))
         order = _order(detector, boxes, probs, size)
         faces.append((boxes[order], probs[order], points[order]) if len(order) else (None, None, None))
-    return tuple(map(list, zip(*faces)))
+    return tuple(map(list, zip(*faces))) or ([], [], [])
 
 # %% ../nbs/06_detection.ipynb #c018
 def _order(detector, boxes, probs, size):
@@ -88,13 +89,15 @@ def _order(detector, boxes, probs, size):
 # %% ../nbs/06_detection.ipynb #c020
 def find_faces(
     detector, # from `load_detector`
-    image: np.ndarray, # (H, W, 3) RGB uint8
-    near: np.ndarray = None, # (N, 4) look for faces only where these boxes are
-) -> tuple: # boxes (N, 4), probs (N,), points (N, 5, 2), or three times `None`
-    "Detect the faces of one frame, in the order that the detector's options ask for."
-    boxes, probs, points = detector.fast.detect(image, near)
-    order = _order(detector, boxes, probs, image.shape[1::-1])
-    return (boxes[order], probs[order], points[order]) if len(order) else (None, None, None)
+    frames, # (B, H, W, 3) RGB uint8 array, or a list of (H, W, 3)
+    near: list = None, # B arrays (N, 4): look for faces only where these boxes are
+) -> tuple: # four lists of B: boxes (N, 4), probs (N,), points (N, 5, 2), `None` for a frame without a face; number of faces, those too that `keep_all=False` leaves out
+    "Detect faces in equally sized frames, in the order that the detector's options ask for."
+    found = []
+    for boxes, probs, points in detector.fast.detect(frames, near):
+        order = _order(detector, boxes, probs, frames[0].shape[1::-1])
+        found.append((boxes[order], probs[order], points[order], len(boxes)) if len(order) else (None, None, None, len(boxes)))
+    return tuple(map(list, zip(*found))) or ([], [], [], [])
 
 # %% ../nbs/06_detection.ipynb #c024
 def cut_faces(
@@ -149,6 +152,7 @@ def cut_squares(
 ): # (N, 3, size, size) float32 tensor, 0 to 1
     "Cut rotated squares out of a frame with bilinear sampling."
     import torch
+    if padding not in ("zeros", "border"): raise ValueError(f"padding={padding!r} is unknown. Use 'zeros' or 'border'.")
     out = np.empty((len(squares), 3, size, size), np.float32)
     compile_kernels(__name__)
     _sample(np.ascontiguousarray(frame), np.asarray(squares, float).reshape(-1, 4), padding == "border", out)

@@ -11,7 +11,8 @@ from .models import MODELS, fill_network, read_sface
 from .networks import compile_module, compile_network, read_network, run_module
 
 # %% auto #0
-__all__ = ['FACE_TEMPLATE', 'FACE_BATCH', 'align_squares', 'cut_for', 'load_encoder', 'SFace', 'encode_faces']
+__all__ = ['FACE_TEMPLATE', 'FACE_BATCH', 'GPU_FACE_BATCH', 'align_squares', 'cut_for', 'load_encoder', 'SFace', 'face_batch',
+           'encode_faces']
 
 # %% ../nbs/07_encoding.ipynb #c006
 FACE_TEMPLATE = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])
@@ -52,7 +53,7 @@ def load_encoder(
     import torch
     from facenet_pytorch import InceptionResnetV1
     network = InceptionResnetV1()
-    fill_network(network, embeddings_model, strict=False)
+    fill_network(network, embeddings_model)
     network.pretrained, network.device, network.engine = embeddings_model, find_device(device), engine
     network.eval().to(network.device, memory_format=torch.channels_last)
     network.compiled = compile_module(network, MODELS[embeddings_model].image_size, engine) if network.device.type == "cpu" else None
@@ -65,7 +66,13 @@ class SFace:
     def __call__(self, faces): return self.network(np.ascontiguousarray(faces, np.float32))[0]
 
 # %% ../nbs/07_encoding.ipynb #c016
-FACE_BATCH = 16
+FACE_BATCH, GPU_FACE_BATCH = 16, 64 # faces that go through a network together
+
+def face_batch(
+    device, # `torch.device`
+) -> int:
+    "How many faces go through the networks together on a device."
+    return FACE_BATCH if device.type == "cpu" else GPU_FACE_BATCH
 
 def encode_faces(
     encoder, # from `load_encoder`
@@ -79,8 +86,9 @@ def encode_faces(
         raise ValueError(f"faces has shape {tuple(faces.shape)}; expected (N, 3, H, W) with H and W at least 80, as `detect` gives them.")
     if isinstance(encoder, SFace): faces = _for_sface(faces, standardized)
     if len(faces) == 0: return np.empty((0, MODELS["sface" if isinstance(encoder, SFace) else "vggface2"].embedding_size), np.float32)
-    if len(faces) <= FACE_BATCH: return _embed(encoder, faces)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool: return np.concatenate(list(pool.map(lambda part: _embed(encoder, part), faces.split(FACE_BATCH))))
+    batches = faces.split(face_batch(getattr(encoder, "device", torch.device("cpu"))))
+    if len(batches) == 1: return _embed(encoder, faces)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool: return np.concatenate(list(pool.map(lambda part: _embed(encoder, part), batches)))
 
 # %% ../nbs/07_encoding.ipynb #c017
 def _for_sface(faces, standardized):

@@ -4,7 +4,7 @@
 
 # %% ../nbs/13_extraction.ipynb #c003
 from __future__ import annotations
-import hashlib, json, os, tempfile, threading, warnings
+import atexit, json, os, tempfile, threading, warnings
 from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -19,12 +19,12 @@ from . import __version__
 from .action_units import load_au_classifier, measure_aus
 from .checkpoints import STRETCH_FRAMES, Checkpoint, Stretches
 from .detection import SELECTION_METHODS, cut_squares, detect_faces, find_device, find_faces, load_detector, square_to_frame
-from .encoding import FACE_BATCH, cut_for, encode_faces, load_encoder
+from .encoding import cut_for, encode_faces, face_batch, load_encoder
 from .identification import (CLUSTER_LIMIT, NotEnoughFacesError, assign_people, cluster_faces, compute_confidence, count_people,
-    load_clusterer, move_outliers, number_by_appearance)
+    leave_strangers, load_clusterer, move_outliers, number_by_appearance)
 from .landmarks import find_eyes, load_landmarker
-from .models import MODELS, model_record
-from .networks import ENGINES, has_bfloat16
+from .models import MODELS, file_sha256, model_record
+from .networks import ENGINES, float32_convolutions, has_bfloat16, own_stream
 from .schema import AU_NAMES, EMPTY_VALUE, build_features, derive_status, history_line
 from .tracking import link_faces
 
@@ -38,7 +38,12 @@ def _need(fits, argument, value, expected):
 
 def _is_number(value, low, high): return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
 
-def _is_count(value): return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
+def _plain(value):
+    "Numbers of NumPy as Python's, which JSON can hold; lists as tuples."
+    if isinstance(value, (tuple, list, np.ndarray)): return tuple(map(_plain, value))
+    return value.item() if isinstance(value, np.generic) else value
+
+def _is_count(value): return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 # %% ../nbs/13_extraction.ipynb #c007
 def _check_options(o):
@@ -46,10 +51,12 @@ def _check_options(o):
     named = lambda role: [name for name, model in MODELS.items() if model.role == role]
     _need(o.num_faces is None or _is_count(o.num_faces), "num_faces", o.num_faces, "a whole number from 1, or None")
     _need(_is_number(o.min_face_size, 1, 1e6), "min_face_size", o.min_face_size, "a number of pixels from 1")
-    _need(len(o.thresholds) == 3 and all(_is_number(t, 0, 1) for t in o.thresholds), "thresholds", o.thresholds, "three numbers from 0 to 1")
+    _need(isinstance(o.thresholds, tuple) and len(o.thresholds) == 3 and all(_is_number(t, 0, 1) for t in o.thresholds), "thresholds", o.thresholds, "three numbers from 0 to 1")
     _need(_is_number(o.factor, 0.01, 0.99), "factor", o.factor, "a number from 0.01 to 0.99")
+    for name in ("post_process", "select_largest", "keep_all"): _need(isinstance(getattr(o, name), bool), name, getattr(o, name), "True or False")
     _need(o.selection_method in (None, *SELECTION_METHODS), "selection_method", o.selection_method, f"None or one of {SELECTION_METHODS}")
     _need(o.max_cluster_frames is None or _is_count(o.max_cluster_frames), "max_cluster_frames", o.max_cluster_frames, "a whole number from 1, or None")
+    _need(None in (o.num_faces, o.max_cluster_frames) or o.max_cluster_frames > o.num_faces, "max_cluster_frames", o.max_cluster_frames, f"more than num_faces={o.num_faces}")
     for argument, role, none in (("embeddings_model", "embedding", []), ("landmark_model", "landmarks", [None]), ("au_model", "action units", [None])):
         _need(getattr(o, argument) in named(role) + none, argument, getattr(o, argument), f"one of {named(role) + none}")
     _need(o.au_model is None or o.landmark_model is not None, "landmark_model", o.landmark_model,
@@ -100,10 +107,10 @@ class FaceExtractor:
         engine: str = "exact", # exact (float32), or fast (bfloat16 where the processor or the GPU has it)
         detect_every: int = 1, # look for faces everywhere in every n-th processed frame only, and follow them in between
     ):
-        options = {name: value for name, value in locals().items() if name != "self"}
+        options = {name: _plain(value) for name, value in dict(locals()).items() if name != "self"}
         vars(self).update(options, _names=tuple(options))
         _check_options(self)
-        find_device(device) if device not in (None, "cpu") else None
+        if device not in (None, "cpu"): find_device(device)
 
     @_Loaded
     def detector(self):
@@ -190,6 +197,7 @@ def identify(self: FaceExtractor,
     boxes: np.ndarray = None, # (N, 4) x1, y1, x2, y2 in pixels; if given too, more than `max_cluster_frames` faces are followed from frame to frame, which needs less time
 ) -> np.ndarray: # (N,) identity index, NaN for a row with NaN
     "Tell people apart. Raises `NotEnoughFacesError` if there are fewer finite rows than `num_faces`."
+    _need(boxes is None or frames is not None, "frames", frames, "the frame of each face, since boxes are given")
     embeddings, distance = np.asarray(embeddings), MODELS[self.embeddings_model].same_person_distance
     people = self.num_faces or _count(embeddings, distance)
     if people == 0: return np.full(len(embeddings), EMPTY_VALUE)
@@ -198,6 +206,7 @@ def identify(self: FaceExtractor,
     labels = cluster_faces(clusterer, embeddings, frames, tracklets)
     if frames is None: return labels
     if tracklets is not None: labels = move_outliers(embeddings, labels, distance)
+    if not self.num_faces: labels = leave_strangers(embeddings, labels, distance)
     labels = assign_people(embeddings, labels, np.asarray(frames))
     known = np.isfinite(labels)
     labels[known] = number_by_appearance(labels[known])
@@ -230,7 +239,7 @@ def extract(self: FaceExtractor,
     frames, landmarks, aus = _as_frames(frame), [], []
     points, failures = [None] * len(frames) if points is None else points, {}
     for image, box, five in zip(frames, boxes, points):
-        if box is None or self.landmark_model is None: landmarks.append(None); aus.append(None); continue
+        if box is None or len(box) == 0 or self.landmark_model is None: landmarks.append(None); aus.append(None); continue
         squares, patches = self._cut(image, box, None if five is None else five[:, :2])
         marks, units = self._measure_faces(squares, patches, failures)
         landmarks.append(list(marks)); aus.append(units if self.au_model else None)
@@ -280,9 +289,9 @@ def _warn_of_failures(failures, file=""):
 GPU_THREADS, PATIENCE = 4, 600 # threads that serve a GPU; seconds for one frame or one batch of faces
 
 class _Team:
-    "Threads that work off tasks in turn, each with one thread of torch."
-    def __init__(self, size):
-        self.tasks, self.threads = SimpleQueue(), [threading.Thread(target=self.work, daemon=True) for _ in range(size)]
+    "Threads that work off tasks in turn, each with one thread of torch and its own stream of a GPU."
+    def __init__(self, size, device):
+        self.device, self.tasks, self.threads = device, SimpleQueue(), [threading.Thread(target=self.work, daemon=True) for _ in range(size)]
         for thread in self.threads: thread.start()
 
     def submit(self, function, *args):
@@ -292,11 +301,13 @@ class _Team:
     def work(self):
         import torch
         torch.set_num_threads(1)
-        for future, function, args in iter(self.tasks.get, None):
-            if not future.set_running_or_notify_cancel(): continue
-            try: future.set_result(function(*args))
-            except BaseException as error: future.set_exception(error)
-            del future, function, args
+        with own_stream(self.device):
+            for task in iter(self.tasks.get, None): self.do(*task); del task
+
+    def do(self, future, function, args):
+        if not future.set_running_or_notify_cancel(): return
+        try: future.set_result(function(*args))
+        except BaseException as error: future.set_exception(error)
 
     def cancel(self):
         "Cancel what has not begun."
@@ -314,18 +325,27 @@ def _team(device):
     "The `_Team` of this process: a thread for each core and one more, or a few for a GPU."
     import torch
     from threadpoolctl import threadpool_limits
-    threads = torch.get_num_threads()
-    key = os.getpid(), threads + 1 if find_device(device).type == "cpu" else GPU_THREADS
-    team = _TEAMS.pop(key, None) or _Team(key[1])
+    threads, device = torch.get_num_threads(), find_device(device)
+    key = os.getpid(), threads + 1 if device.type == "cpu" else GPU_THREADS, device
+    team = _TEAMS.pop(key, None) or _Team(*key[1:])
     lost = False
     try:
-        with threadpool_limits(1, "blas"): yield team
+        with threadpool_limits(1, "blas"), float32_convolutions(device): yield team
     except TimeoutError: lost = True; raise # some of its threads may never come back
     finally:
         team.cancel()
         torch.set_num_threads(threads)
         if lost or _TEAMS.setdefault(key, team) is not team: team.end()
 
+# %% ../nbs/13_extraction.ipynb #c032d
+@atexit.register
+def _end_teams():
+    "Let the threads of this process finish what they do."
+    teams = [team for (process, *_), team in _TEAMS.items() if process == os.getpid()]
+    for team in teams: team.end()
+    for thread in (thread for team in teams for thread in team.threads): thread.join(5)
+
+# %% ../nbs/13_extraction.ipynb #c032e
 def _answer(future):
     "The result of a task. Raises `TimeoutError` if none comes."
     try: return future.result(PATIENCE)
@@ -343,9 +363,18 @@ def _in_parallel(team, function, items):
 
 # %% ../nbs/13_extraction.ipynb #c035
 @patch
-def _look_at(self: FaceExtractor, image, near=None):
-    "The faces of one frame: box, probability, cut for the encoder, square and picture for the landmarks."
-    boxes, probs, points = find_faces(self.detector, image, near)
+def _look_at(self: FaceExtractor, images, near=None):
+    "The number of faces in each frame, and those that are kept: box, probability, cut for the encoder, square and picture for the landmarks. Frames are halved where a GPU has no room for them all."
+    import torch
+    try: found = find_faces(self.detector, images, near)
+    except torch.OutOfMemoryError:
+        if len(images) == 1: raise
+        torch.cuda.empty_cache()
+        return self._look_at(images[:len(images) // 2]) + self._look_at(images[len(images) // 2:])
+    return [(count, self._cut_faces(*faces)) for *faces, count in zip(images, *found)]
+
+@patch
+def _cut_faces(self: FaceExtractor, image, boxes, probs, points):
     if boxes is None: return []
     faces = cut_for(self.embeddings_model, image, boxes, points, self.post_process)
     cuts = self._cut(image, boxes, points[:, :2]) if self.landmark_model else ([None] * len(boxes),) * 2
@@ -353,31 +382,37 @@ def _look_at(self: FaceExtractor, image, near=None):
 
 @patch
 def _look_through(self: FaceExtractor, frames):
-    "Position and faces of frames that follow one another; faces are looked for everywhere in the first and followed in the others."
-    looked, near = [], None
-    for position, image in frames:
-        looked.append((position, self._look_at(image) if near is None else self._look_at(image, near)))
-        near = np.stack([face[0] for face in looked[-1][1]]) if looked[-1][1] else None
-    return looked
+    "Position, number of faces and kept faces of frames that follow one another. With `detect_every`, faces are looked for everywhere in the first and followed in the others."
+    positions, images = zip(*frames)
+    found = self._look_at(images if self.detect_every == 1 else images[:1])
+    for image in images[len(found):]:
+        near = [box for box, *_ in found[-1][1]]
+        found += self._look_at([image], [np.stack(near)] if near else None)
+    return [(position, *seen) for position, seen in zip(positions, found)]
 
 def _runs(frames, length):
     "Lists of at most `length` successive frames (position, image); each stretch begins a new one."
     for _, run in groupby(frames, lambda frame: (frame[0] // STRETCH_FRAMES, frame[0] % STRETCH_FRAMES // length)): yield list(run)
 
 @patch
+def _run_length(self: FaceExtractor, batch_size):
+    "How many frames are one task."
+    return self.detect_every if self.detect_every > 1 or find_device(self.device).type == "cpu" else batch_size
+
+@patch
 def _find_faces(self: FaceExtractor, team, dataset, batch_size, start, bar):
-    "For each frame that can be decoded, from `start` on: its position among the selected frames, and what `_look_at` gives."
+    "For each frame that can be decoded, from `start` on: its position among the selected frames, the number of faces, and those that are kept."
     frames = ((position, image) for positions, images in dataset.batches(batch_size, start, tolerant=True) for position, image in zip(positions, images))
-    for position, faces in chain.from_iterable(_in_parallel(team, self._look_through, _runs(frames, self.detect_every))):
+    for position, count, faces in chain.from_iterable(_in_parallel(team, self._look_through, _runs(frames, self._run_length(batch_size)))):
         bar.faces += len(faces)
         bar.set_postfix(faces=bar.faces, refresh=False)
         bar.update(position + 1 - bar.n)
-        yield position, faces
+        yield position, count, faces
 
 # %% ../nbs/13_extraction.ipynb #c036
 @patch
 def _measure_batch(self: FaceExtractor, faces):
-    "At most `FACE_BATCH` faces through the networks: what is measured, by name, and what failed."
+    "At most `face_batch` faces through the networks: what is measured, by name, and what failed."
     import torch
     position, boxes, probs, crops, squares, patches = zip(*faces)
     marks, aus = np.full((len(faces), 68, 2), EMPTY_VALUE, np.float32), np.full((len(faces), len(AU_NAMES)), EMPTY_VALUE, np.float32)
@@ -395,26 +430,28 @@ def _embed_faces(self: FaceExtractor, crops, failures):
 
 # %% ../nbs/13_extraction.ipynb #c038
 def _put_away(stretches, end, decoded, batches):
-    "Put a stretch away: frames up to `end`, positions of those that could be decoded, and the faces of its batches."
+    "Put a stretch away: frames up to `end`, position and number of faces of those that could be decoded, and the faces of its batches."
     parts, failures = zip(*(_answer(batch) for batch in batches)) if batches else ((), ())
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
     causes = {what: [cause for part in failures for cause in part.get(what, [])] for what in sorted({*chain(*failures)})}
-    stretches.append(end, columns | dict(decoded=np.array(decoded, np.int64), failures=np.frombuffer(json.dumps(causes).encode(), np.uint8)))
+    position, count = np.array(decoded, np.int64).reshape(-1, 2).T
+    stretches.append(end, columns | dict(decoded=position, n_detected=count, failures=np.frombuffer(json.dumps(causes).encode(), np.uint8)))
 
 @patch
 def _look_at_stretches(self: FaceExtractor, team, dataset, batch_size, start, bar):
-    "For each stretch: where it ends, positions of the frames that could be decoded, and its batches, which are being measured."
-    def ready(least, size=FACE_BATCH):
+    "For each stretch: where it ends, position and number of faces of the frames that could be decoded, and its batches, which are being measured."
+    most = face_batch(find_device(self.device))
+    def ready(least, size=most):
         while len(faces) >= least: batches.append(team.submit(self._measure_batch, faces[:size])); del faces[:size]
     end, faces, decoded, batches = start + STRETCH_FRAMES, [], [], []
-    for position, found in self._find_faces(team, dataset, batch_size, start, bar):
+    for position, count, found in self._find_faces(team, dataset, batch_size, start, bar):
         while position >= end:
             ready(1)
             yield end, decoded, batches
             end, decoded, batches = end + STRETCH_FRAMES, [], []
-        decoded.append(position)
+        decoded.append((position, count))
         faces.extend((position, *face) for face in found)
-        ready(FACE_BATCH + 1)
+        ready(most + 1)
     ready(1, -(-len(faces) // len(team.threads)) or 1)
     for last in range(end, len(dataset) + STRETCH_FRAMES, STRETCH_FRAMES):
         yield min(last, len(dataset)), decoded, batches
@@ -437,14 +474,15 @@ def _measure_stretches(self: FaceExtractor, dataset, stretches, batch_size, bar)
 
 # %% ../nbs/13_extraction.ipynb #c040
 @patch
-def _name_faces(self: FaceExtractor, embeddings, position, boxes):
+def _name_faces(self: FaceExtractor, file, embeddings, position, boxes):
     "Labels and confidence of all faces, and a sentence on how they came about."
     nobody = np.full(len(embeddings), EMPTY_VALUE)
     if len(embeddings) == 0: return nobody, nobody, "no face was detected"
     try: labels = self.identify(embeddings, frames=position, boxes=boxes)
     except NotEnoughFacesError as error:
-        warnings.warn(f"Faces stay without identity: {error}", stacklevel=3)
+        warnings.warn(f"{file}: faces stay without identity: {error}", stacklevel=4)
         return nobody, nobody, f"faces stay without identity: {error}"
+    if not np.isfinite(labels).any(): return nobody, nobody, "no face could be embedded"
     people = int(np.nanmax(labels)) + 1
     how = "number given by num_faces" if self.num_faces else (
         f"number estimated by average linkage of {self.embeddings_model} embeddings, cut at cosine distance {MODELS[self.embeddings_model].same_person_distance}")
@@ -479,8 +517,8 @@ def _empty_table(*shape):
 def _sizes(self: FaceExtractor): return dict(face_box=(4,), face_prob=(), face_embedding=(MODELS[self.embeddings_model].embedding_size,), face_landmarks=(68, 2), face_aus=(len(AU_NAMES),))
 
 def _gather(stretches, sizes):
-    "Of all stretches: where faces are, the columns in `sizes` (N, …), which frames were decoded, and what failed."
-    found = dict(position=[np.empty(0, np.int64)], decoded=[np.empty(0, np.int64)]) | {name: [np.empty((0, *size), np.float32)] for name, size in sizes.items()}
+    "Of all stretches: where faces are, the columns in `sizes` (N, …), which frames were decoded, how many faces were in them, and what failed."
+    found = dict(position=[np.empty(0, np.int64)], decoded=[np.empty(0, np.int64)], n_detected=[np.empty(0, np.int64)]) | {name: [np.empty((0, *size), np.float32)] for name, size in sizes.items()}
     failures = {}
     for columns in stretches:
         for name in found:
@@ -503,7 +541,7 @@ def _place(stretches, sizes, rows, slot, shape):
 def _describe(self: FaceExtractor, dataset, filepath, arguments, identification):
     "Global attributes of a result."
     packages = ["torch", "facenet-pytorch", "py-feat", "spectralcluster", "openvino", "av", "xarray", "numpy"]
-    return dict(video_file=dataset.file_name, video_sha256=_checksum(filepath), video_size_bytes=Path(filepath).stat().st_size,
+    return dict(video_file=dataset.file_name, video_sha256=file_sha256(filepath), video_size_bytes=Path(filepath).stat().st_size,
         video_fps=float(dataset.video_fps), video_duration=float(dataset.duration), video_width=int(dataset.width),
         video_height=int(dataset.height), arguments=json.dumps(self._all_options() | arguments), identification=identification,
         models=json.dumps(self._records()),
@@ -517,14 +555,11 @@ def _all_options(self: FaceExtractor): return {name: str(v) if name == "device" 
 @patch
 def _records(self: FaceExtractor): return [model_record(name) for name in ("mtcnn", self.embeddings_model, self.landmark_model, self.au_model) if name]
 
-def _checksum(path):
-    with open(path, "rb") as file: return hashlib.file_digest(file, "sha256").hexdigest()
-
 # %% ../nbs/13_extraction.ipynb #c050
 @patch
 def apply(self: FaceExtractor,
     filepath: str, # a video file
-    batch_size: int = 1, # frames in memory at once; the result does not depend on it
+    batch_size: int = 1, # frames that are decoded together, and on a GPU looked at together; the result does not depend on it
     skip_frames: int = 1, # process every n-th frame
     process_subclip: tuple = (0, None), # start and end of the part to process, in seconds
     show_progress: bool = True, # whether to show a progress bar
@@ -535,21 +570,24 @@ def apply(self: FaceExtractor,
     "Find, identify and measure the faces of a video. Raises `ValueError` or `OSError` for a file, a part or a checkpoint that cannot be used."
     from tqdm.auto import tqdm
     from mexca_video.video import VideoDataset
+    batch_size, skip_frames, process_subclip = map(_plain, (batch_size, skip_frames, process_subclip))
     _need(_is_count(batch_size), "batch_size", batch_size, "a whole number from 1")
-    _need(len(process_subclip) == 2, "process_subclip", process_subclip, "a start and an end in seconds")
+    _need(isinstance(process_subclip, tuple) and len(process_subclip) == 2, "process_subclip", process_subclip, "a start and an end in seconds")
     self._stopped = None
     arguments = dict(skip_frames=skip_frames, process_subclip=list(process_subclip), return_embeddings=return_embeddings)
     with VideoDataset(str(filepath), skip_frames, *process_subclip) as dataset:
         run = None if checkpoint is None else self.describe_run(filepath, skip_frames, process_subclip, return_embeddings=return_embeddings)
-        stretches = Stretches() if checkpoint is None else Checkpoint(checkpoint, run | dict(format=1, models=self._records(), mexca_video=__version__))
+        stretches = Stretches() if checkpoint is None else Checkpoint(checkpoint, run | dict(format=2, models=self._records(), mexca_video=__version__))
         with tqdm(total=len(dataset), initial=stretches.done, unit="frame", desc=dataset.file_name, disable=not show_progress) as bar:
             bar.faces = 0
-            try: self._measure_stretches(dataset, stretches, batch_size, bar)
+            try:
+                self._measure_stretches(dataset, stretches, batch_size, bar)
+                result = self._assemble(dataset, filepath, stretches, arguments)
             except BaseException: self._stopped = copy(dataset), filepath, stretches, arguments; raise
-        result = self._assemble(dataset, filepath, stretches, arguments)
         stretches.close()
         return result
 
+# %% ../nbs/13_extraction.ipynb #c050b
 @patch
 def describe_run(self: FaceExtractor,
     filepath: str, # a video file
@@ -559,9 +597,10 @@ def describe_run(self: FaceExtractor,
     return_embeddings: bool = False,
 ) -> dict: # of what JSON can hold
     "What makes a run of `apply` this run and no other: the video's checksum and every argument that matters."
-    arguments = self._all_options() | dict(skip_frames=skip_frames, process_subclip=process_subclip, return_embeddings=return_embeddings)
-    return json.loads(json.dumps(dict(video_sha256=_checksum(filepath), arguments=arguments)))
+    arguments = self._all_options() | dict(skip_frames=_plain(skip_frames), process_subclip=_plain(process_subclip), return_embeddings=return_embeddings)
+    return json.loads(json.dumps(dict(video_sha256=file_sha256(filepath), arguments=arguments)))
 
+# %% ../nbs/13_extraction.ipynb #c050c
 @patch(as_prop=True)
 def partial(self: FaceExtractor): # `xarray.Dataset`
     "What the last call of `apply` had finished when it was stopped. Raises `ValueError` if it was not stopped, or before its first stretch."
@@ -575,7 +614,7 @@ def _assemble(self: FaceExtractor, dataset, filepath, stretches, arguments):
     "The Dataset of all finished stretches."
     sizes = self._sizes()
     faces, failures = _gather(stretches, {name: sizes[name] for name in ("face_box", "face_embedding")})
-    labels, confidence, how = self._name_faces(faces.pop("face_embedding"), faces["position"], faces["face_box"])
+    labels, confidence, how = self._name_faces(dataset.file_name, faces.pop("face_embedding"), faces["position"], faces["face_box"])
     decoded, position = faces["decoded"], faces["position"]
     rows, slot = np.searchsorted(decoded, position), _find_slots(position, labels)
     if not arguments["return_embeddings"]: sizes.pop("face_embedding")
@@ -585,10 +624,9 @@ def _assemble(self: FaceExtractor, dataset, filepath, stretches, arguments):
         placed[name][rows, slot] = values
     _warn_of_failures(failures, dataset.file_name)
     attrs = self._describe(dataset, filepath, arguments, how) | _what_is_missing(dataset, decoded, stretches.done)
-    counts = np.bincount(rows, minlength=len(decoded))
-    status = derive_status(n_detected=counts, landmarks_planned=bool(self.landmark_model), aus_planned=bool(self.au_model),
+    status = derive_status(n_detected=faces["n_detected"], landmarks_planned=bool(self.landmark_model), aus_planned=bool(self.au_model),
         **{name: placed[name] for name in ("face_box", "face_landmarks", "face_aus", "face_label")})
-    return build_features(frame=dataset.video_frames[decoded], time=dataset.time[decoded], n_detected=counts, status=status, attrs=attrs, **placed)
+    return build_features(frame=dataset.video_frames[decoded], time=dataset.time[decoded], n_detected=faces["n_detected"], status=status, attrs=attrs, **placed)
 
 def _what_is_missing(dataset, decoded, done):
     "Attributes that say which frames a result does not hold; a warning if the file is damaged."

@@ -13,7 +13,8 @@ from .tracking import divide_tracklets, link_faces
 # %% auto #0
 __all__ = ['PART', 'COUNT_SAMPLE', 'COUNT_SHARE', 'CLUSTER_LIMIT', 'STRETCH', 'measure_distance', 'find_means', 'count_people',
            'NotEnoughFacesError', 'load_clusterer', 'list_conflicts', 'group_faces', 'cluster_faces',
-           'number_by_appearance', 'assign_people', 'find_centroids', 'move_outliers', 'compute_confidence']
+           'number_by_appearance', 'assign_people', 'find_centroids', 'move_outliers', 'leave_strangers',
+           'compute_confidence']
 
 # %% ../nbs/11_identification.ipynb #c008
 PART = 16384
@@ -62,7 +63,7 @@ def count_people(
     some = embeddings[np.linspace(0, len(embeddings) - 1, min(len(embeddings), COUNT_SAMPLE)).round().astype(int)]
     apart = squareform(np.maximum(measure_distance(some, some), 0), checks=False)
     sizes = np.bincount(fcluster(linkage(apart, "average"), distance, "distance"))
-    return max(1, int((sizes >= max(2, COUNT_SHARE * len(some))).sum()))
+    return int((sizes >= max(2, COUNT_SHARE * len(some))).sum() or (sizes > 0).sum())
 
 # %% ../nbs/11_identification.ipynb #c017
 class NotEnoughFacesError(Exception):
@@ -107,7 +108,7 @@ def group_faces(
     groups = []
     for faces, low, high in zip(stretches, bounds, bounds[1:]):
         joined = AgglomerativeClustering(high - low, metric="cosine", linkage="complete").fit_predict(faces) if high > low + 1 else 0
-        groups.append(np.broadcast_to(low + joined, len(faces)))
+        groups.append(np.broadcast_to(min(low, size - 1) + joined, len(faces)))
     return np.concatenate(groups)
 
 # %% ../nbs/11_identification.ipynb #c026
@@ -178,13 +179,14 @@ def assign_people(
     if not known.any(): return labels
     order = np.lexsort((labels, frames))
     twice = (np.diff(frames[order]) == 0) & (np.diff(labels[order]) == 0)
-    centroids = find_centroids(embeddings, labels)
+    names, index = np.unique(labels[known], return_inverse=True)
+    centroids = find_means(embeddings[known], index)
     for frame in np.unique(frames[order[1:][twice]]):
         faces = order[slice(*np.searchsorted(frames[order], [frame, frame + 1]))]
         faces = np.sort(faces[known[faces]])
         rows, people = linear_sum_assignment(measure_distance(embeddings[faces], centroids))
         labels[faces] = EMPTY_VALUE
-        labels[faces[rows]] = people
+        labels[faces[rows]] = names[people]
     return labels
 
 # %% ../nbs/11_identification.ipynb #c033
@@ -202,13 +204,25 @@ def move_outliers(
     distance: float, # cosine distance from which on two faces are two people
 ) -> np.ndarray: # (N,) identity index
     "Give faces that do not belong to their person to the one they do belong to."
-    known = np.isfinite(labels)
-    apart = measure_distance(embeddings, find_centroids(embeddings, labels))
+    if not np.isfinite(labels).any(): return labels
+    own, apart = _own_and_all(embeddings, labels)
+    return np.where((own > distance) & (apart.min(1) < distance), apart.argmin(1), labels)
+
+def _own_and_all(embeddings, labels):
+    "Distances of each face to its own person's centroid (N,), NaN if it has none, and to everybody's (N, K)."
+    known, apart = np.isfinite(labels), measure_distance(embeddings, find_centroids(embeddings, labels))
     apart = np.where(np.isfinite(apart), apart, np.inf)
-    if not known.any(): return labels
-    own = apart[np.arange(len(labels)), np.where(known, labels, 0).astype(int)]
-    move = known & (own > distance) & (apart.min(1) < distance)
-    return np.where(move, apart.argmin(1), labels)
+    return np.where(known, apart[np.arange(len(labels)), np.where(known, labels, 0).astype(int)], np.nan), apart
+
+# %% ../nbs/11_identification.ipynb #c037c
+def leave_strangers(
+    embeddings: np.ndarray, # (N, E)
+    labels: np.ndarray, # (N,) identity index, NaN if none
+    distance: float, # cosine distance from which on two faces are two people
+) -> np.ndarray: # (N,) identity index, NaN for a stranger
+    "Take the label from faces that are too far from their person."
+    if not np.isfinite(labels).any(): return labels
+    return np.where(_own_and_all(embeddings, labels)[0] > distance, EMPTY_VALUE, labels)
 
 # %% ../nbs/11_identification.ipynb #c039
 def compute_confidence(

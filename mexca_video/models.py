@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'MAX_MODEL_BYTES', 'TRUSTED_TYPES', 'Model', 'ModelError', 'cache_folder', 'find_model', 'model_table',
-           'fetch_model', 'model_record', 'import_feat', 'read_state_dict', 'fill_network', 'read_au_classifier',
-           'read_sface', 'read_task_model']
+           'fetch_model', 'file_sha256', 'model_record', 'import_feat', 'read_state_dict', 'fill_network',
+           'read_au_classifier', 'read_sface', 'read_task_model']
 
 # %% ../nbs/01_models.ipynb #c002
 import hashlib
@@ -448,13 +448,19 @@ def _locate(model, show_progress=True):
 def _parts(model, path): return [path / part for part in _NETWORKS] if model.source == _INSTALLED else [path]
 
 @cache
-def _known_digest(*files):
+def _sha256_of(*files):
     "SHA-256 of files (path, size, time of change) one after the other."
     found = hashlib.sha256()
     for path, *_ in files:
         with open(path, "rb") as file:
             for block in iter(lambda: file.read(2**20), b""): found.update(block)
     return found.hexdigest()
+
+def file_sha256(
+    *paths,  # of files
+) -> str:  # 64 hexadecimal digits
+    "SHA-256 of files one after the other, computed anew only if their size or time of change is another one."
+    return _sha256_of(*((str(path), (found := os.stat(path)).st_size, found.st_mtime_ns) for path in paths))
 
 # %% ../nbs/01_models.ipynb #c084
 def model_record(
@@ -467,7 +473,7 @@ def model_record(
     source = f"{model.source}: {model.location[0]}"
     if model.source == _INSTALLED:
         source += f"=={metadata.version(model.location[0])}"
-    found = _known_digest(*((part, part.stat().st_size, part.stat().st_mtime_ns) for part in _parts(model, path)))
+    found = file_sha256(*_parts(model, path))
     return dict(name=name, role=model.role, source=source, file=model.file, sha256=found, licence=model.licence,
                 citation=model.citation)
 
@@ -506,7 +512,8 @@ def _import_restored(module):
 @contextmanager
 def _without_torchcodec():
     "If torchcodec cannot be imported, let empty modules stand in for it for a while."
-    try: stand_ins = import_module("torchcodec.decoders") and {}
+    stand_ins = {}
+    try: import_module("torchcodec.decoders")
     except (ImportError, OSError, RuntimeError): stand_ins = {name: ModuleType(name) for name in ("torchcodec", "torchcodec.decoders")}
     for module in stand_ins.values(): module.VideoDecoder = None
     sys.modules.update(stand_ins)
@@ -585,10 +592,9 @@ def _check_tensors(weights, limit):
 def fill_network(
     network,  # `torch.nn.Module`
     name: str,  # as in `read_state_dict`
-    strict: bool = True,  # must every weight have its place, and every place its weight?
 ):  # `network`
     "Give a network the weights of a model. Raises `ModelError` if they are those of another network."
-    try: network.load_state_dict(read_state_dict(name), strict=strict)
+    try: network.load_state_dict(read_state_dict(name))
     except RuntimeError as error:
         if isinstance(error, ModelError): raise
         reason = " ".join(str(error).split())

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import threading
 import numpy as np
-from .networks import compile_kernels, compile_network, has_bfloat16, kernel, run_module
+from .networks import compile_kernels, compile_network, has_bfloat16, kernel, run_module, to_device
 
 # %% auto #0
 __all__ = ['SCREEN_MARGIN', 'SCREEN_FROM', 'resize_area', 'cut_area', 'FastMTCNN']
@@ -65,8 +65,15 @@ def resize_area(
     height: int, # of the result, pixels
     width: int, # of the result, pixels
 ) -> np.ndarray: # (3, height, width) float32, (x - 127.5) / 128
-    "Resize a picture by area averaging and standardise it: to the last bit what torch's `interpolate(mode=\"area\")` gives."
-    return _cut(image, [0, 0, image.shape[1], image.shape[0]], False, np.empty((1, 3, height, width), np.float32))[0]
+    "Resize a picture by area averaging and standardise it: what torch's `interpolate(mode=\"area\")` gives, to the last bit if no window holds more than 65,536 pixels."
+    return _shrink([image], [(height, width)])[0][0]
+
+def _shrink(images, sizes):
+    "Pictures of one size resized to each of `sizes`: a list of arrays (B, 3, h, w)."
+    levels = [np.empty((len(images), 3, *size), np.float32) for size in sizes]
+    for level in levels:
+        for image, out in zip(images, level): _cut(image, [0, 0, image.shape[1], image.shape[0]], False, out[None])
+    return levels
 
 # %% ../nbs/05_mtcnn.ipynb #c010
 def cut_area(
@@ -129,11 +136,11 @@ def _candidate_graph(net, n, size, stages, heads):
 # %% ../nbs/05_mtcnn.ipynb #c015
 class _Batches:
     "A network for any number of pictures, compiled for some numbers of them: `build(n)` gives the graph for n."
-    def __init__(self, build, steps): self.build, self.steps, self.graphs, self.lock = build, steps, {}, threading.Lock()
+    def __init__(self, build, steps, engine="exact"): self.build, self.steps, self.engine, self.graphs, self.lock = build, steps, engine, {}, threading.Lock()
 
     def graph(self, n):
         with self.lock:
-            if n not in self.graphs: self.graphs[n] = compile_network(self.build(n))
+            if n not in self.graphs: self.graphs[n] = compile_network(self.build(n), self.engine)
             return self.graphs[n]
 
     def __call__(self, *inputs):
@@ -144,7 +151,7 @@ class _Batches:
             n, room = len(parts[0]), next(step for step in self.steps if step >= len(parts[0]))
             if n < room: parts = [np.concatenate([part, np.zeros((room - n, *part.shape[1:]), np.float32)]) for part in parts]
             found.append([out[:n] for out in self.graph(room)(*parts)])
-        return [np.concatenate(outs) for outs in zip(*found)]
+        return found[0] if len(found) == 1 else [np.concatenate(outs) for outs in zip(*found)]
 
 # %% ../nbs/05_mtcnn.ipynb #c015f
 class _TorchNetwork:
@@ -255,12 +262,12 @@ def _boxes_of(places, scale):
     return np.concatenate([np.floor((2 * place + 1) / scale), np.floor((2 * place + 12) / scale)], 1)
 
 @kernel
-def _suppress_in_levels(boxes, scores, level, limit):
-    "The same as `_suppress`, for each run of equal levels by itself."
+def _suppress_in_runs(boxes, scores, run, limit):
+    "The same as `_suppress`, for each run of equal numbers in `run` (N,) by itself."
     kept, count, begin = np.empty(len(scores), np.int64), 0, 0
-    while begin < len(level):
+    while begin < len(run):
         end = begin
-        while end < len(level) and level[end] == level[begin]: end += 1
+        while end < len(run) and run[end] == run[begin]: end += 1
         for i in _suppress(boxes[begin:end], scores[begin:end], limit): kept[count], count = begin + i, count + 1
         begin = end
     return kept[:count]
@@ -288,9 +295,8 @@ class FastMTCNN:
         return self.screen and sum(height * width for height, width in sizes) >= SCREEN_FROM
 
     def levels(self, sizes):
-        "P-Net for the pictures of a pyramid."
-        if not self.compiled: return _TorchNetwork(self.detector.pnet, self.detector.device, (1, 0))
-        return compile_network(_pnet_graph(self.detector.pnet, sizes), "fast" if self.screens(sizes) else "exact")
+        "P-Net for the pictures of a pyramid; torch needs nothing prepared."
+        if self.compiled: return _Batches(lambda n: _pnet_graph(self.detector.pnet, sizes), (1,), "fast" if self.screens(sizes) else "exact")
 
 # %% ../nbs/05_mtcnn.ipynb #c021b
 from fastcore.basics import patch
@@ -311,71 +317,106 @@ def pyramid(self: FastMTCNN, height, width):
 
 # %% ../nbs/05_mtcnn.ipynb #c022
 @patch
-def score(self: FastMTCNN, image, sizes, graph):
-    "Places (N, 2) that may hold a face, level by level, with level (N,), score (N,) and regression (N, 4)."
-    pictures, threshold, screen = [resize_area(image, *size) for size in sizes], np.float32(self.detector.thresholds[0]), self.screens(sizes)
-    found = graph(*(picture[None] for picture in pictures))
-    places = [_find(prob[0, 1], threshold - np.float32(SCREEN_MARGIN * screen)) for prob in found[::2]]
-    level = np.repeat(np.arange(len(sizes)), [len(part) for part in places])
-    if screen: scores, by = _look_again(self.cells, pictures, places)
+def score(self: FastMTCNN, images, sizes, graph):
+    "Places (N, 2) that may hold a face, with picture and level in one number (N,), picture by picture, score (N,) and regression (N, 4)."
+    levels, threshold, screen = _shrink(images, sizes), np.float32(self.detector.thresholds[0]), self.screens(sizes)
+    found, each = graph(*levels), [(i, k) for i in range(len(images)) for k in range(len(sizes))]
+    places = [_find(found[2 * k][i, 1], threshold - np.float32(SCREEN_MARGIN * screen)) for i, k in each]
+    if screen: scores, by = _look_again(self.cells, [levels[k][i] for i, k in each], places)
     else:
-        scores = np.concatenate([prob[0, 1, at[:, 0], at[:, 1]] for prob, at in zip(found[::2], places)])
-        by = np.concatenate([shift[0, :, at[:, 0], at[:, 1]] for shift, at in zip(found[1::2], places)])
-    passed = scores >= threshold
-    return np.concatenate(places)[passed], level[passed], scores[passed], by[passed]
+        scores = np.concatenate([found[2 * k][i, 1, at[:, 0], at[:, 1]] for (i, k), at in zip(each, places)])
+        by = np.concatenate([found[2 * k + 1][i, :, at[:, 0], at[:, 1]] for (i, k), at in zip(each, places)])
+    passed, where = scores >= threshold, np.repeat(np.arange(len(each)), [len(part) for part in places])
+    return np.concatenate(places)[passed], where[passed], scores[passed], by[passed]
+
+# %% ../nbs/05_mtcnn.ipynb #c022b
+def _shrink_on(device, images, sizes):
+    "Pictures of one size resized to each of `sizes`, tensors on the device; MPS can divide a side by whole numbers only."
+    import torch
+    from torch.nn.functional import interpolate
+    if device.type == "mps": return [to_device(torch.from_numpy(level), device) for level in _shrink(images, sizes)]
+    pictures = to_device(torch.from_numpy(np.stack(images)), device).permute(0, 3, 1, 2).float()
+    return [(interpolate(pictures, size=size, mode="area") - 127.5) * 0.0078125 for size in sizes]
 
 @patch
-def propose(self: FastMTCNN, image):
-    "The first stage: candidate boxes (N, 4) of a picture."
-    scales, sizes, graph = self.pyramid(*image.shape[:2])
-    if not scales: return np.empty((0, 4), np.float32)
-    places, level, scores, by = self.score(image, sizes, graph)
-    boxes = _boxes_of(places, np.array(scales)[level])
-    kept = _suppress_in_levels(boxes, scores, level, 0.5)
-    kept = kept[_suppress(boxes[kept], scores[kept], 0.7)]
+def score_by_torch(self: FastMTCNN, images, sizes):
+    "The same by torch: pictures are resized on the device, and only places that may hold a face come back."
+    import torch
+    with torch.inference_mode():
+        maps, parts = [self.detector.pnet(level) for level in _shrink_on(self.detector.device, images, sizes)], []
+        for k, (by, prob) in enumerate(maps):
+            i, y, x = (prob[:, 1] >= self.detector.thresholds[0]).nonzero(as_tuple=True)
+            parts.append((torch.stack([y, x], 1), i * len(sizes) + k, prob[i, 1, y, x], by[i, :, y, x]))
+        places, where, scores, by = (torch.cat(part).cpu().numpy() for part in zip(*parts))
+    order = np.argsort(where, kind="stable")
+    return places[order], where[order], scores[order], by[order]
+
+# %% ../nbs/05_mtcnn.ipynb #c022c
+@patch
+def propose(self: FastMTCNN, images):
+    "The first stage: candidate boxes (N, 4), and the picture (N,) of each."
+    scales, sizes, graph = self.pyramid(*images[0].shape[:2])
+    if not scales: return np.empty((0, 4), np.float32), np.empty(0, np.int64)
+    places, where, scores, by = self.score(images, sizes, graph) if self.compiled else self.score_by_torch(images, sizes)
+    boxes, picture = _boxes_of(places, np.array(scales)[where % len(scales)]), where // len(scales)
+    kept = _suppress_in_runs(boxes, scores, where, 0.5)
+    kept = kept[_suppress_in_runs(boxes[kept], scores[kept], picture[kept], 0.7)]
     boxes, by = boxes[kept], by[kept]
     size = boxes[:, 2:] - boxes[:, :2]
-    return _square(boxes + by * np.concatenate([size, size], 1))
+    return _square(boxes + by * np.concatenate([size, size], 1)), picture[kept]
 
 # %% ../nbs/05_mtcnn.ipynb #c023
+def _parts(picture, count):
+    "For each of `count` pictures, where its boxes are."
+    ends = np.searchsorted(picture, np.arange(count + 1))
+    return [slice(*pair) for pair in zip(ends[:-1], ends[1:])]
+
+def _cut_candidates(images, boxes, picture, size):
+    "What is in boxes (N, 4) of whole pixels: (N, 3, size, size)."
+    out = np.empty((len(boxes), 3, size, size), np.float32)
+    for image, part in zip(images, _parts(picture, len(images))): _cut(image, boxes[part], False, out[part])
+    return out
+
 @patch
-def refine(self: FastMTCNN, image, boxes):
+def refine(self: FastMTCNN, images, boxes, picture):
     "The second stage: fewer and better boxes."
-    whole, there = _whole(boxes, image.shape[1], image.shape[0])
-    boxes, whole = boxes[there], whole[there]
-    if not len(boxes): return boxes
-    prob, by = self.rnet(_cut(image, whole, False, np.empty((len(whole), 3, 24, 24), np.float32)))
+    whole, there = _whole(boxes, images[0].shape[1], images[0].shape[0])
+    boxes, whole, picture = boxes[there], whole[there], picture[there]
+    if not len(boxes): return boxes, picture
+    prob, by = self.rnet(_cut_candidates(images, whole, picture, 24))
     passed = prob[:, 1] > self.detector.thresholds[1]
-    boxes, scores, by = boxes[passed], prob[passed, 1], by[passed]
-    kept = _suppress(boxes, scores, 0.7)
-    return _square(_shift(boxes[kept], by[kept]))
+    boxes, picture, scores, by = boxes[passed], picture[passed], prob[passed, 1], by[passed]
+    kept = _suppress_in_runs(boxes, scores, picture, 0.7)
+    return _square(_shift(boxes[kept], by[kept])), picture[kept]
 
 # %% ../nbs/05_mtcnn.ipynb #c024
 @patch
-def decide(self: FastMTCNN, image, boxes):
-    "The third stage: boxes, probabilities and five points."
-    whole, there = _whole(boxes, image.shape[1], image.shape[0])
-    boxes, whole = boxes[there], whole[there]
-    if not len(boxes): return boxes, np.empty(0, np.float32), np.empty((0, 5, 2), np.float32)
-    prob, by, points = self.onet(_cut(image, whole, False, np.empty((len(whole), 3, 48, 48), np.float32)))
+def decide(self: FastMTCNN, images, boxes, picture):
+    "The third stage: for each picture boxes, probabilities and five points."
+    whole, there = _whole(boxes, images[0].shape[1], images[0].shape[0])
+    boxes, whole, picture = boxes[there], whole[there], picture[there]
+    if not len(boxes): return [(boxes, np.empty(0, np.float32), np.empty((0, 5, 2), np.float32))] * len(images)
+    prob, by, points = self.onet(_cut_candidates(images, whole, picture, 48))
     passed = prob[:, 1] > self.detector.thresholds[2]
-    boxes, scores, by, points = boxes[passed], prob[passed, 1], by[passed], points[passed].reshape(-1, 2, 5).swapaxes(1, 2)
+    boxes, picture, scores, by, points = boxes[passed], picture[passed], prob[passed, 1], by[passed], points[passed].reshape(-1, 2, 5).swapaxes(1, 2)
     size = (boxes[:, 2:] - boxes[:, :2] + 1)[:, None]
     points, boxes = size * points + boxes[:, None, :2] - 1, _shift(boxes, by)
-    kept = _suppress_smaller(boxes, scores, 0.7)
-    return boxes[kept], scores[kept], points[kept]
+    kept = [part.start + _suppress_smaller(boxes[part], scores[part], 0.7) for part in _parts(picture, len(images))]
+    return [(boxes[k], scores[k], points[k]) for k in kept]
 
 # %% ../nbs/05_mtcnn.ipynb #c026
 @patch
 def detect(self: FastMTCNN,
-    image: np.ndarray, # (H, W, 3) RGB uint8
-    near: np.ndarray = None, # (N, 4) look for faces only where these boxes are
-) -> tuple: # boxes (N, 4), probabilities (N,), points (N, 5, 2), float32, in the order of MTCNN's "largest" or "probability"
-    "Detect the faces of one picture."
-    image = np.ascontiguousarray(image)
-    candidates = self.propose(image) if near is None else _square(np.asarray(near, np.float32))
-    boxes, scores, points = self.decide(image, self.refine(image, candidates))
-    if self.detector.select_largest:
-        order = np.argsort((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))[::-1]
-        boxes, scores, points = boxes[order], scores[order], points[order]
-    return boxes, scores, points
+    images, # list of B (H, W, 3) RGB uint8 arrays of one size
+    near: list = None, # B arrays (N, 4): look for faces only where these boxes are
+) -> list: # B times boxes (N, 4), probabilities (N,), points (N, 5, 2), float32, in the order of MTCNN's "largest" or "probability"
+    "Detect the faces of pictures."
+    images = [np.ascontiguousarray(image) for image in images]
+    if near is None: candidates = self.propose(images)
+    else: candidates = _square(np.concatenate(near).astype(np.float32)), np.repeat(np.arange(len(near)), [len(boxes) for boxes in near])
+    found = self.decide(images, *self.refine(images, *candidates))
+    return [_largest_first(*faces) for faces in found] if self.detector.select_largest else found
+
+def _largest_first(boxes, scores, points):
+    order = np.argsort((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))[::-1]
+    return boxes[order], scores[order], points[order]

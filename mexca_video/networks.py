@@ -5,13 +5,14 @@
 # %% ../nbs/04_networks.ipynb #c003
 from __future__ import annotations
 import os, sys, tempfile, threading
+from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 import numpy as np
 
 # %% auto #0
-__all__ = ['ENGINES', 'read_network', 'has_bfloat16', 'Network', 'compile_network', 'compile_module', 'run_module', 'kernel',
-           'compile_kernels']
+__all__ = ['ENGINES', 'read_network', 'count_cores', 'has_bfloat16', 'Network', 'compile_network', 'compile_module', 'to_device',
+           'run_module', 'own_stream', 'float32_convolutions', 'kernel', 'compile_kernels']
 
 # %% ../nbs/04_networks.ipynb #c006
 @cache
@@ -33,6 +34,10 @@ def read_network(
 
 # %% ../nbs/04_networks.ipynb #c010
 ENGINES = ("exact", "fast")
+
+def count_cores() -> int:
+    "How many processors may this process use?"
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 def has_bfloat16() -> bool:
     "Does this processor compute in bfloat16?"
@@ -62,7 +67,7 @@ def compile_network(
 ): # `Network`
     "Compile a network for the CPU, one core for each thread that runs it."
     precision = "bf16" if engine == "fast" and has_bfloat16() else "f32"
-    options = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": os.cpu_count(), "ENABLE_CPU_PINNING": False, "INFERENCE_PRECISION_HINT": precision}
+    options = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": count_cores(), "ENABLE_CPU_PINNING": False, "INFERENCE_PRECISION_HINT": precision}
     return Network(_core().compile_model(model, "CPU", options))
 
 # %% ../nbs/04_networks.ipynb #c014
@@ -81,6 +86,13 @@ def compile_module(
     return compile_network(model, engine)
 
 # %% ../nbs/04_networks.ipynb #c015c
+def to_device(
+    pictures, # tensor on the CPU
+    device, # `torch.device`
+): # the same on the device
+    "Copy a tensor to a device; nobody waits for it."
+    return (pictures.pin_memory() if device.type == "cuda" else pictures).to(device, non_blocking=True)
+
 def run_module(
     module, # `torch.nn.Module` that takes (N, 3, size, size)
     pictures, # (N, 3, size, size) tensor on the CPU
@@ -89,10 +101,29 @@ def run_module(
 ): # what the module gives, on the device
     "Run a network of torch on its device."
     import torch
-    if device.type == "cuda": pictures = pictures.pin_memory()
     half = engine == "fast" and device.type == "cuda"
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-        return module(pictures.to(device, non_blocking=True, memory_format=torch.channels_last))
+        return module(to_device(pictures, device).contiguous(memory_format=torch.channels_last))
+
+# %% ../nbs/04_networks.ipynb #c015e
+def own_stream(
+    device, # `torch.device`
+): # a context
+    "On cuda, let this thread copy and compute beside the others."
+    import torch
+    return torch.cuda.stream(torch.cuda.Stream(device)) if device.type == "cuda" else nullcontext()
+
+@contextmanager
+def float32_convolutions(
+    device, # `torch.device`
+):
+    "On cuda, keep TF32 out of convolutions; what was copied to the device is there."
+    import torch
+    if device.type != "cuda": yield; return
+    before, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
+    torch.cuda.synchronize(device)
+    try: yield
+    finally: torch.backends.cudnn.allow_tf32 = before
 
 # %% ../nbs/04_networks.ipynb #c017
 _KERNELS, _COMPILING = {}, threading.Lock()
@@ -112,7 +143,8 @@ def compile_kernels(
 ):
     "Put machine code in the place of the kernels of a module, if that has not been done."
     with _COMPILING:
-        if not (marked := _KERNELS.pop(module, None)): return
+        if not (marked := _KERNELS.get(module)): return
         from numba import njit
         common = dict(nogil=True, cache=True, error_model="numpy")
         vars(sys.modules[module]).update({name: njit(**common | options)(function) for name, (function, options) in marked.items()})
+        del _KERNELS[module]

@@ -6,7 +6,7 @@
 __all__ = ['EMPTY_VALUE', 'AU_TITLES', 'AU_NAMES', 'BOX_EDGES', 'AXES', 'LANDMARK_PARTS', 'STATUS', 'VARIABLES', 'SIZES',
            'OPTIONAL', 'COORDINATES', 'ATTRIBUTES', 'JSON_ATTRIBUTES', 'Variable', 'person_slots', 'default_names',
            'derive_status', 'Attribute', 'clean_attribute', 'history_line', 'describe_variable', 'build_features',
-           'check_features', 'demo_features']
+           'check_features', 'demo_features', 'need_features']
 
 # %% ../nbs/00_schema.ipynb #c003
 import json, re
@@ -126,6 +126,7 @@ class Attribute(NamedTuple):
     "One global attribute."
     kind: type  # str, int or float; nothing else can be stored in netCDF
     meaning: str  # one line
+    always: bool = True  # does every result have it?
 
 # %% ../nbs/00_schema.ipynb #c038
 ATTRIBUTES = {name: Attribute(*row) for name, row in {
@@ -146,6 +147,8 @@ ATTRIBUTES = {name: Attribute(*row) for name, row in {
     "software": (str, "Versions of the libraries, as a JSON object"),
     "au_scale": (str, "What the numbers of face_aus mean"),
     "identification": (str, "How many people there are, and how that number was found"),
+    "unfinished": (str, "Where a run was stopped, if it was", False),
+    "video_damage": (str, "What is missing from the video file, if anything is", False),
 }.items()}
 JSON_ATTRIBUTES = ("arguments", "models", "software")
 
@@ -288,7 +291,7 @@ def _check_descriptions(ds):
             elif not np.array_equal(found[key], value): yield f"Attribute {key!r} of {name!r} is {found[key]!r}, not {value!r}."
 
 # %% ../nbs/00_schema.ipynb #c066
-_FOLDER = re.compile(r'(?:^|[\s"\'])(?:[A-Za-z]:[\\/]|\\\\|~?/[\w.]+/)')
+_FOLDER = re.compile(r'(?:^|[\s"\'(=])(?:[A-Za-z]:[\\/]|\\\\|file:/|~/|/[^\s/]+/)')
 
 def _is_json(text):
     try: json.loads(text)
@@ -302,7 +305,7 @@ def _leaves(value):
         for part in value.values() if isinstance(value, dict) else value: yield from _leaves(part)
 
 def _names_folder(name, text):
-    "Does the text of an attribute name a folder? In the history only runs can; what people are called is nobody's business."
+    "Does the text of an attribute name a folder? In the history only the lines of runs are looked at: in the others stand names that somebody gave, and a name may have a slash."
     if name == "history": texts = [leaf for line in text.splitlines() if "FaceExtractor" in line and _is_json(line[line.find("{"):]) for leaf in _leaves(json.loads(line[line.find("{"):]))]
     else: texts = _leaves(json.loads(text)) if name in JSON_ATTRIBUTES else [text]
     return any(_FOLDER.search(t) for t in texts)
@@ -310,8 +313,8 @@ def _names_folder(name, text):
 # %% ../nbs/00_schema.ipynb #c067
 def _check_attributes(ds):
     "Global attributes."
-    for name in ATTRIBUTES:
-        if name not in ds.attrs: yield f"Attribute {name!r} is missing."
+    for name, row in ATTRIBUTES.items():
+        if row.always and name not in ds.attrs: yield f"Attribute {name!r} is missing."
     for name, value in ds.attrs.items():
         try: plain = clean_attribute(name, value)
         except TypeError as error:
@@ -532,7 +535,7 @@ def _demo_attributes(n_frames, n_faces, arguments):
 
 # %% ../nbs/00_schema.ipynb #c101
 def demo_features(
-    n_frames: int = 48,  # at least 1
+    n_frames: int = 48,  # 0 or more
     n_faces: int = 2,  # 0 or more
     seed: int = 0,  # the same seed, the same result
     embeddings: bool = False,  # with `face_embedding` (128 values)?
@@ -557,3 +560,59 @@ def demo_features(
         frame=frame, time=frame / _DEMO_FPS, face_box=box, face_prob=prob, face_landmarks=points, face_aus=aus, face_label=label,
         face_confidence=confidence, n_detected=present.sum(axis=1), face_embedding=embedding if embeddings else None,
         attrs=_demo_attributes(n_frames, n_faces, arguments))
+
+# %% ../nbs/00_schema.ipynb #c118b
+_SWAPPED = {"frame": "time", "face": "face_name"}  # what `swap_dims` may have put in the place of a dimension
+
+def _lost_dimensions(ds, names):
+    "Dimensions of the variables `names` that are not there any more, with the way back."
+    for dim in dict.fromkeys(dim for name in names for dim in VARIABLES[name].dims):
+        other = _SWAPPED.get(dim)
+        if dim in ds.sizes: continue
+        if other in ds.sizes: yield f'the dimension {dim!r} has been replaced by {other!r}; ds.swap_dims({other}="{dim}") goes back'
+        elif dim in ds.coords and ds[dim].ndim == 0: yield f"a single {dim} was selected, and the dimension {dim!r} went with it; ds.sel({dim}=[{ds[dim].item()!r}]) keeps it"
+        else: yield f"the dimension {dim!r} is missing; start again from the whole result"
+
+# %% ../nbs/00_schema.ipynb #c118d
+def _lost_form(ds):
+    "Variables of other dimensions or another type than the schema's, with the way back."
+    for name in [name for name in VARIABLES if name in ds.variables]:
+        row, found = VARIABLES[name], ds.variables[name]
+        if "int" in row.dtype and found.dtype.kind not in "iu":
+            yield (f"{name!r} holds {found.dtype} values where whole numbers belong, as after ds.where(mask); ds.sel(frame=mask) selects frames, "
+                   "and unassign_faces(ds, ds.face_confidence < 0.7) takes doubtful faces away from their person")
+        if set(found.dims) == set(row.dims) and found.dims != row.dims: yield f'{name!r} has its dimensions in another order; ds.transpose("frame", "face", ...) goes back'
+        elif found.dims != row.dims: yield f"{name!r} has the dimensions ({', '.join(map(str, found.dims))}), not ({', '.join(row.dims)}); start again from the whole result"
+
+# %% ../nbs/00_schema.ipynb #c118f
+def _lost_entries(ds, some_aus, any_order):
+    "Entries that are missing, double or in another order, with the way back."
+    for dim, wanted in (("box_edge", BOX_EDGES), ("axis", AXES), ("au", AU_NAMES)):
+        if dim not in ds.variables or tuple(ds[dim].values) == wanted: continue
+        if any_order and sorted(ds[dim].values) == sorted(wanted): continue
+        if dim == "au" and some_aus and set(ds.au.values) <= set(AU_NAMES): continue
+        found = ", ".join(map(str, ds[dim].values[:5])) + " …" * (ds.sizes[dim] > 5)
+        yield f"{dim!r} is {found}; it needs all {len(wanted)}, in the order of the schema. Select from the values, as in ds.face_aus.sel(au=...), and keep ds whole"
+    for dim in [dim for dim in ("frame", "face") if dim in ds.variables]:
+        entries, counts = np.unique(ds[dim].values, return_counts=True)
+        if (counts > 1).any(): yield f'{dim!r} holds {entries[counts > 1][0]} twice, as after xr.concat; keep results of several videos apart, or take each {dim} once with ds.drop_duplicates("{dim}")'
+    if "frame" in ds.variables and (np.diff(ds.frame.values) < 0).any(): yield '\'frame\' does not increase; ds.sortby("frame") puts it in order'
+
+# %% ../nbs/00_schema.ipynb #c118g
+def need_features(
+    ds,  # what was given as a features Dataset
+    *names: str,  # variables that are needed; none given: all that every result has
+    some_aus: bool = False,  # will a part of the action units do?
+    any_order: bool = False,  # may edges, axes and action units stand in another order?
+):
+    "Raise ValueError if this is no features Dataset that can be read, and say how to go back to one; TypeError if it is no Dataset at all."
+    import xarray as xr
+
+    if not isinstance(ds, xr.Dataset): raise TypeError(f"ds is a {type(ds).__name__}; give the xarray.Dataset that FaceExtractor.apply or load returns")
+    names = names or [name for name in VARIABLES if name not in OPTIONAL]
+    def departures():
+        if missing := [name for name in names if name not in ds.variables]: yield f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there; start again from the whole result, before variables were selected"
+        yield from _lost_dimensions(ds, names)
+        yield from _lost_form(ds)
+        yield from _lost_entries(ds, some_aus, any_order)
+    for departure in departures(): raise ValueError(f"ds cannot be read as a result: {departure}")

@@ -8,7 +8,7 @@ import os, re, warnings
 from pathlib import Path
 import numpy as np
 from .corrections import is_correction
-from .schema import ATTRIBUTES, VARIABLES, default_names, describe_variable, history_line, person_slots
+from .schema import ATTRIBUTES, VARIABLES, default_names, describe_variable, history_line, need_features, person_slots
 from .store import complete_or_nothing
 
 # %% auto #0
@@ -44,6 +44,15 @@ def _not_analysed(ds, n):
     last = np.searchsorted(frames, every, "right") - 1
     since = np.where(last >= 0, every - frames[np.clip(last, 0, None)], np.inf)
     return since >= (np.median(np.diff(frames)) if len(frames) > 1 else 1)
+
+def _not_all_known(ds, time, hold):
+    "(n,) bool: frames of the source around a processed one with more faces than boxes, up to its neighbours and for `hold` seconds."
+    short = np.flatnonzero(ds.n_detected.values > np.isfinite(ds.face_box.values).all(-1).sum(1))
+    frames, hidden = np.r_[-1, ds.frame.values, len(time)], np.zeros(len(time), bool)
+    for row in short:
+        near = np.searchsorted(time, time[frames[row + 1]] + np.array([-hold - 1e-6, hold + 1e-6]))
+        hidden[min(frames[row] + 1, near[0]):max(frames[row + 2], near[1])] = True
+    return hidden
 
 # %% ../nbs/19_sharing.ipynb #c010
 def _runs(chosen):
@@ -91,16 +100,15 @@ def _check_arguments(ds, video, out, how):
     "Refuse what would go wrong later."
     if how not in HIDING: raise ValueError(f"how={how!r} is unknown; use one of {', '.join(HIDING)}")
     if out.suffix.lower() not in (".mp4", ".mkv", ".mov"): raise ValueError(f"out={out.name!r}: the copy can be .mp4, .mkv or .mov")
-    if out.exists() and out.samefile(video._path): raise ValueError(f"out={out.name!r} is the video itself; give another name, the original is not overwritten")
+    if out.exists() and out.samefile(video.path): raise ValueError(f"out={out.name!r} is the video itself; give another name, the original is not overwritten")
     if ds.sizes["frame"] and ds.frame.values.max() >= len(video): raise ValueError(f"{video.file_name} has {len(video)} frames and the result reaches frame {ds.frame.values.max()}: give the video that was analysed")
     if (video.width, video.height) != (ds.attrs["video_width"], ds.attrs["video_height"]): raise ValueError(f"{video.file_name} has {video.width} × {video.height} pixels, the result another size: give the video that was analysed")
 
 # %% ../nbs/19_sharing.ipynb #c017
-def _add_streams(target, source, video):
+def _add_streams(target, source, picture, video):
     "A video stream as large as the pictures, and a copy of each audio stream; the sound's packets in order."
     import av
     from fractions import Fraction
-    picture = source.streams.video[0]
     codec, options = ("libx264", {"crf": "18", "preset": "medium"}) if "libx264" in av.codecs_available else ("mpeg4", {"qscale": "2"})
     stream = target.add_stream(codec, rate=Fraction(video.video_fps).limit_denominator(1001))
     stream.width, stream.height, stream.pix_fmt = video.width + video.width % 2, video.height + video.height % 2, "yuv420p"
@@ -119,9 +127,11 @@ def _add_streams(target, source, video):
 def _write_copy(video, part, out, boxes, how, margin):
     "Write the copy to `part`; `out` says its kind."
     import av
+    from mexca_video.video import open_video
     kind = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}[out.suffix.lower()]
-    with av.open(video._path) as source, av.open(str(part), "w", format=kind) as target:
-        try: stream, sound = _add_streams(target, source, video)
+    source, picture = open_video(video.path)
+    with source, av.open(str(part), "w", format=kind) as target:
+        try: stream, sound = _add_streams(target, source, picture, video)
         except (ValueError, av.FFmpegError) as error:
             sounds = ", ".join(s.codec_context.name for s in source.streams.audio) or "none"
             raise ValueError(f"{out.name}: a {out.suffix} file cannot be begun with the sound of {video.file_name} ({sounds}): {error}; try .mkv, which takes almost any sound") from error
@@ -149,17 +159,18 @@ def blur_faces(
     margin: float = 0.3, # added to each side of a face box, as a share of it
     hold: float = 0.25, # seconds before and after a detection in which the face is hidden as well
 ) -> Path: # `out`
-    "Write a copy of a clip with people hidden; sound, number of frames and timestamps stay. Warns where a hidden person was lost, and where nothing was analysed. Raises `ValueError` for an unknown name, another video or the video itself as `out`."
+    "Write a copy of a clip with people hidden; sound, number of frames and timestamps stay. Warns where a hidden person was lost, and where nothing was analysed. Raises `ValueError` for an unknown name, another video or the video itself as `out`, and `FrameError` for a frame that cannot be decoded."
     from mexca_video.video import VideoDataset
-    out, path = Path(out), getattr(video, "_path", video)
+    need_features(ds, "face_box", "face_name", "n_detected", "time", some_aus=True)
+    out, path = Path(out), getattr(video, "path", video)
     with VideoDataset(str(path)) as video:
         _check_arguments(ds, video, out, how)
         visible = _names_to_slots(ds, keep)
         hidden, time = [slot for slot in ds.face.values if int(slot) not in visible], np.asarray(video.time)
-        boxes, unknown = _hidden_boxes(ds, hidden, time, hold), np.flatnonzero(_not_analysed(ds, len(time)))
+        boxes, unknown = _hidden_boxes(ds, hidden, time, hold), np.flatnonzero(_not_analysed(ds, len(time)) | _not_all_known(ds, time, hold))
         for i in unknown: boxes[i] = [(0, 0, video.width, video.height)]
         _warn_of_gaps(ds, hidden, time, hold)
-        if len(unknown): warnings.warn(f"The result does not cover {len(unknown)} of {len(time)} frames of {video.file_name}; there the whole picture is hidden", stacklevel=2)
+        if len(unknown): warnings.warn(f"In {len(unknown)} of {len(time)} frames of {video.file_name} the result does not say where all faces are, because they were not analysed or not all faces were kept; there the whole picture is hidden", stacklevel=2)
         with complete_or_nothing(out) as part: _write_copy(video, part, out, boxes, how, margin)
     return out
 
@@ -170,6 +181,7 @@ def share_safe(
     ds, # a features Dataset
 ): # Dataset
     "Take out of a result what names a person or the file: embeddings, names, checksums and the history of corrections."
+    need_features(ds)
     person = person_slots(ds.face_box.values, ds.face_label.values)
     kept = ds.copy().drop_encoding().drop_vars([name for name in ds.variables if name not in VARIABLES or name == "face_embedding"])
     for name in kept.variables: kept[name].attrs = describe_variable(name)

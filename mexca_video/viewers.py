@@ -4,20 +4,23 @@
 
 # %% ../nbs/18_viewers.ipynb #c003
 from __future__ import annotations
-import base64, hashlib, html, io, secrets
+import base64, html, io, secrets
 from collections import OrderedDict
 from pathlib import Path
 import anywidget, numpy as np, traitlets
 import ipywidgets as widgets
 from fastcore.basics import patch
 from .checks import list_odd_frames, list_stretches, load_checks, sample_checks, save_checks, score_checks
-from .corrections import assign_face, merge_faces, rename_faces, split_faces, suggest_split
-from .figures import cut_face, draw_faces, draw_frame, draw_timeline, face_lines, person_colors
-from .schema import person_slots
+from .corrections import assign_face, is_correction, merge_faces, rename_faces, replay_history, split_faces, suggest_split
+from .figures import USUAL_AUS, _au_list, cut_face, draw_faces, draw_frame, draw_timeline, face_lines, person_colors
+from .models import file_sha256
+from .schema import need_features, person_slots
+from .store import check_place, load, save
 
 # %% auto #0
-__all__ = ['SHOWN', 'NOBODY', 'NEW', 'ANSWERS', 'QUESTIONS', 'Picture', 'Live', 'DetectionViewer', 'view_detections', 'Strip',
-           'TimelineViewer', 'view_timeline', 'Gallery', 'PeopleViewer', 'view_faces', 'ReviewViewer', 'review']
+__all__ = ['SHOWN', 'LEAST_CONFIDENCE', 'NOBODY', 'NEW', 'ANSWERS', 'QUESTIONS', 'Picture', 'Live', 'DetectionViewer',
+           'view_detections', 'Strip', 'TimelineViewer', 'view_timeline', 'Gallery', 'PeopleViewer', 'view_faces',
+           'ReviewViewer', 'review']
 
 # %% ../nbs/18_viewers.ipynb #c008
 def _jpeg(image, width=1280):
@@ -72,7 +75,7 @@ class _Pictures:
 
     def effort(self, frames):
         "How many frames are decoded to get at each of `frames` from elsewhere: the way from the key frame before it."
-        frames, keys = np.asarray(frames), self.video._index.keys
+        frames, keys = np.asarray(frames), self.video.key_frames
         return frames - (keys[np.searchsorted(keys, frames, "right").clip(1) - 1] if len(keys) else 0)
 
 # %% ../nbs/18_viewers.ipynb #c012
@@ -80,7 +83,7 @@ def _open_pictures(ds, video):
     "`_Pictures` and a warning or \"\". Raises `ValueError` with a sentence for the user."
     name = ds.attrs.get("video_file", "the video")
     if video is None: raise ValueError(f"No video was given. Where is {name}?")
-    video = getattr(video, "_path", video)
+    video = getattr(video, "path", video)
     if not Path(video).is_file(): raise ValueError(f"{video} is not there. Where is {name}?")
     try: pictures = _Pictures(video, ds.frame.values)
     except (ValueError, OSError) as error: raise ValueError(f"{error} Where is {name}?") from error
@@ -96,13 +99,16 @@ def _is_same_file(ds, video):
     size, known = Path(video).stat().st_size, ds.attrs.get("video_size_bytes")
     if isinstance(known, (int, np.integer)) and known != size: return False
     if len(str(ds.attrs.get("video_sha256", ""))) != 64 or size > 1e9: return True
-    with open(video, "rb") as file: return hashlib.file_digest(file, "sha256").hexdigest() == ds.attrs["video_sha256"]
+    return file_sha256(video) == ds.attrs["video_sha256"]
 
 # %% ../nbs/18_viewers.ipynb #c016
-_PICTURE_JS = """
+_ADD_JS = """
 function add(parent, kind, name, text) {
   const el = document.createElement(kind); el.className = name; if (text !== undefined) el.textContent = text; parent.append(el); return el;
 }
+"""
+
+_PICTURE_JS = _ADD_JS + """
 const KEYS = ["ArrowLeft", "ArrowRight", "Home", "End", "n", "p"];
 function render({ model, el }) {
   const box = add(el, "div", "mexca-picture");
@@ -233,7 +239,7 @@ class Live(anywidget.AnyWidget):
 # %% ../nbs/18_viewers.ipynb #c021
 class _Viewer(widgets.VBox):
     "A column of widgets that begins with a message and may ask where the video is."
-    def __init__(self, ds, video):
+    def __init__(self, ds, video, opened=None):
         super().__init__()
         self.dataset, self.pictures, self.message, self.live = ds, None, widgets.HTML(), Live(viewer=secrets.token_hex(8))
         self.message.add_class("mexca-message")
@@ -242,13 +248,13 @@ class _Viewer(widgets.VBox):
         button.on_click(lambda _: self.use_video(self.place.value.strip()))
         self.question = widgets.HBox([self.place, button])
         self.build()
-        self.use_video(video)
+        self.use_video(video, opened)
 
-    def use_video(self, video):
-        "Take `video` for the pictures, or ask again."
-        try: self.pictures, warning = _open_pictures(self.dataset, video)
+    def use_video(self, video, opened=None):
+        "Take `video` for the pictures, or ask again; `opened`: what `_open_pictures` gave for it before."
+        try: self.opened = self.pictures, warning = opened or _open_pictures(self.dataset, video)
         except ValueError as error: return self.ask(str(error), "error", [])
-        self.video = str(getattr(video, "_path", video))
+        self.video = str(getattr(video, "path", video))
         self.say("")
         self.children = [self.live, self.message, *self.parts]
         self.start()
@@ -294,14 +300,15 @@ def _button(text, tip, act, **options):
 
 # %% ../nbs/18_viewers.ipynb #c024
 SHOWN = ("boxes", "names", "landmarks", "aus")
+LEAST_CONFIDENCE = 0.5 # identities below it are odd, 0 to 1
 
 class DetectionViewer(_Viewer):
     "What `view_detections` returns. `frame` and `selected` can be read and set."
     frame = traitlets.Int(-1, help="number of the shown frame in the file")
     selected = traitlets.Int(-1, help="slot of the selected face, -1 if none")
-    def __init__(self, ds, video, aus, least_confidence):
-        self.aus, self.odd, self.last = aus, list_odd_frames(ds, least_confidence), -1
-        super().__init__(ds, video)
+    def __init__(self, ds, video, aus, least_confidence, opened=None):
+        self.aus, self.odd, self.last = _au_list(ds, aus, USUAL_AUS), list_odd_frames(ds, least_confidence), -1
+        super().__init__(ds, video, opened)
 
     @traitlets.validate("frame")
     def _is_known(self, proposal):
@@ -410,10 +417,11 @@ def view_detections(
     ds, # a features Dataset
     video, # path or `VideoDataset` of the clip that was analysed
     *,
-    aus: tuple = ("AU01", "AU04", "AU12", "AU25"), # action units that the toggle shows
-    least_confidence: float = 0.5, # identities below it are odd, 0 to 1
+    aus = None, # action units that the toggle shows, or one name; `None`: `figures.USUAL_AUS`, as far as they are there
+    least_confidence: float = LEAST_CONFIDENCE, # identities below it are odd, 0 to 1
 ): # `DetectionViewer`; `.frame` is the number of the shown frame, `.selected` the slot of the selected face
-    "Look through the processed frames: slider, play, keys, odd frames, and a click on a face selects it."
+    "Look through the processed frames: slider, play, keys, odd frames, and a click on a face selects it. Raises `ValueError` for an unknown action unit."
+    need_features(ds, some_aus=True)
     return DetectionViewer(ds, video, aus, least_confidence)
 
 # %% ../nbs/18_viewers.ipynb #c034
@@ -454,6 +462,10 @@ class Strip(anywidget.AnyWidget):
 class TimelineViewer(_Viewer):
     "What `view_timeline` returns. `frames` is its `DetectionViewer`."
     frame = traitlets.Int(-1, help="number of the shown frame in the file")
+    def __init__(self, ds, video, aus, least_confidence):
+        self.options = _au_list(ds, aus, USUAL_AUS), least_confidence
+        super().__init__(ds, video)
+
     def build(self):
         ax = draw_timeline(self.dataset)
         ax.figure.canvas.draw()
@@ -462,8 +474,8 @@ class TimelineViewer(_Viewer):
         self.frames, self.parts = None, [self.strip]
 
     def start(self):
-        if self.frames: return self.frames.use_video(self.video)
-        self.frames = DetectionViewer(self.dataset, self.video, ("AU01", "AU04", "AU12", "AU25"), 0.5)
+        if self.frames: return self.frames.use_video(self.video, self.opened)
+        self.frames = DetectionViewer(self.dataset, self.video, *self.options, self.opened)
         self.frames.live.viewer = self.live.viewer
         self.parts = [self.strip, self.frames]
         self.children = [self.live, self.message, *self.parts]
@@ -489,15 +501,16 @@ class TimelineViewer(_Viewer):
 def view_timeline(
     ds, # a features Dataset
     video, # path or `VideoDataset` of the clip that was analysed
+    *,
+    aus = None, # as for `view_detections`
+    least_confidence: float = LEAST_CONFIDENCE, # as for `view_detections`
 ): # `TimelineViewer`
     "The timeline with a cursor, linked to the frames below it: a click on the timeline shows the frame."
-    return TimelineViewer(ds, video)
+    need_features(ds, some_aus=True)
+    return TimelineViewer(ds, video, aus, least_confidence)
 
 # %% ../nbs/18_viewers.ipynb #c040
-_GALLERY_JS = """
-function add(parent, kind, name, text) {
-  const el = document.createElement(kind); el.className = name; if (text !== undefined) el.textContent = text; parent.append(el); return el;
-}
+_GALLERY_JS = _ADD_JS + """
 function render({ model, el }) {
   const box = add(el, "div", "mexca-gallery"); box.dataset.lmSuppressShortcuts = "true";
   function choose(keys, on) {
@@ -547,14 +560,36 @@ class Gallery(anywidget.AnyWidget):
     rows = traitlets.List([]).tag(sync=True)
     chosen = traitlets.List([], help="keys of the chosen thumbnails").tag(sync=True)
 
+# %% ../nbs/18_viewers.ipynb #c042a
+def _file_to_write(path):
+    "`path` as a `Path`, or None. Raises `OSError` now, and not after an hour of work, if nothing can be written there."
+    if path is not None: check_place(path := Path(path))
+    return path
+
+# %% ../nbs/18_viewers.ipynb #c042b
+def _kept_steps(ds, path):
+    "`ds` and what became of it with each of the corrections in the file at `path`. Raises `ValueError` if the file does not come of `ds`."
+    if path is None or not path.exists(): return [ds]
+    kept, steps = load(path), [ds]
+    lines = kept.attrs.get("history", "").split("\n")
+    ends = [k + 1 for k, line in enumerate(lines) if is_correction(line)]
+    behind = sum(map(is_correction, ds.attrs.get("history", "").split("\n")))
+    try:
+        for end in ends[behind:]: steps.append(replay_history(steps[-1], "\n".join(lines[:end])))
+    except ValueError: steps = []
+    if not steps or not steps[-1].equals(kept):
+        raise ValueError(f"path={str(path)!r} holds another result than ds with corrections; choose another path, or go on from the file with ds=load(path)")
+    return steps
+
 # %% ../nbs/18_viewers.ipynb #c043
 NOBODY, NEW = "nobody", "a new person"
 
 class PeopleViewer(_Viewer):
     "What `view_faces` returns. `dataset` is the corrected result."
-    def __init__(self, ds, video, n):
-        self.n, self.done, self.undone, self.thumbs, self.pieces = n, [], [], {}, {}
-        super().__init__(ds, video)
+    def __init__(self, ds, video, n, path=None):
+        self.n, self.undone, self.thumbs, self.pieces, self.path = n, [], {}, {}, _file_to_write(path)
+        *self.done, last = _kept_steps(ds, self.path)
+        super().__init__(last, video)
 
     @property
     def there(self): return np.isfinite(self.dataset.face_prob.values)
@@ -573,7 +608,9 @@ class PeopleViewer(_Viewer):
         self.parts = [self.gallery, *rows]
         self.order.observe(lambda change: self.refresh(), "value")
 
-    def start(self): self.refresh()
+    def start(self):
+        if self.path and self.done: self.say(f"going on after {len(self.done)} correction{'s' * (len(self.done) != 1)}, {self.path.name}")
+        self.refresh()
 
     def figure(self):
         if self.pictures is None: return draw_timeline(self.dataset).figure
@@ -670,25 +707,29 @@ def correct(self: PeopleViewer, change, *arguments):
     except ValueError as error: return self.say(str(error), "error")
     self.done.append(self.dataset)
     self.undone.clear()
-    self.show(corrected)
-    self.say(corrected.attrs["history"].splitlines()[-1].partition(" ")[2])
+    self.show(corrected, corrected.attrs["history"].split("\n")[-1].partition(" ")[2])
 
 @patch
-def show(self: PeopleViewer, ds):
+def show(self: PeopleViewer, ds, text):
+    "Show a Dataset, keep it, and say what was done."
     self.dataset, self.pieces = ds, {}
     self.say("")
     self.refresh()
+    try:
+        if self.path: save(ds, self.path)
+    except (OSError, ValueError, TypeError) as error: return self.say(f"{text}, not saved: {error}", "error")
+    self.say(text + (f", saved in {self.path.name}" if self.path else ""))
 
 # %% ../nbs/18_viewers.ipynb #c048
 @patch
 def undo(self: PeopleViewer):
     "Take back the last correction."
-    if self.done: self.undone.append(self.dataset); self.show(self.done.pop())
+    if self.done: self.undone.append(self.dataset); self.show(self.done.pop(), "taken back")
 
 @patch
 def redo(self: PeopleViewer):
     "Do again what was taken back."
-    if self.undone: self.done.append(self.dataset); self.show(self.undone.pop())
+    if self.undone: self.done.append(self.dataset); self.show(self.undone.pop(), "done again")
 
 @patch
 def new_name(self: PeopleViewer):
@@ -749,9 +790,11 @@ def view_faces(
     video, # path or `VideoDataset` of the clip that was analysed
     *,
     n: int = 12, # thumbnails for each person, at least, if there are as many frames
+    path = None, # file for the corrected Dataset, .nc, written after each step; if it exists, the work goes on there. `None`: it is held in memory only
 ): # `PeopleViewer`; `.dataset` is the corrected Dataset, whose `history` can be replayed
-    "Look at the people that were found, and put them right: move faces, merge, split, rename, undo."
-    return PeopleViewer(ds, video, n)
+    "Look at the people that were found, and put them right: move faces, merge, split, rename, undo. Raises `ValueError` for a `path` with another result, `OSError` for one that cannot be written."
+    need_features(ds)
+    return PeopleViewer(ds, video, n, path)
 
 # %% ../nbs/18_viewers.ipynb #c059
 ANSWERS = {"Yes": "yes", "No": "no", "Cannot tell": "unsure"}
@@ -760,8 +803,9 @@ QUESTIONS = {"same_person": "Is this the same person as those below?", "box_righ
 class ReviewViewer(_Viewer):
     "What `review` returns. `checks` holds the answers, `report` the precision."
     def __init__(self, ds, video, n, seed, path):
-        self.path = None if path is None else Path(path)
-        self.checks = load_checks(path, ds) if self.path and self.path.exists() else sample_checks(ds, n, seed)
+        self.path, self.unsaved = _file_to_write(path), ""
+        self.checks = load_checks(self.path, ds) if self.path and self.path.exists() else sample_checks(ds, n, seed)
+        score_checks(self.checks, ds) # refuses checks that could be answered and not counted
         super().__init__(ds, video)
 
     def build(self):
@@ -822,14 +866,17 @@ def go(self: ReviewViewer, i):
 def _count(self: ReviewViewer):
     "Progress, and the table at the end."
     open_ = sum(bool(self._left(i)) for i in range(len(self.checks)))
-    self.progress.value = f"check {self.at + 1} of {len(self.checks)}, {open_} left" + (f", saved in {html.escape(self.path.name)}" if self.path else "")
+    self.progress.value = f"check {self.at + 1} of {len(self.checks)}, {open_} left" + html.escape(self.unsaved or f", saved in {self.path.name}" if self.path else "")
     self.table.value = "" if open_ else self.report.round(2).to_html(index=False, border=0)
 
 @patch
 def answer(self: ReviewViewer, question, answer):
     "Note an answer, save it, and go on when both questions are answered."
     self.checks.loc[self.checks.index[self.at], question] = answer
-    if self.path: save_checks(self.checks, self.dataset, self.path)
+    try:
+        if self.path: save_checks(self.checks, self.dataset, self.path)
+        self.unsaved = ""
+    except OSError as error: self.unsaved = f", not saved: {error}"
     self.go(self.at if self._left(self.at) else self.at + 1)
 
 # %% ../nbs/18_viewers.ipynb #c063
@@ -841,5 +888,6 @@ def review(
     *,
     path=None, # file for the answers, .json; if it exists, the check goes on there
 ): # `ReviewViewer`; `.checks` are the answers, `.report` the precision by band of confidence
-    "Check faces blindly: is this the same person as these, and is the box right? Raises `ValueError` for a `path` with other checks."
+    "Check faces blindly: is this the same person as these, and is the box right? Raises `ValueError` for a `path` with other checks, `OSError` for one that cannot be written."
+    need_features(ds, some_aus=True)
     return ReviewViewer(ds, video, n, seed, path)

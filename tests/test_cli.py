@@ -1,12 +1,18 @@
 """The commands as a shell sees them."""
 import json
+import os
+import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from mexca_video import load
+from mexca_video import FaceExtractor, demo_features, load, rename_faces, save, to_csv
+from mexca_video.checkpoints import Checkpoint
+from mexca_video.cli import _warnings_as_lines, cli, main
 from mexca_video.samples import sample_path
 
 BIN = Path(sys.executable).parent
@@ -65,8 +71,6 @@ def test_one_bad_file_does_not_stop_the_others(several):
 
 
 def test_what_was_written_can_be_read(several):
-    import pandas as pd
-
     out = several[1] / "new" / "out"
     ds = load(out / "single_face.nc")
     assert ds.sizes["frame"] == 6 and json.loads(ds.attrs["arguments"])["num_faces"] == 1
@@ -87,6 +91,18 @@ def test_progress_goes_to_standard_error(tmp_path):
     (["-f", "a.mp4", "--au-model", "blendshapes"], 2, "reads its 478 points"),
     (["-f", "a.mp4", "--output-format", "xlsx"], 2, "nc,csv"),
     (["-f", "a.mp4", "b/a.mov"], 2, "same place"),
+    (["-f", "a.mp4", "--batch-size", "0"], 2, "--batch-size: '0' is not a whole number from 1"),
+    (["-f", "a.mp4", "--batch-size", "two"], 2, "--batch-size: 'two' is not a whole number from 1"),
+    (["-f", "a.mp4", "--skip-frames", "0"], 2, "--skip-frames: '0' is not a whole number from 1"),
+    (["-f", "a.mp4", "--skip-frames", "-3"], 2, "--skip-frames: '-3' is not a whole number from 1"),
+    (["-f", "a.mp4", "--process-subclip", "5", "2"], 2, "--process-subclip: 5.0 2.0 is no part of a video; START comes before END"),
+    (["-f", "a.mp4", "--process-subclip", "2", "2"], 2, "START comes before END"),
+    (["-f", "a.mp4", "--process-subclip", "None", "2"], 2, "START comes before END"),
+    (["-f", "a.mp4", "--process-subclip", "1,5", "2"], 2, "--process-subclip: '1,5' is no number of seconds from 0 on, with a point before the decimals, such as 1.5; END may be None"),
+    (["-f", "a.mp4", "--process-subclip", "-1", "2"], 2, "'-1' is no number of seconds"),
+    (["-f", "a.mp4", "--process-subclip", "0", "nan"], 2, "'nan' is no number of seconds"),
+    (["-f", "a.mp4", "--resume", "--output-format", "csv"], 2, "--resume: found --output-format csv"),
+    (["-f", "a.mp4", "--device", "abacus"], 2, "'abacus' is not a device"),
     (["-f", "missing.mp4", "--embedded"], 1, "missing.mp4"),
 ])
 def test_wrong_words(words, status, said, tmp_path):
@@ -104,3 +120,207 @@ def test_models_and_fetch(monkeypatch):
     monkeypatch.setenv("MEXCA_VIDEO_OFFLINE", "1")
     done = run("fetch", "resnet", command="mexca-video")
     assert done.returncode == 1 and "resnet" in done.stderr
+
+
+# --- going on -----------------------------------------------------------------------------------------------------------
+
+SHORT = ["--embedded", "-f", str(sample_path("single_face")), "--process-subclip", "0", "0.1", "--show-progress", "false"]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("measured")
+    assert cli([*SHORT, "-o", str(folder)]) == 0
+    return folder / "single_face.nc"
+
+
+@pytest.fixture
+def corrected(measured, tmp_path):
+    "A result in which a person was given her name after the run."
+    return save(rename_faces(load(measured), {"Person_1": "Ada"}), tmp_path / "single_face.nc")
+
+
+@pytest.fixture
+def no_measuring(monkeypatch):
+    "Whatever is measured is an error."
+    def measure(*args): raise AssertionError("it was measured")
+    monkeypatch.setattr(FaceExtractor, "_measure_stretches", measure)
+
+
+def again(nc, *words): return cli([*SHORT, "-o", str(nc.parent), "--resume", *words])
+
+
+def age(path, seconds):
+    "Set the time of the last change back."
+    when = path.stat().st_mtime - seconds
+    os.utime(path, (when, when))
+
+
+def test_missing_table_is_written_from_the_corrected_result(corrected, no_measuring, capsys):
+    before, csv = corrected.read_bytes(), corrected.with_suffix(".csv")
+    assert again(corrected, "--output-format", "nc,csv") == 0, capsys.readouterr().err
+    assert corrected.read_bytes() == before and set(pd.read_csv(csv).face_name.dropna()) == {"Ada"}
+    assert capsys.readouterr().out.split() == [str(corrected), str(csv)]
+
+
+def test_older_table_is_replaced_and_a_newer_one_stays(corrected, no_measuring):
+    csv = to_csv(demo_features(), corrected.with_suffix(".csv"))
+    age(csv, 60)
+    assert again(corrected, "--output-format", "csv,nc") == 0
+    assert set(pd.read_csv(csv).video_file) == {"single_face.mp4"}
+    csv.write_text(csv.read_text() + "\n")
+    before = csv.read_bytes()
+    assert again(corrected, "--output-format", "csv,nc") == 0 and csv.read_bytes() == before
+
+
+def test_folder_in_the_place_of_the_table(corrected, no_measuring, capsys):
+    corrected.with_suffix(".csv").mkdir()
+    assert again(corrected, "--output-format", "nc,csv") == 1
+    assert "single_face.csv: that is a folder" in capsys.readouterr().err
+
+
+def test_order_of_the_formats_does_not_matter(tmp_path, no_measuring, measured):
+    "The table is written after the result, whatever comes first on the command line; or it would be older for ever."
+    from mexca_video.cli import _read_options, _targets
+
+    assert list(_targets("a.mp4", _read_options(["-f", "a.mp4", "--output-format", "csv,nc,csv"]))) == ["nc", "csv"]
+
+
+@pytest.mark.parametrize("formats", ["nc", "nc,csv"])
+@pytest.mark.parametrize("table", [True, False])
+def test_result_of_another_run_is_left_alone(corrected, no_measuring, capsys, formats, table):
+    if table: to_csv(load(corrected), corrected.with_suffix(".csv"))
+    before = {p.name: p.read_bytes() for p in corrected.parent.iterdir()}
+    assert again(corrected, "--output-format", formats, "--skip-frames", "2") == 1
+    assert "another run (arguments.skip_frames: 1 there, 2 now)" in capsys.readouterr().err.replace("'", "")
+    assert {p.name: p.read_bytes() for p in corrected.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize("change, said", [
+    (lambda ds: ds.assign_attrs(unfinished="stopped after 2 of 3 selected frames"), "is unfinished (stopped after 2 of 3"),
+    (lambda ds: demo_features(), "another run"),
+    (lambda ds: ds.attrs.clear() or ds, "another run"),
+])
+def test_results_that_are_not_finished(corrected, no_measuring, capsys, change, said):
+    save(change(load(corrected)), corrected)
+    before = corrected.read_bytes()
+    assert again(corrected, "--output-format", "nc,csv") == 1
+    assert said in capsys.readouterr().err and corrected.read_bytes() == before
+
+
+def test_table_alone_is_not_resumed(tmp_path, no_measuring, capsys):
+    (tmp_path / "single_face.csv").write_text("mine")
+    with pytest.raises(SystemExit) as stopped: again(tmp_path / "single_face.nc", "--output-format", "csv")
+    assert stopped.value.code == 2 and "nc,csv" in capsys.readouterr().err
+    assert (tmp_path / "single_face.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_checkpoint_that_is_left_over(corrected, no_measuring, own):
+    "It holds embeddings, so that of this run goes; one of another run is somebody's work."
+    run = FaceExtractor.embedded().describe_run(sample_path("single_face"), 1, (0.0, 0.1))
+    place = corrected.parent / "single_face.checkpoint"
+    Checkpoint(place, run | dict(format=1) if own else dict(video_sha256="0", arguments={}))
+    assert again(corrected, "--output-format", "nc,csv") == 0
+    assert place.exists() is not own
+
+
+def test_finished_files_need_no_place_to_write(corrected, no_measuring, monkeypatch):
+    from mexca_video import store
+
+    monkeypatch.setattr(store, "_mode_of_new_files", lambda folder: pytest.fail("asked for a place"))
+    assert again(corrected) == 0
+
+
+# --- places, warnings ---------------------------------------------------------------------------------------------------
+
+def test_places_are_asked_before_anything_is_measured(tmp_path, no_measuring, capsys):
+    for word in ("nc", "csv"):
+        (tmp_path / word / f"single_face.{word}").mkdir(parents=True)
+        assert cli([*SHORT, "-o", str(tmp_path / word), "--output-format", "nc,csv"]) == 1
+        said = capsys.readouterr().err
+        assert f"single_face.{word}: that is a folder" in said and ".part" not in said
+        assert [p.name for p in (tmp_path / word).iterdir()] == [f"single_face.{word}"]
+
+
+def test_read_only_folder(tmp_path, no_measuring, monkeypatch, capsys):
+    "Root may write anywhere, so the refusal is played."
+    from mexca_video import store
+
+    def refuse(folder): raise PermissionError(13, "Permission denied", str(folder / ".0123.part"))
+
+    monkeypatch.setattr(store, "_mode_of_new_files", refuse)
+    assert cli([*SHORT, "-o", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert f"cannot write {tmp_path / 'single_face.nc'}: Permission denied" in said and ".part" not in said
+
+
+def test_outdir_that_cannot_be_made(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert cli([*SHORT, "-o", str(folder)]) == 2
+        assert f"--outdir {folder}: that folder cannot be made" in capsys.readouterr().err
+
+
+def test_warnings_name_their_file_and_identities_are_counted(tmp_path):
+    "The same warning about two files is two lines; the status stays 0."
+    for name in ("one.mp4", "two.mp4"): shutil.copy(sample_path("single_face"), tmp_path / name)
+    done = run("-f", tmp_path / "one.mp4", tmp_path / "two.mp4", sample_path("no_face"), *QUICK, "--num-faces", "9", "-o", tmp_path / "out")
+    assert done.returncode == 0 and len(done.stdout.split()) == 3
+    *first, last = done.stderr.splitlines()
+    assert len(first) == 2 and "UserWarning" not in done.stderr and ".py:" not in done.stderr
+    for line, name in zip(first, ("one.mp4", "two.mp4")): assert line.startswith(f"extract-faces: {name}: faces stay without identity: ")
+    assert last == f"extract-faces: faces were found but not told apart in 2 of 3 files, their face_label is empty: {tmp_path / 'one.mp4'}, {tmp_path / 'two.mp4'}"
+
+
+def test_warnings_are_shown_once_for_each_file(capsys):
+    before = warnings.showwarning
+    for path in ("a.mp4", "b.mp4"):
+        with _warnings_as_lines(path):
+            for _ in range(3): warnings.warn("two\nlines")
+            warnings.warn(f"{path}: named already")
+    assert warnings.showwarning is before
+    assert capsys.readouterr().err.splitlines() == [
+        "extract-faces: a.mp4: two lines", "extract-faces: a.mp4: named already", "extract-faces: b.mp4: two lines", "extract-faces: b.mp4: named already"]
+
+
+def test_the_users_own_filter_holds(tmp_path):
+    code = "import warnings\nfrom mexca_video.cli import _warnings_as_lines\nwith _warnings_as_lines('a.mp4'): warnings.warn('b')"
+    for flag, said in (("ignore", ""), ("always", "extract-faces: a.mp4: b\n")):
+        assert subprocess.run([sys.executable, "-W", flag, "-c", code], capture_output=True, text=True).stderr == said
+
+
+# --- mexca-video table --------------------------------------------------------------------------------------------------
+
+def test_table_of_a_corrected_result(corrected, tmp_path):
+    csv = corrected.with_suffix(".csv")
+    csv.write_text("old")
+    done = run("table", corrected, command="mexca-video")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{csv}\n", "")
+    assert csv.read_bytes() == to_csv(load(corrected), tmp_path / "wanted.csv").read_bytes() and "Ada" in csv.read_text()
+
+
+def test_tables_elsewhere(corrected, tmp_path, capsys):
+    other = save(demo_features(), tmp_path / "other.nc")
+    assert main(["table", str(other), str(corrected), "-o", str(tmp_path / "new" / "tables")]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "new" / "tables" / name) for name in ("other.csv", "single_face.csv")]
+    assert not list(tmp_path.glob("*.csv"))
+
+
+def test_one_bad_result_does_not_stop_the_others(corrected, tmp_path, capsys):
+    (tmp_path / "text.nc").write_text("no result")
+    named = save(rename_faces(load(corrected), {"Ada": "NA"}), tmp_path / "named.nc")
+    assert main(["table", str(tmp_path / "missing.nc"), str(tmp_path / "text.nc"), str(named), str(corrected)]) == 1
+    shown = capsys.readouterr()
+    assert shown.out.split() == [str(corrected.with_suffix(".csv"))]
+    lines = shown.err.splitlines()
+    assert len(lines) == 3 and all(line.startswith("mexca-video: ") for line in lines)
+    assert "missing.nc" in lines[0] and "text.nc" in lines[1] and "named.csv" in lines[2] and "rename_faces" in lines[2]
+
+
+def test_tables_of_one_name(tmp_path):
+    words = ["table", tmp_path / "a" / "talk.nc", tmp_path / "b" / "talk.nc"]
+    done = run(*words, "-o", tmp_path, command="mexca-video")
+    assert done.returncode == 2 and "FILE.nc names several files called talk" in done.stderr
+    assert run(*words, command="mexca-video").returncode == 1  # beside each there is room, but no such files
+    assert run("table", command="mexca-video").returncode == 2

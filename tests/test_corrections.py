@@ -3,9 +3,10 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings, strategies as st
 
-from mexca_video import STATUS, assign_face, check_features, demo_features, merge_faces, rename_faces, replay_history, swap_faces
+from mexca_video import STATUS, assign_face, check_features, demo_features, merge_faces, rename_faces, replay_history, save, split_faces, suggest_split, swap_faces, unassign_faces
 from mexca_video.schema import person_slots
 
 ORIGINALS = {(n_frames, n_faces): demo_features(n_frames=n_frames, n_faces=n_faces, embeddings=n_frames == 1)
@@ -32,7 +33,10 @@ def steps(draw, ds):
     persons = [slot for slot, yes in zip(slots, person_slots(ds.face_box, ds.face_label)) if yes]
     call = lambda slot: draw(st.sampled_from([slot, names[slots.index(slot)], np.int64(slot)]))
     faces = np.argwhere(np.isfinite(ds.face_prob.values))
-    kind = draw(st.sampled_from(["rename", "merge", "swap", "assign", "assign"]))
+    kind = draw(st.sampled_from(["rename", "merge", "swap", "assign", "assign", "unassign"]))
+    if kind == "unassign":
+        mask = np.random.default_rng(draw(st.integers(0, 99))).random(ds.face_label.shape) < draw(st.sampled_from([0.0, 0.2, 1.0]))
+        return unassign_faces, (draw(st.sampled_from([mask, ds.face_label.copy(data=mask)])),)
     if kind == "merge" and len(slots) > 1 and persons:
         keep = draw(st.sampled_from(persons))
         return merge_faces, (call(keep), call(draw(st.sampled_from([s for s in slots if s != keep]))))
@@ -179,7 +183,7 @@ def test_own_variables_travel_along(ds):
 
 
 def test_incomplete_result(ds):
-    with pytest.raises(ValueError, match="swap_faces needs a whole result, and face_label is missing"): swap_faces(ds.drop_vars("face_label"), 0, 1)
+    with pytest.raises(ValueError, match="face_label is not there; start again from the whole result"): swap_faces(ds.drop_vars("face_label"), 0, 1)
 
 
 def test_replay_on_another_run(ds):
@@ -189,12 +193,91 @@ def test_replay_on_another_run(ds):
     again = replay_history(other, done)
     assert again.history.split("\n")[1:] == done.history.split("\n")[1:] and again.history.split("\n")[0] == other.history
     np.testing.assert_array_equal(again.face_box.sel(face=1, frame=100), other.face_box.sel(face=0, frame=100))
-    assert replay_history(ds, "no correction here").identical(ds)
+    assert replay_history(ds, other).identical(ds), "a result without corrections has none to do"
 
 
 def test_replay_refuses(ds):
     done = rename_faces(ds, {0: "Anna"})
-    with pytest.raises(ValueError, match="uncorrected"): replay_history(done, ds.history)
+    with pytest.raises(ValueError, match="uncorrected"): replay_history(done, ds)
+    with pytest.raises(ValueError, match="uncorrected"): replay_history(done, rename_faces(ds, {0: "Ben"}).history)
     with pytest.raises(ValueError, match="cannot replay .*Person_1.* there are 'Anna'"): replay_history(done, done.history + "\n" + done.history.split("\n")[1])
     with pytest.raises(ValueError, match="cannot replay"): replay_history(ds, "2026-01-01T00:00:00Z mexca_video.merge_faces " + json.dumps({"keep": 0}))
     with pytest.raises(ValueError, match="not JSON"): replay_history(ds, "2026-01-01T00:00:00Z mexca_video.merge_faces {")
+
+
+def test_a_file_is_no_history(ds, tmp_path, monkeypatch):
+    "The name of a file, of one that is not there, and text that is no history: nothing is done in silence."
+    monkeypatch.chdir(tmp_path)
+    save(rename_faces(ds, {0: "Anna"}), "corrected.nc")
+    for name in ("corrected.nc", tmp_path / "corrected.nc"):
+        with pytest.raises(ValueError, match="is the name of a file; .*load\\("): replay_history(ds, name)
+    for text in ("gone.nc", "", "no correction here", ds.history, "x" * 5000):
+        with pytest.raises(ValueError, match="holds no correction"): replay_history(ds, text)
+    for other in (None, ["a"], tmp_path / "gone.nc"):
+        with pytest.raises(ValueError, match="history is a"): replay_history(ds, other)
+
+
+def test_doubtful_faces_lose_their_person_and_nothing_else(ds):
+    doubtful = ds.face_confidence < 0.7
+    done = unassign_faces(ds, doubtful)
+    assert check_features(done) == [] and done.n_detected.identical(ds.n_detected) and 0 < doubtful.sum() < ds.face_label.notnull().sum()
+    for slot in ds.face.values:
+        gone = doubtful.sel(face=slot)
+        for name in ("face_aus", "face_box", "face_label", "face_confidence"):
+            assert done[name].sel(face=slot)[gone].isnull().all() and done[name].sel(face=slot)[~gone].identical(ds[name].sel(face=slot)[~gone])
+    assert (done.status == STATUS["unassigned"]).sum() == doubtful.sum() and done.face_first_label.sel(face=list(done.face.values[3:])).notnull().sum() == doubtful.sum()
+    assert replay_history(ds, done).identical(done)
+    assert json.loads(done.history.rsplit("unassign_faces ", 1)[1])["faces"]["Person_1"]
+    measured = lambda result: np.sort(result.face_aus.values[np.isfinite(result.face_aus.values)])
+    np.testing.assert_array_equal(measured(done), measured(ds))
+
+
+def test_masks_of_many_shapes(ds):
+    "Labels decide and not positions; whoever has no confidence is below no number."
+    mask = ds.face_confidence < 0.7
+    done = unassign_faces(ds, mask)
+    for same in (mask.T, mask.values, xr.DataArray(mask.values, dims=("frame", "face"))): assert unassign_faces(ds, same).drop_attrs().identical(done.drop_attrs())
+    early = unassign_faces(ds, ds.time < 1)
+    assert early.face_label.sel(frame=slice(0, 24), face=[0, 1, 2]).isnull().all() and early.sel(frame=slice(25, None), face=[0, 1, 2]).face_label.equals(ds.face_label.sel(frame=slice(25, None)))
+    assert unassign_faces(ds, ds.face_name == "Person_2").face_label.sel(face=1).isnull().all()
+    none = unassign_faces(ds, ds.face_confidence < 0)
+    assert none.face_label.identical(ds.face_label) and none.history.endswith('unassign_faces {"faces": {}}') and replay_history(ds, none).identical(none)
+    alone = demo_features(n_faces=1)
+    assert unassign_faces(alone, alone.face_confidence < 0.7).face_label.identical(alone.face_label)
+    assert unassign_faces(done, done.face_label.isnull()).face_box.identical(done.face_box), "faces that belong to nobody stay where they are"
+
+
+@pytest.mark.parametrize("where, words", [(lambda ds: ds.face_confidence, "float32 values; give truth values"), (lambda ds: ds.face_aus > 0, "it needs the frames and slots"),
+    (lambda ds: np.ones(3, bool), "it needs"), (lambda ds: True, "it needs"), (lambda ds: ds.isel(frame=slice(5)).face_confidence < 1, "it needs"),
+    (lambda ds: ds.assign_coords(face=[0, 1, 7]).face_confidence < 1, "it needs")])
+def test_masks_that_do_not_fit(ds, where, words):
+    with pytest.raises(ValueError, match=words): unassign_faces(ds, where(ds))
+
+
+@pytest.mark.parametrize("correct", [lambda ds: rename_faces(ds, {0: "Anna"}), lambda ds: merge_faces(ds, 0, 1), lambda ds: swap_faces(ds, 0, 1), lambda ds: assign_face(ds, 20, 0, 1),
+    lambda ds: split_faces(ds, 0, [20]), lambda ds: unassign_faces(ds, ds.face_confidence < 0.7), lambda ds: replay_history(ds, ""), lambda ds: suggest_split(ds, 0)])
+def test_a_changed_form_is_named(ds, correct):
+    for changed, words in ((ds.where(ds.face_confidence > 0.7), "unassign_faces"), (ds.sel(face=0), r"sel\(face=\[0\]\)"), (ds.swap_dims(face="face_name"), "goes back")):
+        with pytest.raises(ValueError, match=words): correct(changed)
+
+
+def test_the_tutorials_solutions_import_what_they_use():
+    "Every name in a solution of the second tutorial is bound by the solution itself or by a cell that a reader sees and runs."
+    import ast, builtins, re
+    from pathlib import Path
+
+    cells = json.loads((Path(__file__).parents[1] / "nbs" / "tutorials" / "02_two_people.ipynb").read_text())["cells"]
+    text = lambda kind: ["".join(cell["source"]) for cell in cells if cell["cell_type"] == kind]
+
+    def bound(tree):
+        return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)} | {
+            (alias.asname or alias.name) for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names} | {
+            node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+    seen = set().union(*(bound(ast.parse(code)) for code in text("code") if not code.startswith("#| hide")))
+    solutions = [code for prose in text("markdown") for code in re.findall(r"```python\n(.*?)```", prose, re.S)]
+    assert len(solutions) == 3
+    for code in solutions:
+        tree = ast.parse(code)
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        assert not used - seen - bound(tree) - set(dir(builtins)), code

@@ -15,7 +15,7 @@ from test_seed_models import serve
 
 def differences(detector, image):
     "Largest difference of boxes, probabilities and points to facenet-pytorch's; the same faces in the same order."
-    reference, found = [part[0] for part in detect_faces(detector, image[None])], find_faces(detector, image)
+    reference, found = ([part[0] for part in find(detector, image[None])] for find in (detect_faces, find_faces))
     assert (reference[0] is None) == (found[0] is None)
     return [0, 0, 0] if found[0] is None else [float(abs(a - b).max()) for a, b in zip(reference, found)]
 
@@ -45,8 +45,8 @@ def test_the_seen_faces_do_not_depend_on_threads():
     from concurrent.futures import ThreadPoolExecutor
 
     detector, image = load_detector(keep_all=True), sample_image("multi_face_photo")
-    alone = find_faces(detector, image)
-    with ThreadPoolExecutor(4) as pool: together = list(pool.map(lambda _: find_faces(detector, image), range(12)))
+    alone = [part[0] for part in find_faces(detector, image[None])]
+    with ThreadPoolExecutor(4) as pool: together = list(pool.map(lambda _: [part[0] for part in find_faces(detector, image[None])], range(12)))
     assert all(np.array_equal(a, b) for found in together for a, b in zip(alone, found))
 
 
@@ -55,7 +55,7 @@ def test_compiled_inception_resnet_is_torch_s():
 
     torch.manual_seed(0)
     encoder, image = InceptionResnetV1().eval(), sample_image("multi_face_photo")
-    boxes, _, points = find_faces(load_detector(keep_all=True), image)
+    (boxes,), _, (points,), _ = find_faces(load_detector(keep_all=True), image[None])
     faces = cut_for("vggface2", image, boxes, points)
     plain = encode_faces(encoder, faces)
     encoder.compiled = compile_module(encoder, 160)
@@ -68,7 +68,7 @@ def test_compiled_landmarks_are_torch_s(name, hub, cache):
     "Random weights; the difference in pixels of a face whose square is 300 wide."
     serve(hub, name)
     landmarker, image = load_landmarker(name), sample_image("multi_face_photo")
-    boxes = find_faces(load_detector(keep_all=True), image)[0]
+    boxes = find_faces(load_detector(keep_all=True), image[None])[0][0]
     patches = cut_squares(image, landmarker.squares(boxes), landmarker.size)
     assert landmarker.compiled
     compiled, landmarker.compiled = landmarker(patches), None
@@ -99,3 +99,21 @@ def test_fast_deviates_little():
     exact, fast = (FaceExtractor.embedded(3, engine=engine).apply(sample_clip(), skip_frames=12, show_progress=False, return_embeddings=True) for engine in networks.ENGINES)
     cosine = (exact.face_embedding * fast.face_embedding).sum("embedding") / np.sqrt((exact.face_embedding ** 2).sum("embedding") * (fast.face_embedding ** 2).sum("embedding"))
     assert cosine.where(exact.face_prob.notnull()).min() > 0.999 and exact.face_label.equals(fast.face_label)
+
+
+def test_a_gpu_that_has_no_room_for_a_batch(monkeypatch):
+    "Torch's cascade sees several frames at once, here on the CPU; without room it takes half of them."
+    extractor, sizes = FaceExtractor.embedded(3, landmark_model=None, au_model=None), []
+    extractor.detector.fast = FastMTCNN(extractor.detector, compiled=False)
+    with VideoDataset(sample_clip(), skip_frames=48) as video: images = [video[i]["Image"].numpy() for i in range(len(video))]
+    alone, detect = [extractor._look_at([image])[0] for image in images], extractor.detector.fast.detect
+    def small(frames, near=None):
+        sizes.append(len(frames))
+        if len(frames) > 2: raise torch.OutOfMemoryError
+        return detect(frames, near)
+    monkeypatch.setattr(extractor.detector.fast, "detect", small)
+    together = extractor._look_at(images)
+    assert sizes[0] == len(images) > 4 and max(sizes[-2:]) <= 2
+    for (count, faces), (alone_count, alone_faces) in zip(together, alone):
+        assert count == alone_count == len(faces)
+        for face, one in zip(faces, alone_faces): np.testing.assert_allclose(face[0], one[0], atol=1e-3)

@@ -261,6 +261,59 @@ def test_a_network_that_hangs(clip, monkeypatch):
     "The run is given up after a while, and says so."
     extractor, hold = FaceExtractor.embedded(3, landmark_model=None, au_model=None), threading.Event()
     monkeypatch.setattr("mexca_video.extraction.PATIENCE", 0.5)
-    monkeypatch.setattr(extractor, "_look_at", lambda image: hold.wait(60))
+    monkeypatch.setattr(extractor, "_look_at", lambda images: hold.wait(60))
     threading.Timer(2, hold.set).start()
     with pytest.raises(TimeoutError, match="no answer for 0.5 s, and the run was given up"): extractor.apply(clip, show_progress=False)
+
+
+def test_numbers_of_numpy_are_numbers(clip):
+    "As they come out of a table; the arguments are written down in JSON."
+    options = dict(skip_frames=np.int64(24), process_subclip=(np.float32(0), np.int64(6)), show_progress=False)
+    extractor = FaceExtractor.embedded(np.int64(2), min_face_size=np.int32(30), thresholds=np.array([0.6, 0.7, 0.7]), landmark_model=None, au_model=None)
+    ds = extractor.apply(clip, np.int64(2), **options)
+    assert json.loads(ds.attrs["arguments"])["skip_frames"] == 24 and json.loads(ds.attrs["arguments"])["min_face_size"] == 30
+    assert extractor.describe_run(clip, np.int64(24))["arguments"]["skip_frames"] == 24
+
+
+@pytest.mark.parametrize("options, named", [(dict(thresholds=0.6), "thresholds=0.6"), (dict(keep_all="no"), "keep_all='no'"), (dict(num_faces=5, max_cluster_frames=5), "more than num_faces=5"), (dict(device="meta"), "device='meta'")])
+def test_options_are_checked_at_once(options, named):
+    with pytest.raises(ValueError, match=named): FaceExtractor.embedded(**options)
+
+
+def test_what_fails_at_the_end_loses_nothing(clip, monkeypatch):
+    extractor = FaceExtractor.embedded(2, landmark_model=None, au_model=None)
+    with monkeypatch.context() as broken:
+        broken.setattr(extractor, "_name_faces", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError): extractor.apply(clip, skip_frames=24, show_progress=False)
+    ds = extractor.partial
+    assert ds.sizes["frame"] == 12 and "unfinished" not in ds.attrs
+
+
+def test_embeddings_that_all_fail(clip, monkeypatch):
+    "Everything else is kept."
+    extractor = FaceExtractor.embedded(landmark_model=None, au_model=None)
+    monkeypatch.setattr(extractor, "encode", lambda faces: 1 / 0)
+    with pytest.warns(UserWarning, match="embeddings"): ds = extractor.apply(clip, skip_frames=24, show_progress=False)
+    assert ds.face_label.isnull().all() and ds.face_prob.notnull().any() and ds.attrs["identification"] == "no face could be embedded"
+
+
+def test_faces_that_are_left_out_are_counted(clip):
+    one, all_ = (FaceExtractor.embedded(1, keep_all=kept, landmark_model=None, au_model=None).apply(clip, skip_frames=12, show_progress=False) for kept in (False, True))
+    assert one.n_detected.equals(all_.n_detected) and one.n_detected.max() > 1
+    assert one.face_prob.notnull().sum("face").max() == 1 and check_features(one) == []
+
+
+def test_a_stranger_is_nobody_where_people_are_estimated():
+    centre = np.eye(128, dtype=np.float32)
+    embeddings = np.concatenate([np.tile(centre[0], (300, 1)), centre[1:2]]) + np.random.default_rng(0).normal(0, 0.02, (301, 128)).astype(np.float32)
+    assert np.flatnonzero(np.isnan(FaceExtractor.embedded().identify(embeddings, frames=np.arange(301)))).tolist() == [300]
+    assert np.isfinite(FaceExtractor.embedded(1).identify(embeddings, frames=np.arange(301))).all()
+    with pytest.raises(ValueError, match="frames=None"): FaceExtractor.embedded().identify(embeddings, boxes=np.zeros((301, 4)))
+
+
+def test_people_who_lost_all_their_faces_are_no_obstacle():
+    from mexca_video.identification import assign_people
+
+    embeddings, labels = np.eye(4, 8), np.array([0.0, 2, 2, 0])
+    assert assign_people(embeddings, labels, np.array([0, 0, 1, 1])).tolist() == [0, 2, 2, 0]
+    assert sorted(assign_people(embeddings, np.array([0.0, 0, 2, 0]), np.array([0, 0, 1, 1]))[:2].tolist()) == [0, 2]

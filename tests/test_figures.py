@@ -3,10 +3,10 @@ import io, itertools
 import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-import numpy as np, pytest
+import numpy as np, pytest, xarray as xr
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from mexca_video.figures import (GRAY, PALETTE, cut_face, draw_action_units, draw_au_map, draw_faces, draw_frame, draw_identity, draw_summary,
+from mexca_video.figures import (GRAY, LINES, PALETTE, USUAL_AUS, cut_face, draw_action_units, draw_au_map, draw_faces, draw_frame, draw_identity, draw_summary,
     draw_timeline, person_colors)
 from mexca_video.schema import LANDMARK_PARTS, STATUS, build_features, check_features, demo_features
 
@@ -142,7 +142,8 @@ def test_timeline_lengths(ds):
             wanted = length[ds.status.sel(face=slot).values == code].sum()
             assert sum(np.ptp(p.vertices[:, 0]) for p in paths) == pytest.approx(wanted, abs=1e-6)
             assert all(abs(p.vertices[:, 1] - row).max() < 0.5 for p in paths)
-    assert ax.get_xlim() == pytest.approx((ds.time.values[0], ds.time.values[0] + length.sum()))
+    (first, last), whole = ax.get_xlim(), length.sum()
+    assert 0 < ds.time.values[0] - first < 0.01*whole and 0 < last - ds.time.values[0] - whole < 0.01*whole, "a mark at the first second is not cut"
 
 
 def test_timeline_keeps_irregular_times():
@@ -363,3 +364,116 @@ def test_the_sample_clips_people_lie_apart(features):
     for slot, own in points.items():
         far = np.stack([np.linalg.norm(own - c, axis=1) for c in centers.values()])
         assert (far.argmin(0) == list(centers).index(slot)).mean() > 0.95
+
+
+def torn():
+    "Two stretches, of 20 and 19 frames, between which four seconds were not analysed."
+    ds = RESULTS["stranger"]
+    return ds.sel(frame=(ds.time < 4) | (ds.time > 8.1))
+
+
+def extents(place, gid):
+    "(first, last) second of each bar of a group."
+    return sorted((p.vertices[:, 0].min(), p.vertices[:, 0].max()) for bar in named(place, gid) for p in bar.get_paths())
+
+
+def test_timeline_ends_where_nothing_was_analysed():
+    ds = torn()
+    ax = draw_timeline(ds)
+    for slot in ds.face.values:
+        bars = extents(ax, f"presence:{slot}:")
+        assert all(b <= 4 + 1e-6 or a >= 8.2 - 1e-6 for a, b in bars) and sum(b - a for a, b in bars) == pytest.approx(0.2*ds.sizes["frame"])
+    assert extents(ax, "not analysed") == [pytest.approx((4, 8.2))]
+    assert "not analysed" in [t.get_text() for t in ax.get_legend().get_texts()]
+    assert not named(draw_timeline(RESULTS["stranger"]), "not analysed")
+
+
+def test_lines_and_maps_end_where_nothing_was_analysed():
+    ds = torn()
+    axes = draw_action_units(ds, ("AU12", "AU04"))
+    for ax in axes:
+        assert len(named(ax, "not analysed")) == 1
+        for slot in ds.face.values:
+            x, y = named(ax, f"au:{slot}:")[0].get_data()
+            crossing = np.isfinite(y[:-1]) & np.isfinite(y[1:]) & (np.diff(x) > 0.3)
+            assert len(x) == ds.sizes["frame"] + 1 and not crossing.any()
+            np.testing.assert_array_equal(np.delete(y, 20), ds.face_aus.sel(face=slot, au="AU12" if ax is axes[0] else "AU04"))
+    assert "not analysed" in [t.get_text() for t in axes[0].get_legend().get_texts()]
+    for ax, slot in zip(draw_au_map(ds), ds.face.values):
+        [mesh] = named(ax, f"map:{slot}")
+        values, starts = np.ma.filled(mesh.get_array().astype(float), np.nan), mesh.get_coordinates()[0, :, 0]
+        assert np.isnan(values[:, 20]).all() and (starts[20], starts[21]) == pytest.approx((4, 8.2))
+        np.testing.assert_array_equal(np.delete(values, 20, 1), ds.face_aus.sel(face=slot).transpose("au", "frame"))
+
+
+def test_gaps_are_steps_of_numbers_and_not_of_time():
+    "A variable frame rate leaves no frame out; damage does, also where a single frame is lost."
+    ds = demo_features(n_frames=8)
+    slow = ds.assign_coords(time=ds.time.copy(data=[0, 0.1, 0.5, 0.6, 5.6, 5.7, 5.8, 5.9]))
+    assert not named(draw_timeline(slow), "not analysed")
+    lost = slow.isel(frame=[0, 1, 2, 4, 5, 6, 7]) # of 0.6 to 5.6 s
+    assert extents(draw_timeline(lost), "not analysed") == [pytest.approx((0.6, 5.6))]
+    for few in (ds.isel(frame=[0]), ds.isel(frame=[0, 5]), ds.isel(frame=slice(0))): assert not named(draw_timeline(few), "not analysed")
+
+
+def test_summary_of_a_part_has_no_bar_over_the_rest(monkeypatch):
+    fig = draw_summary(torn(), None)
+    assert len(named(fig, "not analysed")) == 1 + len(USUAL_AUS)
+    found = drawn_texts(fig, monkeypatch)
+    for (a, p), (b, q) in itertools.combinations(found, 2): assert not p.padded(-1).overlaps(q.padded(-1)), f"{a!r} and {b!r} overlap"
+
+
+def test_nothing_to_draw_is_said():
+    ds = RESULTS["stranger"].isel(frame=slice(0))
+    assert "no frames" in draw_timeline(ds).texts[0].get_text()
+    assert "no frames" in draw_action_units(ds, "AU12").texts[0].get_text()
+    assert "no frames" in draw_faces(ds, None).texts[0].get_text()
+    draw_au_map(ds), draw_summary(ds, None)
+    assert "1 frame analysed" in draw_summary(demo_features(n_frames=1), None).texts[0].get_text()
+
+
+def test_a_part_of_the_action_units_will_do():
+    ds = RESULTS["stranger"].sel(au=["AU12", "AU43"])
+    assert draw_action_units(ds).get_ylabel().startswith("AU12")
+    assert [ax.get_ylabel()[:4] for ax in draw_action_units(RESULTS["stranger"].sel(au=["AU43", "AU09"]))] == ["AU43", "AU09"]
+    assert [t.get_text() for t in draw_au_map(ds)[0].get_yticklabels()] == ["AU12", "AU43"]
+    assert len(named(draw_summary(ds, None), "au:0:AU12")) == 1 and draw_frame(ds, None, 130, aus="AU12").texts
+    with pytest.raises(ValueError, match="'AU04'; there are AU12, AU43"): draw_action_units(ds, "AU04")
+
+
+DRAWN = {"frame": lambda ds: draw_frame(ds, None, 130), "timeline": draw_timeline, "action_units": draw_action_units, "map": draw_au_map, "faces": lambda ds: draw_faces(ds, None),
+         "summary": lambda ds: draw_summary(ds, None), "identity": draw_identity, "colors": person_colors}
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=list(DRAWN))
+def test_a_changed_form_is_named(draw):
+    ds = demo_features(embeddings=True)
+    for changed, words in ((ds.sel(face=0), r"ds.sel\(face=\[0\]\) keeps it"), (ds.swap_dims(face="face_name"), r'swap_dims\(face_name="face"\) goes back'),
+            (ds.where(ds.face_confidence > 0.7), "unassign_faces"), (ds.isel(frame=slice(None, None, -1)), "does not increase"), (xr.concat([ds, ds], "frame"), "'frame' holds 0 twice")):
+        with pytest.raises(ValueError, match=words): draw(changed)
+
+
+def test_the_ninth_person_differs_from_the_first():
+    ds = demo_features(n_frames=24, n_faces=33, embeddings=True)
+    look = lambda line: (to_hex(line.get_color()), line.get_linestyle())
+    ax, (embeddings, _) = draw_action_units(ds, "AU12"), draw_identity(ds)
+    lines = [look(named(ax, f"au:{slot}:AU12")[0]) for slot in range(33)]
+    assert len(set(lines[:32])) == 32 and lines[32] == lines[0] and [style for _, style in lines[::8]] == [*LINES, LINES[0]]
+    assert [look(h) for h in ax.get_legend().legend_handles] == lines
+    points = [(to_hex(p.get_color()), p.get_marker()) for p in (named(embeddings, f"embedding:{slot}")[0] for slot in range(33))]
+    assert len(set(points[:32])) == 32
+
+
+@pytest.mark.parametrize("n", [2, 15])
+def test_each_persons_confidence_has_a_row(n):
+    "No histogram stands on another, and the areas are shares of each person's faces."
+    ds = demo_features(n_faces=n, embeddings=True)
+    _, ax = draw_identity(ds)
+    spans = []
+    for slot in ds.face.values:
+        [bars] = named(ax, f"confidence:{slot}")
+        values, edges, base = bars.get_data()
+        sure = ds.face_confidence.sel(face=slot).dropna("frame").values
+        np.testing.assert_allclose((values - base)/(values - base).sum(), np.histogram(sure, edges)[0]/len(sure))
+        spans.append((base, values.max()))
+        assert f"{ds.face_name.sel(face=slot).item()} ({len(sure)})" in [t.get_text() for t in ax.get_yticklabels()]
+    for (low, high), (_, below) in zip(spans, spans[1:]): assert low > below

@@ -28,8 +28,8 @@ PROCESSES.set_forkserver_preload(["mexca_video.extraction", "mexca_video.store",
 def extract(checkpoint, result, frames):
     "What a process does: the sample clip in stretches of 8 frames; a byte goes to `frames` for each frame that was looked at."
     extraction.STRETCH_FRAMES, look_at = 8, FaceExtractor._look_at
-    def count(self, image):
-        found = look_at(self, image)
+    def count(self, images):
+        found = look_at(self, images)
         with open(frames, "ab", 0) as file: file.write(b".")
         return found
     FaceExtractor._look_at = count
@@ -116,10 +116,10 @@ def test_disk_that_fills_up(tmp_path, short):
 def stop_after(monkeypatch, extractor, frames, error=KeyboardInterrupt):
     "Raise `error` when `frames` frames were looked at."
     look_at, seen = extractor._look_at, []
-    def count(image):
+    def count(images):
         seen.append(1)
         if len(seen) > frames: raise error
-        return look_at(image)
+        return look_at(images)
     monkeypatch.setattr(extractor, "_look_at", count)
 
 

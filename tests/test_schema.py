@@ -9,7 +9,7 @@ import xarray as xr
 from hypothesis import given, settings, strategies as st
 
 from mexca_video import AU_NAMES, STATUS, check_features, demo_features
-from mexca_video.schema import ATTRIBUTES, LANDMARK_PARTS, VARIABLES, build_features, derive_status
+from mexca_video.schema import ATTRIBUTES, LANDMARK_PARTS, VARIABLES, build_features, derive_status, need_features
 
 DEMO = demo_features(n_frames=12, n_faces=2, embeddings=True)
 MISSING = np.argwhere(np.isnan(DEMO.face_prob.values))[0]
@@ -87,9 +87,8 @@ def test_missing_variable_is_named(name):
     assert f"Variable {name!r} is missing." in check_features(DEMO.drop_vars(name))
 
 
-@pytest.mark.parametrize("name", ATTRIBUTES)
+@pytest.mark.parametrize("name", [name for name, row in ATTRIBUTES.items() if row.always])
 def test_missing_attribute_is_named(name):
-
     ds = DEMO.copy()
     del ds.attrs[name]
     assert check_features(ds) == [f"Attribute {name!r} is missing."]
@@ -169,3 +168,26 @@ def test_import_is_light():
     "The tables can be had without any large library."
     code = "import sys, mexca_video.schema; print([m for m in ('torch', 'xarray', 'pandas', 'matplotlib', 'feat', 'openvino') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda ds: ds.sel(face=0), r"ds.sel\(face=\[0\]\) keeps it"), (lambda ds: ds.isel(frame=3), r"ds.sel\(frame=\[15\]\) keeps it"),
+    (lambda ds: ds.sel(au="AU12"), r"ds.sel\(au=\['AU12'\]\) keeps it"),
+    (lambda ds: ds.swap_dims(face="face_name"), r'ds.swap_dims\(face_name="face"\) goes back'), (lambda ds: ds.swap_dims(frame="time"), r'ds.swap_dims\(time="frame"\) goes back'),
+    (lambda ds: ds.where(ds.face_confidence > 0.7), "unassign_faces"), (lambda ds: ds.where(ds.time > 5, drop=True), r"ds.sel\(frame=mask\)"),
+    (lambda ds: ds.sel(au=["AU12"]), "'au' is AU12; it needs all 20"), (lambda ds: ds.isel(frame=slice(None, None, -1)), "'frame' does not increase"),
+    (lambda ds: xr.concat([ds, ds], "frame"), "'frame' holds 0 twice"), (lambda ds: xr.concat([ds, ds], "face", data_vars="minimal"), "'face' holds 0 twice"),
+    (lambda ds: ds.mean("frame"), "'frame' is missing|frame, time"), (lambda ds: ds.transpose("au", "face", ...), "another order"), (lambda ds: ds.drop_vars("status"), "status is not there")])
+def test_need_features_names_the_way_back(change, words):
+    with pytest.raises(ValueError, match=words): need_features(change(demo_features()))
+
+
+def test_need_features_takes_what_is_whole():
+    ds = demo_features(embeddings=True)
+    for part in (ds, ds.sel(face=[1]), ds.sel(frame=ds.time > 5), ds.isel(frame=slice(0)), demo_features(n_faces=0), ds.assign(mine=ds.time * 2)): need_features(part)
+    back = ds.swap_dims(face="face_name").swap_dims(face_name="face")
+    need_features(back)
+    need_features(ds[["face_aus"]].sel(au=["AU12", "AU01"]), "face_aus", some_aus=True)
+    with pytest.raises(ValueError, match="au01"): need_features(ds.assign_coords(au=ds.au.str.lower()), some_aus=True)
+    for garbage in (None, "result.nc", ds.face_aus):
+        with pytest.raises(TypeError, match=f"ds is a {type(garbage).__name__}"): need_features(garbage)

@@ -159,10 +159,19 @@ def test_a_long_gap_is_told(tmp_path, plain):
 
 def test_what_was_not_analysed_is_hidden_whole(tmp_path, plain):
     part = results(plain, STILL[:4], every=3, first=9) # frames 9, 12, 15, 18
-    with pytest.warns(UserWarning, match="does not cover 24 of 36 frames of plain.mp4"): out = blur_faces(plain, part, tmp_path/"out.mp4", keep=[0])
+    with pytest.warns(UserWarning, match="In 24 of 36 frames of plain.mp4"): out = blur_faces(plain, part, tmp_path/"out.mp4", keep=[0])
     whole = (0, 0, 128, 96)
     for i in (0, 8, 21, 35): assert detail(picture(out, i), whole) < 0.2*detail(picture(plain, i), whole), i
     for i in (9, 14, 20): assert detail(picture(out, i), whole) > 0.5*detail(picture(plain, i), whole), i
+
+
+def test_where_a_face_was_left_out_all_is_hidden(tmp_path, plain):
+    boxes = np.tile(np.array([[4, 20, 34, 60], [90, 20, 120, 60]], "f4"), (36, 1, 1))
+    boxes[:20, 1] = np.nan
+    part = results(plain, boxes).sel(face=[0])
+    with pytest.warns(UserWarning, match="In 18 of 36 frames of plain.mp4"): out = blur_faces(plain, part, tmp_path/"out.mp4", keep=[0], hold=0.1)
+    for i in (18, 25, 35): assert detail(picture(out, i), boxes[35, 1]) < 0.2*detail(picture(plain, i), boxes[35, 1]), i
+    for i in (0, 17): assert detail(picture(out, i), boxes[0, 0]) > 0.5*detail(picture(plain, i), boxes[0, 0]), i
 
 
 def test_who_is_kept(tmp_path, plain):

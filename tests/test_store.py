@@ -1,6 +1,9 @@
 "Results on disk: netCDF and tables. What is written has to come back, and other programs have to find what they expect."
+import builtins
 import csv
+import errno
 import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,6 +12,7 @@ import xarray as xr
 
 from mexca_video import AU_NAMES, STATUS, check_features, demo_features, load, merge_faces, rename_faces, replay_history, save, swap_faces, to_csv, to_table
 from mexca_video.schema import COORDINATES, VARIABLES, build_features
+from mexca_video.store import check_place, complete_or_nothing
 
 CASES = {
     "two": {}, "one": dict(n_faces=1), "nobody": dict(n_faces=0), "one frame": dict(n_frames=1), "one empty frame": dict(n_frames=1, n_faces=0),
@@ -141,6 +145,49 @@ def test_places_that_cannot_be_written(write, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_errors_name_the_target_and_no_temporary_file(tmp_path, monkeypatch):
+    "Root may write anywhere, so the operating system's refusals are played here."
+    target = tmp_path / "a.nc"
+
+    def refuse(*args, **kwargs): raise PermissionError(errno.EACCES, "Permission denied", str(args[0]))
+
+    for name in ("open", "replace"):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, name, refuse)
+            with pytest.raises(PermissionError, match="cannot write .*a.nc: Permission denied") as caught: save(demo_features(), target)
+        assert ".part" not in str(caught.value) and caught.value.errno == errno.EACCES and os.listdir(tmp_path) == []
+    with monkeypatch.context() as patched:
+        patched.setattr(xr.Dataset, "to_netcdf", lambda self, part, **kwargs: refuse(part))
+        with pytest.raises(PermissionError, match="cannot write .*a.nc"): save(demo_features(), target)
+    with monkeypatch.context() as patched:
+        patched.setattr(builtins, "open", refuse)
+        with pytest.raises(PermissionError, match="cannot write .*a.nc"): check_place(target)
+    assert os.listdir(tmp_path) == []
+
+
+def test_errors_of_other_libraries_name_the_target(tmp_path):
+    "FFmpeg's errors are OSErrors too, and cannot be made from a text alone."
+    av = pytest.importorskip("av")
+    with pytest.raises(PermissionError, match="cannot write .*a.mp4: Permission denied") as caught, complete_or_nothing(tmp_path / "a.mp4") as part:
+        raise av.error.PermissionError(errno.EACCES, "Permission denied", str(part))
+    assert ".part" not in str(caught.value) and os.listdir(tmp_path) == []
+
+
+def test_place_is_asked_without_leaving_anything(tmp_path):
+    (tmp_path / "a.nc").mkdir()
+    for place, error in ((tmp_path / "a.nc", IsADirectoryError), (tmp_path / "no" / "a.nc", FileNotFoundError), (tmp_path / ("a" * 260), OSError)):
+        with pytest.raises(error, match=re.escape(f"cannot write {place}")): check_place(place)
+    check_place(tmp_path / "new.nc")
+    assert os.listdir(tmp_path) == ["a.nc"]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_folder(tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(PermissionError, match="cannot write .*a.nc: Permission denied") as caught: save(demo_features(), tmp_path / "locked" / "a.nc")
+    assert ".part" not in str(caught.value)
+
+
 @pytest.mark.parametrize("value", [None, True, {"a": 1}, ["a"], np.arange(3)])
 def test_attributes_that_cannot_be_stored(value, tmp_path):
     with pytest.raises(TypeError, match="'models'.*json"): save(demo_features().assign_attrs(models=value), tmp_path / "a.nc")
@@ -168,8 +215,8 @@ def rows_one_by_one(ds, keep_empty):
             points = face.face_landmarks
             yield [int(f), here.time.item(), int(slot), face.face_name.item(), face.face_label.item(), face.face_confidence.item(), face.face_prob.item(),
                    *face.face_box.values.tolist(), *points.sel(axis="x").values.tolist(), *points.sel(axis="y").values.tolist(),
-                   *face.face_aus.values.tolist()]
-        if not found and keep_empty: yield [int(f), here.time.item()] + [None] * 165
+                   *face.face_aus.values.tolist(), "demo.mp4", list(STATUS)[face.status.item()], here.n_detected.item()]
+        if not found and keep_empty: yield [int(f), here.time.item()] + [None] * 165 + ["demo.mp4", "no_face", 0]
 
 
 @pytest.mark.parametrize("keep_empty", [True, False])
@@ -180,7 +227,7 @@ def test_table(make, keep_empty):
     assert list(table.columns) == [
         "frame", "time", "face", "face_name", "face_label", "face_confidence", "face_prob", "x1", "y1", "x2", "y2",
         *[f"x_{i}" for i in range(68)], *[f"y_{i}" for i in range(68)],
-        *"AU01 AU02 AU04 AU05 AU06 AU07 AU09 AU10 AU11 AU12 AU14 AU15 AU17 AU20 AU23 AU24 AU25 AU26 AU28 AU43".split()]
+        *"AU01 AU02 AU04 AU05 AU06 AU07 AU09 AU10 AU11 AU12 AU14 AU15 AU17 AU20 AU23 AU24 AU25 AU26 AU28 AU43".split(), "video_file", "status", "n_detected"]
     assert len(table) == len(wanted)
     for found, row in zip(table.astype(object).values.tolist(), wanted):
         for a, b in zip(found, row):
@@ -203,9 +250,59 @@ def test_csv_is_plain(tmp_path):
     assert len(rows) == len(to_table(ds)) and rows[0]["face_name"] == 'Zoë, "Z."'
     assert {int(row["frame"]) for row in rows} == set(ds.frame.values.tolist())
     empty = next(row for row in rows if not row["face"])
-    assert {empty[name] for name in empty if name not in ("frame", "time")} == {""}
+    assert {empty[name] for name in empty if name not in ("frame", "time", "video_file", "status", "n_detected")} == {""}
+    assert (empty["video_file"], empty["status"], empty["n_detected"]) == ("demo.mp4", "no_face", "0")
     first = ds.face_aus.sel(face=0).isel(frame=0)
     assert [np.float32(rows[0][au]) for au in AU_NAMES] == first.values.tolist()
+
+
+def test_table_says_why_a_value_is_missing():
+    "Action units that failed and those that were not to be measured look alike; the status does not."
+    ds = demo_features()
+    ds["face_aus"].values[3, 0] = np.nan
+    unplanned = to_table(ds).set_index(["frame", "face"])
+    ds["status"].values[3, 0] = STATUS["aus_failed"]
+    failed = to_table(ds).set_index(["frame", "face"])
+    cell = (ds.frame.values[3], 0)
+    assert np.isnan(failed.AU12[cell]) and np.isnan(unplanned.AU12[cell])
+    assert (failed.status[cell], unplanned.status[cell]) == ("aus_failed", "ok")
+    assert failed.n_detected[cell] == ds.n_detected.values[3]
+
+
+def test_frame_in_which_known_faces_are_left_out():
+    "A result of which a person was taken out still says how many faces were there, and does not say that there was none."
+    ds = demo_features().isel(face=[1])
+    alone = (np.isnan(ds.face_box).all(["face", "box_edge"]) & (ds.n_detected > 0)).values
+    assert alone.any()
+    rows = to_table(ds).set_index("frame").loc[ds.frame.values[alone]]
+    assert set(rows.status) == {"absent"} and rows.face.isna().all() and (rows.n_detected > 0).all()
+
+
+def test_clip_without_a_name():
+    ds = demo_features()
+    del ds.attrs["video_file"]
+    assert to_table(ds).video_file.isna().all()
+
+
+@pytest.mark.parametrize("name", ["NA", " NA ", "nan", "None", "NULL", "n/a"])
+def test_name_that_means_a_missing_value(name, tmp_path):
+    ds = rename_faces(demo_features(), {0: name})
+    with pytest.raises(ValueError, match="a.csv.*face_name.*rename_faces"): to_csv(ds, tmp_path / "a.csv")
+    assert os.listdir(tmp_path) == []
+    assert load(save(ds, tmp_path / "a.nc")).identical(ds)
+
+
+@pytest.mark.parametrize("name", ["Nadia", "Na", "NN", "Nan Goldin", "True", "7"])
+def test_names_that_come_back(name, tmp_path):
+    table = pd.read_csv(to_csv(rename_faces(demo_features(), {0: name}), tmp_path / "a.csv"), dtype={"face_name": str})
+    assert table.face_name.dropna().unique().tolist()[0] == name
+
+
+def test_missing_words_are_those_of_pandas():
+    from mexca_video.store import _MISSING_WORDS
+    from pandas._libs.parsers import STR_NA_VALUES
+
+    assert _MISSING_WORDS >= STR_NA_VALUES - {""}
 
 
 def test_large_table_takes_no_loop():

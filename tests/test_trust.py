@@ -313,7 +313,7 @@ RUN = dict(format=1, video_sha256="0" * 64, arguments=dict(embeddings_model="sfa
 
 def stretch(n=3, **other):
     "What a stretch of 64 frames holds."
-    columns = dict(begin=np.array(0), end=np.array(64), position=np.arange(n), decoded=np.arange(64), failures=np.frombuffer(b"{}", np.uint8),
+    columns = dict(begin=np.array(0), end=np.array(64), position=np.arange(n), decoded=np.arange(64), n_detected=np.ones(64, np.int64), failures=np.frombuffer(b"{}", np.uint8),
                    face_box=np.zeros((n, 4), "f4"), face_prob=np.zeros(n, "f4"), face_embedding=np.zeros((n, 128), "f4"),
                    face_landmarks=np.zeros((n, 68, 2), "f4"), face_aus=np.zeros((n, 20), "f4")) | other
     return {name: value for name, value in columns.items() if value is not None}
@@ -371,6 +371,8 @@ STRETCHES = {
     "frames of another stretch": (lambda path: npz(stretch(position=np.array([0, 1, 64]))), "position names other frames"),
     "negative frames": (lambda path: npz(stretch(decoded=np.arange(64) - 1)), "decoded names other frames"),
     "frames in disorder": (lambda path: npz(stretch(position=np.array([2, 1, 0]))), "position names other frames"),
+    "fewer counts than frames": (lambda path: npz(stretch(n_detected=np.ones(63, np.int64))), "63 numbers for 64 frames"),
+    "a negative count": (lambda path: npz(stretch(n_detected=np.full(64, -1))), "no number of faces"),
     "no action units": (lambda path: npz(stretch(face_aus=None)), "face_aus"),
     "failures that are none": (lambda path: npz(stretch(failures=np.frombuffer(b"[[[[", np.uint8))), ""),
     "deep failures": (lambda path: npz(stretch(failures=np.frombuffer(b"[" * 10**5, np.uint8))), ""),

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 from PIL import Image
 
-from mexca_video import (VideoDataset, assign_face, demo_features, merge_faces, rename_faces, replay_history, review, split_faces, view_detections, view_faces,
+from mexca_video import (VideoDataset, assign_face, demo_features, load, merge_faces, rename_faces, replay_history, review, save, split_faces, view_detections, view_faces,
     view_timeline)
 from mexca_video.schema import build_features
 
@@ -291,3 +291,108 @@ def test_no_notebook_keeps_widget_state():
 
     notebooks = [p for p in (Path(__file__).parents[1] / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts]
     assert len(notebooks) > 20 and [p.name for p in notebooks if "widget-state" in p.read_text()] == []
+
+
+def test_people_are_kept_on_file(features, clip, tmp_path):
+    "After each step the file holds the corrected result; the same call goes on there, with undo, and again with the result from the file."
+    path = tmp_path / "corrected.nc"
+    viewer = view_faces(features, clip, n=2, path=path)
+    assert not path.exists()
+    viewer.who.value, viewer.name.value = str(features.face_name.values[0]), "Anna"
+    viewer.rename()
+    assert load(path).identical(viewer.dataset) and "saved in corrected.nc" in viewer.message.value
+    viewer.who.value, viewer.other.value = "Anna", str(features.face_name.values[1])
+    viewer.merge()
+    assert load(path).identical(viewer.dataset)
+    later = view_faces(features, clip, n=2, path=str(path))
+    assert later.dataset.identical(viewer.dataset) and len(later.done) == 2 and "going on after 2 corrections" in later.message.value
+    from_file = view_faces(load(path), clip, n=2, path=path)
+    assert from_file.dataset.identical(viewer.dataset) and not from_file.done
+    later.undo()
+    assert load(path).identical(later.dataset) and later.dataset.face_name.values[0] == "Anna" and "saved in" in later.message.value
+    later.undo()
+    assert load(path).identical(features)
+    later.redo()
+    assert load(path).identical(later.dataset) and later.dataset.face_name.values[0] == "Anna"
+    assert [p.name for p in tmp_path.iterdir()] == ["corrected.nc"]
+
+
+def test_people_leave_other_files_alone(features, clip, tmp_path):
+    path = tmp_path / "corrected.nc"
+    other = rename_faces(demo_features(n_faces=2), {0: "Anna"})
+    for held in (demo_features(n_faces=3), other, features.isel(frame=slice(0, 100)), rename_faces(features.isel(frame=slice(0, 100)), {0: "Anna"})):
+        save(held, path)
+        before = path.read_bytes()
+        with pytest.raises(ValueError, match="corrected.nc' holds another result"): view_faces(features, clip, path=path)
+        assert path.read_bytes() == before
+    save(features, path)
+    with pytest.raises(ValueError, match="holds another result"): view_faces(rename_faces(features, {0: "Anna"}), clip, path=path)
+    path.write_text("no result")
+    with pytest.raises(ValueError, match="corrected.nc"): view_faces(features, clip, path=path)
+
+
+def test_what_cannot_be_saved_is_told(features, clip, tmp_path):
+    "The folder goes away in the middle of the work: the correction and the answer stay, and the viewer says that they are not saved."
+    for view in (view_faces, review):
+        with pytest.raises(FileNotFoundError, match="folder .*missing does not exist; make it first"): view(features, clip, path=tmp_path / "missing" / "file.json")
+        with pytest.raises(IsADirectoryError, match="is a folder"): view(features, clip, path=tmp_path)
+    (folder := tmp_path / "here").mkdir()
+    people, check = view_faces(features, clip, n=2, path=folder / "corrected.nc"), review(features, clip, n=4, path=folder / "answers.json")
+    folder.rmdir()
+    people.who.value, people.name.value = str(features.face_name.values[0]), "Anna"
+    people.rename()
+    assert "not saved: cannot write" in people.message.value and people.dataset.face_name.values[0] == "Anna"
+    check.answer("box_right", "yes")
+    assert "not saved: cannot write" in check.progress.value and check.checks.iloc[0].box_right == "yes"
+    folder.mkdir()
+    people.undo()
+    check.answer("same_person", "yes")
+    assert "saved in answers.json" in check.progress.value and load(folder / "corrected.nc").identical(features)
+
+
+def test_action_units_that_are_asked_for(features, clip):
+    "One name will do, and so will a part of the action units; nothing asked for are the usual ones."
+    from mexca_video.figures import USUAL_AUS
+
+    units = lambda viewer: [au for au, _ in viewer.picture.faces[0]["aus"]]
+    assert units(view_detections(features, clip)) == units(view_timeline(features, clip).frames) == list(USUAL_AUS)
+    assert units(view_detections(features, clip, aus="AU12")) == ["AU12"] == units(view_timeline(features, clip, aus="AU12").frames)
+    for view in (view_detections, view_timeline):
+        with pytest.raises(ValueError, match="no action unit 'AU99'"): view(features, clip, aus=("AU12", "AU99"))
+        strict = view(features, clip, least_confidence=1.0)
+        assert len(getattr(strict, "frames", strict).odd) > len(view_detections(features, clip).odd)
+
+
+@pytest.mark.parametrize("view", [view_detections, view_timeline, view_faces, review])
+def test_a_changed_form_is_named(view, features, clip):
+    for changed, words in ((features.sel(face=0), r"sel\(face=\[0\]\)"), (features.swap_dims(face="face_name"), "goes back"), (features.where(features.face_confidence > 0.7), "unassign_faces"),
+            (features.isel(frame=slice(None, None, -1)), "does not increase"), (xr.concat([features, features], "frame"), "twice")):
+        with pytest.raises(ValueError, match=words): view(changed, clip)
+
+
+@pytest.mark.parametrize("view", [view_detections, view_timeline, view_faces, review])
+def test_a_video_is_opened_once(view, features, clip, monkeypatch):
+    "Opening reads the whole file for its checksum, which takes a while with a long one."
+    from mexca_video import viewers
+
+    opened, really = [], viewers._Pictures
+    class Counted(really):
+        def __init__(self, path, frames): opened.append(path); super().__init__(path, frames)
+    monkeypatch.setattr(viewers, "_Pictures", Counted)
+    viewer = view(features, clip)
+    assert len(opened) == 1
+    viewer.use_video(clip)
+    assert len(opened) == 2 and viewer.pictures is getattr(viewer, "frames", viewer).pictures
+
+
+def test_timeline_marks_what_was_not_analysed(features, clip):
+    "A click into the gap shows the last frame before it."
+    part = features.sel(frame=(features.time < 1.5) | (features.time > 10.2))
+    viewer = view_timeline(part, clip)
+    strip = np.asarray(Image.open(io.BytesIO(viewer.strip.image)).convert("L"), int)
+    (a, b), (low, high) = viewer.strip.span, viewer.strip.limits
+    column = lambda time: int((a + (time - low) / (high - low) * (b - a)) * strip.shape[1])
+    rows = strip[strip.shape[0] // 4:strip.shape[0] * 3 // 4]
+    assert (rows[:, column(3):column(9)] >= 150).all() and (rows[:, column(0.3):column(1.2)] < 150).any(), "no bar stands in the gap"
+    viewer.strip.wanted = 6.0
+    assert viewer.frame == int(part.frame.values[part.time.values < 1.5][-1])

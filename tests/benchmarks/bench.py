@@ -58,20 +58,26 @@ def child(*arguments):
 # Speed
 
 
-def clips(folder):
-    "(name, path, frames): the Pexels clip, and the same at 1280x720."
+def enlarge(path, width, height, frames):
+    "Write the first frames of the Pexels clip in another size."
     import av
 
     from mexca_video import VideoDataset, sample_path
 
-    large = Path(folder) / "large.mp4"
     video = VideoDataset(sample_path("pexels"))
-    with av.open(str(large), "w") as file:
+    with av.open(str(path), "w") as file:
         stream = file.add_stream("libx264", rate=FPS, options={"preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
-        for i in range(64): file.mux(stream.encode(av.VideoFrame.from_ndarray(video[i]["Image"].numpy(), format="rgb24").reformat(1280, 720, "yuv420p")))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for i in range(frames): file.mux(stream.encode(av.VideoFrame.from_ndarray(video[i]["Image"].numpy(), format="rgb24").reformat(width, height, "yuv420p")))
         file.mux(stream.encode())
-    return [("640x360", sample_path("pexels"), 128), ("1280x720", large, 64)]
+    return path
+
+
+def clips(folder):
+    "(name, path, frames): the Pexels clip, and the same at 1280x720."
+    from mexca_video import sample_path
+
+    return [("640x360", sample_path("pexels"), 128), ("1280x720", enlarge(Path(folder) / "large.mp4", 1280, 720, 64), 64)]
 
 
 @contextlib.contextmanager
@@ -208,10 +214,10 @@ def measure_stages(extractor, path, count):
     torch.set_num_threads(1)
     try:
         with VideoDataset(path) as video: frames, decode = timed(lambda: [image for _, images in VideoDataset(path, end=(count - 0.5) / 23.976).batches(16) for image in images])
-        candidates, propose = timed(lambda: [fast.propose(image) for image in frames])
-        refined, refine = timed(lambda: [fast.refine(image, boxes) for image, boxes in zip(frames, candidates)])
-        _, decide = timed(lambda: [fast.decide(image, boxes) for image, boxes in zip(frames, refined)])
-        faces = [find_faces(extractor.detector, image) for image in frames]
+        candidates, propose = timed(lambda: [fast.propose([image]) for image in frames])
+        refined, refine = timed(lambda: [fast.refine([image], *found) for image, found in zip(frames, candidates)])
+        _, decide = timed(lambda: [fast.decide([image], *found) for image, found in zip(frames, refined)])
+        faces = list(zip(*find_faces(extractor.detector, frames)[:3]))
         crops, cut = timed(lambda: torch.cat([cut_for(extractor.embeddings_model, image, boxes, points) for image, (boxes, _, points) in zip(frames, faces) if boxes is not None]))
         _, embed = timed(lambda: extractor.encode(crops))
         cuts, square = timed(lambda: [extractor._cut(image, boxes, points[:, :2]) for image, (boxes, _, points) in zip(frames, faces) if boxes is not None])
@@ -221,6 +227,28 @@ def measure_stages(extractor, path, count):
     finally: torch.set_num_threads(threads)
     return [("decode", decode), ("MTCNN: pyramid and P-Net", propose), ("MTCNN: R-Net", refine), ("MTCNN: O-Net", decide), ("cut for embedding", cut), ("embedding", embed),
             ("cut for landmarks", square), ("landmarks", landmarks), ("action units", aus)]
+
+
+# GPU
+
+
+def measure_gpu(rows, device="cuda", sizes=((1280, 720), (1920, 1080)), batches=(1, 4, 16, 64), frames=256):
+    "Frames per second of a whole run on the GPU, by the number of frames that are looked at together, beside the CPU's."
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        rows.append(("gpu", "default", "", "not measured: torch finds no CUDA GPU here", "", "", "", ""))
+        return
+    name = torch.cuda.get_device_name() if device == "cuda" else device
+    with default_set() as (make, _), tempfile.TemporaryDirectory() as folder:
+        kinds = {("cpu", engine): make(engine=engine) for engine in ("exact", "fast")} | {(name, engine): make(device=device, engine=engine) for engine in ("exact", "fast")}
+        for width, height in sizes:
+            path = enlarge(Path(folder) / f"{height}.mp4", width, height, frames)
+            contestants = {(*kind, batch): (lambda n, extractor=extractor, batch=batch: extractor.apply(path, batch, process_subclip=(0, (n - 0.5) / FPS), show_progress=False))
+                for kind, extractor in kinds.items() for batch in (batches if kind[0] != "cpu" else (16,))}
+            for (who, engine, batch), values in race(contestants, frames).items():
+                rate = sorted(1000 / value for value in values)
+                rows.append(("gpu", "default", f"{width}x{height}", f"{who}, {engine}, batch_size={batch}", round(statistics.median(rate), 1), "frames/s", f"{rate[0]:.1f} to {rate[-1]:.1f}", f"in {ROUNDS} rounds"))
 
 
 # Length
@@ -238,7 +266,7 @@ def replay(minutes):
     seen, batches = [], {}
     find_faces, measure = FaceExtractor._find_faces, FaceExtractor._measure_batch
     def keep(self, *arguments):
-        for item in find_faces(self, *arguments): seen.append(item[1]); yield item
+        for item in find_faces(self, *arguments): seen.append(item[1:]); yield item
     def keep_batch(self, faces):
         batches[len(faces)] = measure(self, faces)
         return batches[len(faces)]
@@ -251,7 +279,7 @@ def replay(minutes):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             self.video_frames, self.time = np.arange(frames), np.arange(frames) / FPS
-    def deal(self, team, dataset, batch_size, start, bar): yield from zip(range(start, frames), itertools.islice(itertools.cycle(seen), start, None))
+    def deal(self, team, dataset, batch_size, start, bar): yield from ((i, *faces) for i, faces in zip(range(start, frames), itertools.islice(itertools.cycle(seen), start, None)))
     def copy_batch(self, faces): return {name: values[:len(faces)] for name, values in longest.items()} | dict(position=np.array([face[0] for face in faces])), failures
     FaceExtractor._find_faces, FaceExtractor._measure_batch, video.VideoDataset = deal, copy_batch, Long
     forget_peak()
@@ -325,7 +353,7 @@ def draw(rows, path):
     fig.savefig(path, dpi=120)
 
 
-PARTS = dict(speed=measure_speed, deviations=measure_deviations, length=measure_length, identification=measure_identification)
+PARTS = dict(speed=measure_speed, gpu=measure_gpu, deviations=measure_deviations, length=measure_length, identification=measure_identification)
 
 
 def main():
