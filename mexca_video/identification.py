@@ -180,7 +180,9 @@ def assign_people(
     order = np.lexsort((labels, frames))
     twice = (np.diff(frames[order]) == 0) & (np.diff(labels[order]) == 0)
     names, index = np.unique(labels[known], return_inverse=True)
-    centroids = find_means(embeddings[known], index)
+    person = np.full(len(labels), -1)
+    person[known] = index
+    centroids = find_means(embeddings, person)
     for frame in np.unique(frames[order[1:][twice]]):
         faces = order[slice(*np.searchsorted(frames[order], [frame, frame + 1]))]
         faces = np.sort(faces[known[faces]])
