@@ -236,7 +236,7 @@ def test_masks_of_many_shapes(ds):
     "Labels decide and not positions; whoever has no confidence is below no number."
     mask = ds.face_confidence < 0.7
     done = unassign_faces(ds, mask)
-    for same in (mask.T, mask.values, xr.DataArray(mask.values, dims=("frame", "face"))): assert unassign_faces(ds, same).drop_attrs().identical(done.drop_attrs())
+    for same in (mask.T, mask.values, xr.DataArray(mask.values, dims=("frame", "face"))): assert unassign_faces(ds, same).equals(done)
     early = unassign_faces(ds, ds.time < 1)
     assert early.face_label.sel(frame=slice(0, 24), face=[0, 1, 2]).isnull().all() and early.sel(frame=slice(25, None), face=[0, 1, 2]).face_label.equals(ds.face_label.sel(frame=slice(25, None)))
     assert unassign_faces(ds, ds.face_name == "Person_2").face_label.sel(face=1).isnull().all()
