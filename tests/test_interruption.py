@@ -196,3 +196,10 @@ def test_resume_of_a_file_with_a_long_name(tmp_path):
     shutil.copy(sample_path("single_face"), path)
     assert cli(["--embedded", "-f", str(path), "-o", str(tmp_path / "out"), "--skip-frames", "24", "--resume", "--show-progress", "false"]) == 0
     assert os.listdir(tmp_path / "out") == [f"{path.stem}.nc"]
+
+
+def test_the_program_waits_for_what_its_threads_do():
+    "A thread that comes back from a network to a Python that is gone would abort the process."
+    code = "import time\nfrom mexca_video.extraction import _team\ndef work():\n    time.sleep(0.7); print('done', flush=True)\nwith _team(None) as team:\n    team.submit(work); time.sleep(0.3)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr

@@ -582,3 +582,14 @@ def test_task_models(embedded, monkeypatch, tmp_path):
         (tmp_path / "model.tflite").write_bytes(models.read_task_model(name))
         assert str(openvino.Core().read_model(tmp_path / "model.tflite").inputs[0].partial_shape) == shape
     assert fetch_model("facemesh") == fetch_model("blendshapes")
+
+
+def test_weights_of_another_network_are_refused(cache):
+    "facenet-pytorch publishes no checksum, so the layers have to tell."
+    import torch
+    from mexca_video.encoding import load_encoder
+
+    path = pathlib.Path(os.environ["MEXCA_VIDEO_CACHE"]) / MODELS["vggface2"].file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"layer.weight": torch.zeros(3, 3)}, path)
+    with pytest.raises(ModelError, match="does not fit the network"): load_encoder("vggface2")

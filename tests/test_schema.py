@@ -73,6 +73,8 @@ WRONG = {
     "Attribute 'video_fps' is '25'": lambda: DEMO.assign_attrs(video_fps="25"),
     "Attribute 'video_width' is 640.5": lambda: DEMO.assign_attrs(video_width=640.5),
     "Attribute 'video_file' names a folder": lambda: DEMO.assign_attrs(video_file="C:\\videos\\clip.mp4"),
+    "Attribute 'title' names a folder": lambda: DEMO.assign_attrs(title="made from file:///home/anna/clip.mp4"),
+    "Attribute 'references' names a folder": lambda: DEMO.assign_attrs(references="see /my-data/anna/clip.mp4"),
     "Attribute 'arguments' names a folder": lambda: DEMO.assign_attrs(arguments=json.dumps({"filepath": "/data/clip.mp4"})),
 }
 

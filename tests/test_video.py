@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from fractions import Fraction
 
@@ -374,3 +375,18 @@ def test_alpha_is_dropped_and_gray_is_three_times_the_same(folder):
     def half(number, width, height): return np.dstack([np.full((height, width, 3), (200, 100, 50), np.uint8), np.full((height, width), 40 * number, np.uint8)])
     ds = VideoDataset(clips.write_clip(folder / "see_through.mov", codec="png", pix_fmt="rgba", count=4, draw=half))
     for image in images(ds): assert (image == (200, 100, 50)).all()
+
+
+def test_a_large_batch_may_take_its_time(monkeypatch):
+    "What counts is the time without any frame, not the time for a batch."
+    from mexca_video import sample_clip
+
+    decode = video._Decoder.image
+    def slowly(self, i):
+        time.sleep(0.04)
+        return decode(self, i)
+    monkeypatch.setattr(video._Decoder, "image", slowly)
+    monkeypatch.setattr(video, "PATIENCE", 1)
+    began = time.monotonic()
+    (where, images), = VideoDataset(str(sample_clip()), end=2).batches(48)
+    assert len(images) == 48 and time.monotonic() - began > 1.9
