@@ -64,6 +64,7 @@ def _check_options(o):
     _need(o.au_model != "blendshapes" or o.landmark_model == "facemesh", "landmark_model", o.landmark_model,
         "'facemesh', since au_model='blendshapes' reads its 478 points")
     _need(_is_count(o.detect_every), "detect_every", o.detect_every, "a whole number from 1")
+    if o.device not in (None, "cpu"): find_device(o.device)
     _need(o.engine in ENGINES, "engine", o.engine, f"one of {ENGINES}")
     if o.engine == "fast" and find_device(o.device).type == "cpu" and not has_bfloat16():
         warnings.warn("engine='fast' equals 'exact' here: this processor has no bfloat16", stacklevel=4)
@@ -110,7 +111,6 @@ class FaceExtractor:
         options = {name: _plain(value) for name, value in dict(locals()).items() if name != "self"}
         vars(self).update(options, _names=tuple(options))
         _check_options(self)
-        if device not in (None, "cpu"): find_device(device)
 
     @_Loaded
     def detector(self):
@@ -559,7 +559,7 @@ def _records(self: FaceExtractor): return [model_record(name) for name in ("mtcn
 @patch
 def apply(self: FaceExtractor,
     filepath: str, # a video file
-    batch_size: int = 1, # frames that are decoded together, and on a GPU looked at together; the result does not depend on it
+    batch_size: int = 1, # frames that are decoded together, and on a GPU looked at together; the result does not depend on it, but for rounding on a GPU
     skip_frames: int = 1, # process every n-th frame
     process_subclip: tuple = (0, None), # start and end of the part to process, in seconds
     show_progress: bool = True, # whether to show a progress bar
@@ -576,8 +576,7 @@ def apply(self: FaceExtractor,
     self._stopped = None
     arguments = dict(skip_frames=skip_frames, process_subclip=list(process_subclip), return_embeddings=return_embeddings)
     with VideoDataset(str(filepath), skip_frames, *process_subclip) as dataset:
-        run = None if checkpoint is None else self.describe_run(filepath, skip_frames, process_subclip, return_embeddings=return_embeddings)
-        stretches = Stretches() if checkpoint is None else Checkpoint(checkpoint, run | dict(format=2, models=self._records(), mexca_video=__version__))
+        stretches = self._open_stretches(checkpoint, filepath, arguments)
         with tqdm(total=len(dataset), initial=stretches.done, unit="frame", desc=dataset.file_name, disable=not show_progress) as bar:
             bar.faces = 0
             try:
@@ -588,6 +587,12 @@ def apply(self: FaceExtractor,
         return result
 
 # %% ../nbs/13_extraction.ipynb #c050b
+@patch
+def _open_stretches(self: FaceExtractor, checkpoint, filepath, arguments):
+    "Where finished stretches go: into the folder `checkpoint`, with what is there already, or into memory."
+    if checkpoint is None: return Stretches()
+    return Checkpoint(checkpoint, self.describe_run(filepath, **arguments) | dict(format=2, models=self._records(), mexca_video=__version__))
+
 @patch
 def describe_run(self: FaceExtractor,
     filepath: str, # a video file

@@ -108,14 +108,8 @@ function add(parent, kind, name, text) {
 }
 """
 
-_PICTURE_JS = _ADD_JS + """
-const KEYS = ["ArrowLeft", "ArrowRight", "Home", "End", "n", "p"];
-function render({ model, el }) {
-  const box = add(el, "div", "mexca-picture");
-  let img = add(box, "img", "mexca-image");
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), labels = add(box, "div", "mexca-labels");
-  box.insertBefore(svg, labels); box.tabIndex = 0; box.dataset.lmSuppressShortcuts = "true";
-  let url = null, turn = 0, waiting = false, now = { faces: [], size: [1, 1], frame: -1, alt: "" };
+_PAINTER_JS = """
+function painter(svg, labels) {
   function shape(kind, attributes) {
     const s = document.createElementNS("http://www.w3.org/2000/svg", kind);
     for (const [k, v] of Object.entries(attributes)) s.setAttribute(k, v);
@@ -140,10 +134,25 @@ function render({ model, el }) {
   function place(label, f, x, y, transform) {
     Object.assign(label.style, { left: 100 * Math.max(0, x) + "%", top: 100 * y + "%", background: f.color, color: f.ink, transform });
   }
+  return (faces, show, chosen, size) => {
+    svg.setAttribute("viewBox", "0 0 " + size.join(" ")); svg.replaceChildren(); labels.replaceChildren();
+    for (const f of faces) face(f, show, f.slot === chosen, size);
+  };
+}
+"""
+
+# %% ../nbs/18_viewers.ipynb #c016b
+_PICTURE_JS = _ADD_JS + _PAINTER_JS + """
+const KEYS = ["ArrowLeft", "ArrowRight", "Home", "End", "n", "p"];
+function render({ model, el }) {
+  const box = add(el, "div", "mexca-picture");
+  let img = add(box, "img", "mexca-image");
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), labels = add(box, "div", "mexca-labels"), paint = painter(svg, labels);
+  box.insertBefore(svg, labels); box.tabIndex = 0; box.dataset.lmSuppressShortcuts = "true";
+  let url = null, turn = 0, waiting = false, now = { faces: [], size: [1, 1], frame: -1, alt: "" };
   function draw() {
     const chosen = model.get("selected");
-    svg.setAttribute("viewBox", "0 0 " + now.size.join(" ")); svg.replaceChildren(); labels.replaceChildren();
-    for (const f of now.faces) face(f, model.get("show"), f.slot === chosen, now.size);
+    paint(now.faces, model.get("show"), chosen, now.size);
     box.dataset.frame = now.frame; box.dataset.selected = chosen;
     box.setAttribute("role", "img"); box.setAttribute("aria-label", now.alt);
   }

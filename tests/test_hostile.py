@@ -24,6 +24,7 @@ import pytest
 from PIL import Image
 
 import clips
+from users import plain_user
 from mexca_video import FaceExtractor, check_features, cli, load, sample_image
 from mexca_video.video import VideoDataset
 
@@ -355,15 +356,6 @@ def time_limit(seconds):
         faulthandler.cancel_dump_traceback_later()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-@contextlib.contextmanager
-def plain_user():
-    "Root may read everything; so be somebody else for a while."
-    if os.geteuid() != 0: yield; return
-    os.seteuid(65534)
-    try: yield
-    finally: os.seteuid(0)
 
 
 @pytest.fixture(scope="module")
