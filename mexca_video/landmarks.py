@@ -56,6 +56,10 @@ class PyFeatLandmarker:
 
     def squares(self, boxes, eyes=None): return upright_squares(boxes)
 
+    def measure(self, patches):
+        "The points, and no presence: these networks do not say whether they see a face."
+        return self(patches), np.full(len(patches), np.nan, np.float32)
+
     def __call__(self, patches):
         if self.compiled: return self.compiled(np.ascontiguousarray(self.normalize(patches)))[0].reshape(-1, 68, 2)
         out = run_module(self.network, self.normalize(patches), self.device, self.engine)
@@ -100,9 +104,14 @@ class FaceMesh:
 
     def squares(self, boxes, eyes): return level_squares(boxes, eyes)
 
-    def __call__(self, patches):
-        points = self.network(np.ascontiguousarray(patches.permute(0, 2, 3, 1).numpy()))[0]
-        return points.reshape(len(patches), 478, 3)[..., :2] / self.size
+    def measure(self,
+        patches, # (N, 3, 256, 256) tensor, 0 to 1
+    ) -> tuple: # points (N, 478, 2), 0 to 1 of the side; presence (N,), log odds that there is a face
+        "The points of the mesh, and whether the network sees a face at all."
+        points, presence, *_ = self.network(np.ascontiguousarray(patches.permute(0, 2, 3, 1).numpy()))
+        return points.reshape(len(patches), 478, 3)[..., :2] / self.size, presence.reshape(len(patches))
+
+    def __call__(self, patches): return self.measure(patches)[0]
 
     def to_68(self, points): return points[:, MESH_TO_68]
 
