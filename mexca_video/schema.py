@@ -156,10 +156,11 @@ ATTRIBUTES = {name: Attribute(*row) for name, row in {
     "software": (str, "Versions of the libraries, as a JSON object"),
     "au_scale": (str, "What the numbers of face_aus mean"),
     "identification": (str, "How many people there are, and how that number was found"),
+    "identity_proposals": (str, "People that may be one, and people that may be two, as a JSON list", False),
     "unfinished": (str, "Where a run was stopped, if it was", False),
     "video_damage": (str, "What is missing from the video file, if anything is", False),
 }.items()}
-JSON_ATTRIBUTES = ("arguments", "models", "software")
+JSON_ATTRIBUTES = ("arguments", "models", "software", "identity_proposals")
 
 # %% ../nbs/00_schema.ipynb #c041
 def clean_attribute(
