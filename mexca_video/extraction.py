@@ -821,7 +821,9 @@ def _assemble(self: FaceExtractor, dataset, filepath, stretches, arguments):
     slot = _find_slots(position, names.labels)
     if not arguments["return_embeddings"]: sizes.pop("face_embedding")
     placed = _place(stretches, sizes, rows, slot, (len(decoded), int(slot.max(initial=-1)) + 1))
-    of_face = dict(face_label=names.labels, face_confidence=names.confidence, face_track=names.tracks, face_evidence=names.evidence, presence=faces["presence"])
+    confidence = names.confidence
+    if "face_embedding" in placed: confidence = compute_confidence(placed["face_embedding"][rows, slot], names.labels)
+    of_face = dict(face_label=names.labels, face_confidence=confidence, face_track=names.tracks, face_evidence=names.evidence, presence=faces["presence"])
     for name, values in of_face.items():
         placed[name] = _empty_table(*placed["face_prob"].shape)
         placed[name][rows, slot] = values
