@@ -10,9 +10,10 @@ from pathlib import Path
 from fastcore.docments import docments
 from . import __version__
 from .checkpoints import delete_checkpoint, list_differences
-from .checks import DoubtWarning, describe_doubts
+from .checks import DoubtWarning, describe_doubts, has_status
 from .detection import find_device
 from .extraction import EMBEDDED, FaceExtractor
+from .schema import need_features
 
 # %% auto #0
 __all__ = ['VIDEO_ENDINGS', 'make_parser', 'cli', 'summarize', 'main']
@@ -232,8 +233,9 @@ def _warnings_as_lines(path=""):
 # %% ../nbs/20_cli.ipynb #p20a0026
 def _say_in_one_line(ds):
     "What a result holds, and what is doubtful about it."
+    faces = int(ds.n_detected.sum()) - int(has_status(ds, "doubtful").sum())
     people, measured = int(ds.face_label.notnull().any("frame").sum()), int(ds.face_aus.notnull().any(["frame", "face"]).sum())
-    words = [_in_words(ds.sizes["frame"], "frame", "frames"), _in_words(int(ds.n_detected.sum()), "face", "faces"), _in_words(people, "person", "people")]
+    words = [_in_words(ds.sizes["frame"], "frame", "frames"), _in_words(faces, "face", "faces"), _in_words(people, "person", "people")]
     if 0 < measured < ds.sizes["au"]: words.append(f"{measured} of {ds.sizes['au']} action units")
     return "; ".join([", ".join(words), *(f"doubtful: {' '.join(doubts)}" for doubts in [describe_doubts(ds)] if doubts)])
 
@@ -345,7 +347,8 @@ def _write_tables(args):
 def summarize(
     ds, # `xarray.Dataset`, see `schema`
 ) -> str: # a few lines
-    "Say in words what a result holds."
+    "Say in words what a result holds, and what is doubtful about it."
+    need_features(ds, some_aus=True)
     people = ds.face_label.notnull().any("frame").values
     seen = ds.face_prob.notnull().sum("frame").values
     lines = [f"{ds.attrs['video_file']}: {ds.sizes['frame']} frames, {float(ds.n_detected.sum()):.0f} faces, "

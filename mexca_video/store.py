@@ -6,14 +6,14 @@
 __all__ = ['MAX_BYTES', 'TABLE_COLUMNS', 'check_place', 'complete_or_nothing', 'save', 'load', 'to_table', 'to_csv']
 
 # %% ../nbs/15_store.ipynb #c003
-import os, re, stat
+import os, re, stat, warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 
-from .schema import AU_NAMES, AXES, BOX_EDGES, EMPTY_VALUE, SIZES, STATUS, VARIABLES, clean_attribute, need_features
+from .schema import AU_NAMES, AXES, BOX_EDGES, EMPTY_VALUE, SIZES, STATUS, VARIABLES, clean_attribute, list_double, need_features
 
 # %% ../nbs/15_store.ipynb #n68e8686
 def _mode_of_new_files(folder):
@@ -91,6 +91,7 @@ def save(
     if not isinstance(ds, xr.Dataset): raise TypeError(f"save needs an xarray.Dataset, not a {type(ds).__name__}")
     if wrong := list(_list_wrong_shapes(ds)):
         raise ValueError(f"cannot write {path}: {'; '.join(wrong[:3])}. Select whole dimensions, people with a list (face=[0]); ds.to_netcdf writes any other Dataset")
+    for twice in list_double(ds): warnings.warn(f"{path} holds what no other function reads: {twice}", stacklevel=2)
     plain = ds.drop_encoding().assign_attrs({name: clean_attribute(name, value) for name, value in ds.attrs.items()})
     with complete_or_nothing(path) as part:
         plain.to_netcdf(part, engine="netcdf4", format="NETCDF4", encoding=_encoding(plain))

@@ -7,9 +7,11 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from mexca_video import demo_features, load, load_checks, rename_faces, sample_checks, save, save_checks, score_checks
 from mexca_video.checks import MAX_FILE, RULES, DoubtWarning, describe_doubts, exact_interval, note_doubts
+from mexca_video.cli import _say_in_one_line
 from mexca_video.schema import STATUS, build_features, check_features
 
 
@@ -227,6 +229,7 @@ def test_nothing_is_said_of_a_sound_result():
      "300 of 300 faces belong to nobody: num_faces=9, but only 3 faces were detected."),
     (lambda: crowded(3, 3, width=45.9), "300 of 300 faces are under 46 pixels wide (the narrowest 46)"),
     (lambda: crowded(3, 3, width=20), "300 of 300 faces are under 46 pixels wide (the narrowest 20)"),
+    (lambda: crowded(3, 3).assign_attrs(video_turned=270), "The picture seems to be turned; rotate=270 would put it upright."),
     (lambda: crowded(3, 3).assign_attrs(video_turned="The picture seems to lie on its side; give rotate=90."), "The picture seems to lie on its side; give rotate=90."),
 ])
 def test_one_doubt_one_sentence(make, says):
@@ -255,8 +258,12 @@ def test_status_words_that_this_version_does_not_know():
     ds = crowded(2, 1)
     ds.status.attrs.update(flag_meanings="ok absent doubtful no_presence", flag_values=np.array([0, 1, 7, 9], "int8"))
     ds.status[:, 0], ds.status[:, 1] = 9, 7
+    ds.face_box[:, 1] /= 6 # a detection that is no face may be small
     assert describe_doubts(ds) == ["100 of 200 detections have too little evidence to be faces (status doubtful).",
         "100 of 200 detections show no face to the face mesh, so they have no landmarks and action units (status no_presence)."]
+    assert "100 faces" in _say_in_one_line(ds)
+    ds.status[:, 0] = 7
+    assert [line.split(":")[0] for line in describe_doubts(ds)] == ["No face was found in 100 frames", "200 of 200 detections have too little evidence to be faces (status doubtful)."]
     del ds.status.attrs["flag_values"], ds.status.attrs["flag_meanings"]
     ds.status[:] = STATUS["aus_failed"]
     assert "(status aus_failed)" in describe_doubts(ds)[-1]
@@ -282,3 +289,12 @@ def test_every_rule_has_its_case():
     failed = crowded()
     failed.status[:] = STATUS["aus_failed"]
     for rule in RULES: assert any(list(rule(ds, np.isfinite(ds.face_box.values).all(-1))) for ds in [*cases, few, failed]), rule.__name__
+
+
+def test_two_results_in_one():
+    from mexca_video.cli import summarize
+
+    for dim, says in (("frame", "as after xr.concat"), ("video", "has the dimensions")):
+        for read in (describe_doubts, summarize):
+            with pytest.raises(ValueError, match=says): read(xr.concat([demo_features(), demo_features()], dim))
+    with pytest.raises(ValueError, match="as after xr.concat"): describe_doubts(xr.concat([demo_features(), demo_features(n_faces=3)], "frame", join="outer"))

@@ -90,6 +90,12 @@ def test_save_leaves_its_argument_alone(tmp_path):
     assert_same(ds, demo_features())
 
 
+def test_two_results_in_one_are_told(tmp_path):
+    "It can be stored, as any Dataset of the right shape, but the user hears of it where it happens and not in the next program."
+    with pytest.warns(UserWarning, match="a.nc holds what no other function reads: 'frame' holds 0 twice, as after xr.concat") as said: save(xr.concat([demo_features(), demo_features()], "frame"), tmp_path / "a.nc")
+    assert len(said) == 1 and said[0].filename == __file__
+
+
 def test_compression(tmp_path):
     "A result that repeats itself takes a fraction of its size in memory."
     n = 2000
