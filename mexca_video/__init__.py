@@ -10,7 +10,7 @@ _HOME = {
     "video": ["FrameError", "VideoDataset"],
     "identification": ["NotEnoughFacesError"],
     "extraction": ["FaceExtractor"],
-    "checks": ["list_odd_frames", "load_checks", "sample_checks", "save_checks", "score_checks", "wilson_interval"],
+    "checks": ["describe_doubts", "list_odd_frames", "load_checks", "sample_checks", "save_checks", "score_checks", "wilson_interval"],
     "corrections": ["assign_face", "merge_faces", "rename_faces", "replay_history", "split_faces", "suggest_split", "swap_faces", "unassign_faces"],
     "store": ["load", "save", "to_csv", "to_table"],
     "figures": ["cut_face", "draw_action_units", "draw_au_map", "draw_faces", "draw_frame", "draw_identity", "draw_summary", "draw_timeline", "person_colors"],

@@ -12,8 +12,114 @@ from .schema import STATUS, need_features, person_slots
 from .store import complete_or_nothing
 
 # %% auto #0
-__all__ = ['BANDS', 'MAX_FILE', 'list_odd_frames', 'list_stretches', 'confidence_bands', 'sample_checks', 'wilson_interval',
-           'exact_interval', 'score_checks', 'save_checks', 'load_checks']
+__all__ = ['FEW_FRAMES', 'RARE', 'SMALL_FACE', 'TURNED', 'RULES', 'BANDS', 'MAX_FILE', 'has_status', 'describe_doubts',
+           'DoubtWarning', 'note_doubts', 'list_odd_frames', 'list_stretches', 'confidence_bands', 'sample_checks',
+           'wilson_interval', 'exact_interval', 'score_checks', 'save_checks', 'load_checks']
+
+# %% ../nbs/17_checks.ipynb #17d00002
+FEW_FRAMES = 0.5 # share of the frames with a face below which it is said: a mean over time then stands for less than half of the time
+RARE = 0.02 # share of the faces below which something is not worth a sentence: single false detections are everywhere
+
+def has_status(
+    ds, # a features Dataset
+    word: str, # of `STATUS`, or of the version that made the Dataset
+) -> np.ndarray: # (frame, face) bool
+    "Where the status is `word`; nowhere, if the Dataset does not know that word."
+    meanings = str(ds.status.attrs.get("flag_meanings", " ".join(STATUS))).split()
+    codes = dict(zip(meanings, np.atleast_1d(ds.status.attrs.get("flag_values", range(len(meanings))))))
+    return ds.status.values == codes[word] if word in codes else np.zeros(ds.status.shape, bool)
+
+def _count(n, of, things): return f"{n} of {of} {things}"
+
+def _arguments(ds):
+    "The arguments of the run, as far as the Dataset tells."
+    try: return dict(json.loads(ds.attrs["arguments"]))
+    except (KeyError, TypeError, ValueError): return {}
+
+def _with_face(ds):
+    "(frame,) bool: the frames with a face that is not doubtful."
+    return ds.n_detected.values > has_status(ds, "doubtful").sum(1)
+
+def _doubt_nobody(ds, faces):
+    "No face at all."
+    if not len(ds.frame) or _with_face(ds).any(): return
+    smallest = _arguments(ds).get("min_face_size")
+    below = f"smaller than min_face_size={smallest}" if smallest else "small"
+    yield f"No face was found in {len(ds.frame)} frames: is the picture turned, dark or blurred, or are its faces {below}?"
+
+def _doubt_few_frames(ds, faces):
+    "Faces in few frames only."
+    n = int(_with_face(ds).sum())
+    if 0 < n < FEW_FRAMES * len(ds.frame): yield f"Faces were found in only {_count(n, len(ds.frame), 'frames')}."
+
+# %% ../nbs/17_checks.ipynb #17d00004
+SMALL_FACE = 46 # pixels, width of the box
+
+def _doubt_small(ds, faces):
+    "Faces that are small in the picture."
+    x1, x2 = (ds.face_box.sel(box_edge=edge).values[faces] for edge in ("x1", "x2"))
+    small = (x2 - x1) < SMALL_FACE
+    if small.sum() > RARE * len(small):
+        yield (f"{_count(small.sum(), len(small), 'faces')} are under {SMALL_FACE} pixels wide (the narrowest {(x2 - x1).min():.0f}): "
+               "the networks see them enlarged, and who they are and what they do is less sure.")
+
+# %% ../nbs/17_checks.ipynb #17d00006
+def _doubt_unassigned(ds, faces):
+    "Faces that belong to nobody, and whether `num_faces` is why."
+    nobody, every = int((faces & ds.face_label.isnull().values).sum()), int(faces.sum())
+    if not nobody > RARE * every: return
+    asked, most = _arguments(ds).get("num_faces"), int(faces.sum(1).max())
+    said = f"{_count(nobody, every, 'faces')} belong to nobody"
+    if nobody == every: yield f"{said}: {ds.attrs.get('identification', 'no identities are known').removeprefix('faces stay without identity: ').rstrip('.')}."
+    elif asked and most > asked: yield f"{said}: up to {most} faces are in a frame, and num_faces={asked}. Give the number of people in the clip, or None to have it estimated."
+    else: yield f"{said}."
+
+# %% ../nbs/17_checks.ipynb #17d00007
+_STATUS_DOUBTS = { # status -> what is said of the detections that have it
+    "doubtful": "have too little evidence to be faces",
+    "no_presence": "show no face to the face mesh, so they have no landmarks and action units",
+    "landmarks_failed": "have no landmarks, because measuring failed",
+    "aus_failed": "have no action units, because measuring failed",
+}
+
+def _doubt_status(ds, faces):
+    "Detections with a status that says what is wrong with them."
+    every = int(np.isfinite(ds.face_box.values).all(-1).sum())
+    for word, said in _STATUS_DOUBTS.items():
+        n = int(has_status(ds, word).sum())
+        if n > RARE * every: yield f"{_count(n, every, 'detections')} {said} (status {word})."
+
+TURNED = "video_turned" # attribute of a clip whose picture seems to be turned: the degrees that put it upright, or a sentence
+
+def _doubt_turned(ds, faces):
+    "A picture that seems to lie on its side or upside down."
+    found = ds.attrs.get(TURNED)
+    if isinstance(found, str): yield f"{found.rstrip('.')}."
+    elif found: yield f"The picture seems to be turned; rotate={found:.0f} would put it upright."
+
+# %% ../nbs/17_checks.ipynb #17d00008
+RULES = (_doubt_nobody, _doubt_turned, _doubt_few_frames, _doubt_small, _doubt_unassigned, _doubt_status)
+
+def describe_doubts(
+    ds, # a features Dataset
+) -> list: # of str, one sentence each; empty if nothing speaks against the result
+    "Say what is doubtful about a result as a whole."
+    need_features(ds, "face_box", "face_label", "n_detected", "status", some_aus=True)
+    faces = np.isfinite(ds.face_box.values).all(-1) & ~has_status(ds, "doubtful")
+    return [sentence for rule in RULES for sentence in rule(ds, faces)]
+
+# %% ../nbs/17_checks.ipynb #17d00012
+class DoubtWarning(UserWarning):
+    "Something speaks against a result as a whole."
+
+def note_doubts(
+    ds, # a features Dataset
+): # Dataset
+    "The same with the attribute `doubts`, one sentence a line, and a `DoubtWarning`; `ds` itself if there is no doubt."
+    doubts = describe_doubts(ds)
+    if not doubts: return ds
+    warnings.warn(f"{ds.attrs.get('video_file', 'this result')}: {' '.join(doubts)}", DoubtWarning, stacklevel=4) # the line that called `apply`
+    return ds.assign_attrs(doubts="\n".join(doubts))
 
 # %% ../nbs/17_checks.ipynb #c006
 def list_odd_frames(
