@@ -10,8 +10,8 @@ from pathlib import Path
 from fastcore.docments import docments
 from . import __version__
 from .checkpoints import delete_checkpoint, list_differences
-from .checks import DoubtWarning, describe_doubts, has_status
 from .detection import find_device
+from .doubts import DoubtWarning, describe_doubts, has_status
 from .extraction import EMBEDDED, FaceExtractor
 from .schema import need_features
 

@@ -20,6 +20,7 @@ from . import __version__
 from .action_units import load_au_classifier, measure_aus
 from .checkpoints import STRETCH_FRAMES, Checkpoint, Stretches
 from .detection import SELECTION_METHODS, cut_squares, detect_faces, find_device, find_faces, load_detector, square_to_frame
+from .doubts import note_doubts
 from .encoding import cut_for, encode_faces, face_batch, load_encoder
 from .evidence import MIN_EVIDENCE, measure_evidence, rate_quality
 from .identification import (CLUSTER_LIMIT, NotEnoughFacesError, assign_people, calibrate_distance, cluster_faces, compare_halves,
@@ -153,7 +154,7 @@ def embedded(cls: FaceExtractor,
     num_faces: int = None, # number of people to identify; None: estimated from the embeddings
     **options, # any other option of `FaceExtractor`
 ): # `FaceExtractor`
-    "A `FaceExtractor` with `sface`, `facemesh` and `blendshapes`, which need no model hub."
+    "A `FaceExtractor` with `sface`, `facemesh` and `blendshapes`, which need no model hub. It measures 16 of the 20 units: none for AU06, AU09, AU11 and AU23."
     return cls(num_faces, **(EMBEDDED | options))
 
 # %% ../nbs/13_extraction.ipynb #c018
@@ -831,7 +832,8 @@ def _assemble(self: FaceExtractor, dataset, filepath, stretches, arguments):
     status = self._find_status(faces["n_detected"], placed, placed.pop("presence"))
     attrs = self._describe(dataset, filepath, arguments, names.how) | _what_is_missing(dataset, decoded, stretches.done)
     if names.proposals: attrs["identity_proposals"] = json.dumps(names.proposals)
-    return build_features(frame=dataset.video_frames[decoded], time=dataset.time[decoded], n_detected=faces["n_detected"], shot=shots, status=status, attrs=attrs, **placed)
+    return note_doubts(build_features(frame=dataset.video_frames[decoded], time=dataset.time[decoded], n_detected=faces["n_detected"],
+        shot=shots, status=status, attrs=attrs, **placed))
 
 @patch
 def _find_status(self: FaceExtractor, n_detected, placed, presence):

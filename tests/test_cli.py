@@ -13,7 +13,7 @@ import pytest
 
 from mexca_video import FaceExtractor, demo_features, load, rename_faces, save, to_csv
 from mexca_video.checkpoints import Checkpoint
-from mexca_video.checks import DoubtWarning, describe_doubts
+from mexca_video.doubts import DoubtWarning, describe_doubts
 from mexca_video.cli import _warnings_as_lines, cli, main, summarize
 from mexca_video.samples import sample_clip, sample_path
 
