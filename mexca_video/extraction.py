@@ -24,7 +24,7 @@ from .identification import (CLUSTER_LIMIT, NotEnoughFacesError, assign_people, 
     leave_strangers, load_clusterer, move_outliers, number_by_appearance)
 from .landmarks import find_eyes, load_landmarker
 from .models import MODELS, file_sha256, model_record
-from .networks import ENGINES, float32_convolutions, has_bfloat16, own_stream
+from .networks import ENGINES, ForkError, check_process, float32_convolutions, has_bfloat16, own_stream, prepare_inference
 from .schema import AU_NAMES, EMPTY_VALUE, build_features, derive_status, history_line
 from .tracking import link_faces
 
@@ -275,6 +275,7 @@ def _each(measure, which, what, failures):
     "What `measure` gives for the faces `which` (N,), in one go if possible; `None` for a face that fails, with its cause in `failures`."
     import torch
     try: return list(measure(which))
+    except ForkError: raise
     except Exception as error:
         if len(which) == 1: failures.setdefault(what, []).append(repr(error)); return [None]
         if isinstance(error, torch.OutOfMemoryError): torch.cuda.empty_cache()
@@ -325,6 +326,7 @@ def _team(device):
     "The `_Team` of this process: a thread for each core and one more, or a few for a GPU."
     import torch
     from threadpoolctl import threadpool_limits
+    prepare_inference()
     threads, device = torch.get_num_threads(), find_device(device)
     key = os.getpid(), threads + 1 if device.type == "cpu" else GPU_THREADS, device
     team = _TEAMS.pop(key, None) or _Team(*key[1:])
@@ -568,6 +570,7 @@ def apply(self: FaceExtractor,
     checkpoint: str = None, # a folder that keeps what is finished (embeddings too) and from which an interrupted run goes on; it is yours to delete
 ): # `xarray.Dataset`, see `schema`
     "Find, identify and measure the faces of a video. Raises `ValueError` or `OSError` for a file, a part or a checkpoint that cannot be used."
+    check_process()
     from tqdm.auto import tqdm
     from mexca_video.video import VideoDataset
     batch_size, skip_frames, process_subclip = map(_plain, (batch_size, skip_frames, process_subclip))

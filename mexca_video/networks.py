@@ -11,26 +11,77 @@ from pathlib import Path
 import numpy as np
 
 # %% auto #0
-__all__ = ['ENGINES', 'read_network', 'count_cores', 'has_bfloat16', 'Network', 'compile_network', 'compile_module', 'to_device',
-           'run_module', 'own_stream', 'float32_convolutions', 'kernel', 'compile_kernels']
+__all__ = ['ENGINES', 'ForkError', 'check_process', 'prepare_inference', 'read_network', 'count_cores', 'has_bfloat16', 'Network',
+           'compile_network', 'compile_module', 'to_device', 'run_module', 'own_stream', 'float32_convolutions',
+           'kernel', 'compile_kernels']
 
 # %% ../nbs/04_networks.ipynb #c006
+_ONCE = threading.RLock()
+
 @cache
-def _core():
-    "The one OpenVINO core of this process."
+def _new_core():
     import openvino
     return openvino.Core()
+
+def _core():
+    "The one OpenVINO core of this process."
+    with _ONCE: return _new_core()
+
+# %% ../nbs/04_networks.ipynb #f04a0002
+_BEGUN, _READY = {}, [] # in which process libraries began to work; the prepared core
+
+class ForkError(RuntimeError):
+    "A network is wanted in a process that was forked from one in which networks had run."
+
+def check_process():
+    "Raise `ForkError` if networks ran in the process from which this one was forked: here they would wait for ever."
+    if _BEGUN.get("inference", os.getpid()) == os.getpid(): return
+    raise ForkError("This process was forked from one in which networks had run, and a fork takes none of their threads along: it would wait for ever. "
+        "Start new processes, in a script under `if __name__ == \"__main__\":`, with\n    from multiprocessing import get_context\n"
+        "    with get_context(\"spawn\").Pool() as pool: results = pool.map(extract, files)")
+
+# %% ../nbs/04_networks.ipynb #f04a0003
+def _infer_once():
+    "Arrays into a graph, into a network and out of it: the first ones."
+    import openvino, openvino.opset13 as op
+    x = op.parameter([1, 1], np.float32)
+    model = openvino.Model([op.add(x, np.ones((1, 1), np.float32))], [x])
+    request = _core().compile_model(model, "CPU").create_infer_request()
+    request.infer([np.zeros((1, 1), np.float32)], share_inputs=True, share_outputs=False)
+
+def prepare_inference(): # `openvino.Core`
+    "Do what OpenVINO and numba do at their first call, once in a process. Raises `ForkError`."
+    check_process()
+    with _ONCE:
+        if not _READY:
+            _BEGUN["inference"] = os.getpid()
+            _infer_once()
+            for module in [name for name in list(_KERNELS) if name in sys.modules]: compile_kernels(module)
+            _READY.append(_core())
+        return _READY[0]
+
+# %% ../nbs/04_networks.ipynb #f04a0005
+def _begin_in_child():
+    "In a forked child: new locks, and one thread for OpenMP."
+    global _ONCE, _COMPILING
+    _ONCE, _COMPILING = threading.RLock(), threading.Lock()
+    if not _BEGUN: return
+    from threadpoolctl import threadpool_limits
+    threadpool_limits(1, "openmp")
+    if "torch" in sys.modules: sys.modules["torch"].set_num_threads(1)
+
+if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_begin_in_child)
 
 # %% ../nbs/04_networks.ipynb #c008
 def read_network(
     data: bytes, # the content of an ONNX or TFLite file
 ): # `openvino.Model`
     "Read a network into OpenVINO."
-    if data[4:8] != b"TFL3": return _core().read_model(data, b"")
+    if data[4:8] != b"TFL3": return prepare_inference().read_model(data, b"")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "network.tflite"
         path.write_bytes(data)
-        return _core().read_model(path)
+        return prepare_inference().read_model(path)
 
 # %% ../nbs/04_networks.ipynb #c010
 ENGINES = ("exact", "fast")
@@ -49,10 +100,12 @@ class Network:
     def __init__(self,
         compiled, # `openvino.CompiledModel`
     ):
+        prepare_inference()
         self.compiled, self.local = compiled, threading.local()
         self.free = compiled.inputs[0].partial_shape[0].is_dynamic
 
     def __call__(self, *inputs):
+        check_process()
         n = len(inputs[0])
         room = 2 ** (n - 1).bit_length() if self.free and n else n
         if room > n: inputs = [np.concatenate([x, np.zeros((room - n, *x.shape[1:]), x.dtype)]) for x in inputs]
@@ -68,7 +121,7 @@ def compile_network(
     "Compile a network for the CPU, one core for each thread that runs it."
     precision = "bf16" if engine == "fast" and has_bfloat16() else "f32"
     options = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": count_cores(), "ENABLE_CPU_PINNING": False, "INFERENCE_PRECISION_HINT": precision}
-    return Network(_core().compile_model(model, "CPU", options))
+    return Network(prepare_inference().compile_model(model, "CPU", options))
 
 # %% ../nbs/04_networks.ipynb #c014
 def compile_module(
@@ -78,6 +131,7 @@ def compile_module(
 ): # `Network`
     "Compile a network of torch for the CPU, for any number of pictures."
     import openvino, torch, warnings
+    prepare_inference()
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore") # tracing warns of every size that it takes for a constant
         example = torch.zeros(1, 3, size, size)
@@ -144,6 +198,7 @@ def compile_kernels(
     "Put machine code in the place of the kernels of a module, if that has not been done."
     with _COMPILING:
         if not (marked := _KERNELS.get(module)): return
+        _BEGUN.setdefault("kernels", os.getpid())
         from numba import njit
         common = dict(nogil=True, cache=True, error_model="numpy")
         vars(sys.modules[module]).update({name: njit(**common | options)(function) for name, (function, options) in marked.items()})
