@@ -4,7 +4,7 @@
 
 # %% ../nbs/13_extraction.ipynb #c003
 from __future__ import annotations
-import atexit, json, os, tempfile, threading, warnings
+import atexit, json, os, tempfile, threading, warnings, weakref
 from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -319,7 +319,7 @@ class _Team:
         for _ in self.threads: self.tasks.put(None)
 
 # %% ../nbs/13_extraction.ipynb #c032b
-_TEAMS = {}
+_TEAMS, _EVERY_TEAM = {}, weakref.WeakSet() # those without work, and all
 
 @contextmanager
 def _team(device):
@@ -330,6 +330,7 @@ def _team(device):
     threads, device = torch.get_num_threads(), find_device(device)
     key = os.getpid(), threads + 1 if device.type == "cpu" else GPU_THREADS, device
     team = _TEAMS.pop(key, None) or _Team(*key[1:])
+    _EVERY_TEAM.add(team)
     lost = False
     try:
         with threadpool_limits(1, "blas"), float32_convolutions(device): yield team
@@ -342,9 +343,12 @@ def _team(device):
 # %% ../nbs/13_extraction.ipynb #c032d
 @atexit.register
 def _end_teams():
-    "Let the threads of this process finish what they do."
-    teams = [team for (process, *_), team in _TEAMS.items() if process == os.getpid()]
-    for team in teams: team.end()
+    "Let the threads of this process finish what they do, and begin nothing more."
+    teams = list(_EVERY_TEAM)
+    for team in teams:
+        with suppress(Empty):
+            while True: team.tasks.get_nowait()
+        team.end()
     for thread in (thread for team in teams for thread in team.threads): thread.join(5)
 
 # %% ../nbs/13_extraction.ipynb #c032e
