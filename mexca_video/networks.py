@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 import numpy as np
+import mexca_video.models # before OpenVINO, which it keeps from reporting that it is used
 
 # %% auto #0
 __all__ = ['LAST_WAIT', 'ENGINES', 'ForkError', 'check_process', 'prepare_inference', 'read_network', 'count_cores',
