@@ -6,7 +6,7 @@
 __all__ = ['PATIENCE', 'open_video', 'VideoDataset', 'FrameError']
 
 # %% ../nbs/03_video.ipynb #c003
-import bisect, copy, math, operator, os, queue, threading, time, warnings, weakref
+import bisect, copy, ctypes, math, operator, os, queue, threading, time, warnings, weakref
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -231,11 +231,11 @@ class FrameError(RuntimeError):
     "A frame that the file announces cannot be decoded, or only from damaged data."
 
 # %% ../nbs/03_video.ipynb #c050
-_DECODERS, _LEFT_ALONE = weakref.WeakSet(), []  # the decoders of this process; those of the parent process
+_DECODERS = weakref.WeakSet()  # the decoders of this process
 
 def _leave_decoders_alone():
-    "In a forked child: keep the parent's decoders from ever being cleared away."
-    _LEFT_ALONE.extend(_DECODERS)
+    "In a forked child: keep the parent's decoders from ever being cleared away, even at the end of the program: FFmpeg would wait for their threads."
+    for decoder in _DECODERS: ctypes.pythonapi.Py_IncRef(ctypes.py_object(decoder))
     _DECODERS.clear()
 
 if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_leave_decoders_alone)
