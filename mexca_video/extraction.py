@@ -4,7 +4,7 @@
 
 # %% ../nbs/13_extraction.ipynb #c003
 from __future__ import annotations
-import atexit, json, os, tempfile, threading, warnings
+import atexit, json, os, tempfile, threading, warnings, weakref
 from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -27,7 +27,7 @@ from .identification import (CLUSTER_LIMIT, NotEnoughFacesError, assign_people, 
     compute_confidence, count_people, describe_tracks, leave_strangers, load_clusterer, name_tracks, need_faces, number_by_appearance)
 from .landmarks import LEAST_PRESENCE, find_eyes, load_landmarker
 from .models import MODELS, file_sha256, model_record
-from .networks import ENGINES, float32_convolutions, has_bfloat16, own_stream
+from .networks import ENGINES, ForkError, check_process, float32_convolutions, has_bfloat16, own_stream, prepare_inference
 from .schema import AU_NAMES, EMPTY_VALUE, build_features, derive_status, history_line
 from .shots import CUT_LEAST, CUT_PEAK, SIGNATURE_SIZE, find_shots, measure_change, measure_signature
 from .tracking import Sampler, find_sure, link_faces, split_tracks
@@ -307,6 +307,7 @@ def _each(measure, which, what, failures):
     "What `measure` gives for the faces `which` (N,), in one go if possible; `None` for a face that fails, with its cause in `failures`."
     import torch
     try: return list(measure(which))
+    except ForkError: raise
     except Exception as error:
         if len(which) == 1: failures.setdefault(what, []).append(repr(error)); return [None]
         if isinstance(error, torch.OutOfMemoryError): torch.cuda.empty_cache()
@@ -350,16 +351,18 @@ class _Team:
         for _ in self.threads: self.tasks.put(None)
 
 # %% ../nbs/13_extraction.ipynb #c032b
-_TEAMS = {}
+_TEAMS, _EVERY_TEAM = {}, weakref.WeakSet() # those without work, and all
 
 @contextmanager
 def _team(device):
     "The `_Team` of this process: a thread for each core and one more, or a few for a GPU."
     import torch
     from threadpoolctl import threadpool_limits
+    prepare_inference()
     threads, device = torch.get_num_threads(), find_device(device)
     key = os.getpid(), threads + 1 if device.type == "cpu" else GPU_THREADS, device
     team = _TEAMS.pop(key, None) or _Team(*key[1:])
+    _EVERY_TEAM.add(team)
     lost = False
     try:
         with threadpool_limits(1, "blas"), float32_convolutions(device): yield team
@@ -372,9 +375,12 @@ def _team(device):
 # %% ../nbs/13_extraction.ipynb #c032d
 @atexit.register
 def _end_teams():
-    "Let the threads of this process finish what they do."
-    teams = [team for (process, *_), team in _TEAMS.items() if process == os.getpid()]
-    for team in teams: team.end()
+    "Let the threads of this process finish what they do, and begin nothing more."
+    teams = list(_EVERY_TEAM)
+    for team in teams:
+        with suppress(Empty):
+            while True: team.tasks.get_nowait()
+        team.end()
     for thread in (thread for team in teams for thread in team.threads): thread.join(5)
 
 # %% ../nbs/13_extraction.ipynb #c032e
@@ -765,6 +771,7 @@ def apply(self: FaceExtractor,
     checkpoint: str = None, # a folder that keeps what is finished (embeddings too) and from which an interrupted run goes on; it is yours to delete
 ): # `xarray.Dataset`, see `schema`
     "Find, identify and measure the faces of a video. Raises `ValueError` or `OSError` for a file, a part or a checkpoint that cannot be used."
+    check_process()
     from tqdm.auto import tqdm
     from mexca_video.video import VideoDataset
     batch_size, skip_frames, process_subclip = map(_plain, (batch_size, skip_frames, process_subclip))

@@ -6,7 +6,7 @@
 __all__ = ['PATIENCE', 'open_video', 'VideoDataset', 'FrameError']
 
 # %% ../nbs/03_video.ipynb #c003
-import bisect, copy, math, operator, os, queue, threading, time, warnings, weakref
+import bisect, copy, ctypes, math, operator, os, queue, threading, time, warnings, weakref
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -231,11 +231,11 @@ class FrameError(RuntimeError):
     "A frame that the file announces cannot be decoded, or only from damaged data."
 
 # %% ../nbs/03_video.ipynb #c050
-_DECODERS, _LEFT_ALONE = weakref.WeakSet(), []  # the decoders of this process; those of the parent process
+_DECODERS = weakref.WeakSet()  # the decoders of this process
 
 def _leave_decoders_alone():
-    "In a forked child: keep the parent's decoders from ever being cleared away."
-    _LEFT_ALONE.extend(_DECODERS)
+    "In a forked child: keep the parent's decoders from ever being cleared away, even at the end of the program: FFmpeg would wait for their threads."
+    for decoder in _DECODERS: ctypes.pythonapi.Py_IncRef(ctypes.py_object(decoder))
     _DECODERS.clear()
 
 if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_leave_decoders_alone)
@@ -502,7 +502,7 @@ PATIENCE = 120  # seconds without any frame after which a file is given up
 
 def _read_ahead(items, what="", ahead=2, moved=lambda: 0):
     "Yield `items`, which are made in a second thread, at most `ahead` in advance. `what` is named when nothing comes; `moved` says when the thread last got on."
-    ready, stop, end = queue.Queue(ahead), threading.Event(), object()
+    ready, stop, end, process = queue.Queue(ahead), threading.Event(), object(), os.getpid()
     def put(*item):
         while not stop.is_set():
             try: return ready.put(item, timeout=.05)
@@ -516,6 +516,7 @@ def _read_ahead(items, what="", ahead=2, moved=lambda: 0):
         except BaseException as error: put(end, error)
     def get():
         began = time.monotonic()
+        if os.getpid() != process: raise RuntimeError(f"{what}: these frames are decoded by a thread of the process that this one was forked from. Begin anew here.")
         while time.monotonic() - max(began, moved()) < PATIENCE:
             with suppress(queue.Empty): return ready.get(timeout=min(1, PATIENCE))
         raise TimeoutError(f"{what}: no frame came for {PATIENCE} s, and the file was given up. Is the disk there? If other files can be read, convert this one.")

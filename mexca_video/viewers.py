@@ -4,7 +4,7 @@
 
 # %% ../nbs/18_viewers.ipynb #c003
 from __future__ import annotations
-import base64, html, io, secrets
+import base64, html, io, secrets, threading
 from collections import OrderedDict
 from pathlib import Path
 import anywidget, numpy as np, traitlets
@@ -46,19 +46,20 @@ class _Pictures:
     def __init__(self, path, frames):
         from mexca_video.video import VideoDataset
         self.video, self.frames, self.raw, self.jpegs, self.lost = VideoDataset(str(path)), np.asarray(frames), OrderedDict(), OrderedDict(), {}
-        self.width, self.height = self.video.width, self.video.height
+        self.width, self.height, self.one_at_a_time = self.video.width, self.video.height, threading.RLock()
 
     def image(self, frame):
         "(H, W, 3) uint8"
         from mexca_video.video import FrameError
-        try:
-            for number in [] if frame in self.raw else self._together(frame): self.raw[number] = self.video[number]["Image"].numpy()
-        except (FrameError, OSError) as error:
-            self.lost[frame] = str(error)
-            return np.full((self.height, self.width, 3), 190, np.uint8)
-        while len(self.raw) > 2 * self.BACK: self.raw.popitem(last=False)
-        self.raw.move_to_end(frame)
-        return self.raw[frame]
+        with self.one_at_a_time:
+            try:
+                for number in [] if frame in self.raw else self._together(frame): self.raw[number] = self.video[number]["Image"].numpy()
+            except (FrameError, OSError) as error:
+                self.lost[frame] = str(error)
+                return np.full((self.height, self.width, 3), 190, np.uint8)
+            while len(self.raw) > 2 * self.BACK: self.raw.popitem(last=False)
+            self.raw.move_to_end(frame)
+            return self.raw[frame]
 
     def _together(self, frame):
         "The frame, and those before it if somebody steps back."
@@ -67,11 +68,12 @@ class _Pictures:
         return [*before, frame]
 
     def jpeg(self, frame):
-        if frame in self.jpegs: return self.jpegs[frame]
-        jpeg = _jpeg(self.image(frame))
-        if frame not in self.lost: self.jpegs[frame] = jpeg
-        if len(self.jpegs) > self.KEPT: self.jpegs.popitem(last=False)
-        return jpeg
+        with self.one_at_a_time:
+            if frame in self.jpegs: return self.jpegs[frame]
+            jpeg = _jpeg(self.image(frame))
+            if frame not in self.lost: self.jpegs[frame] = jpeg
+            if len(self.jpegs) > self.KEPT: self.jpegs.popitem(last=False)
+            return jpeg
 
     def effort(self, frames):
         "How many frames are decoded to get at each of `frames` from elsewhere: the way from the key frame before it."
