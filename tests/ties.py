@@ -109,7 +109,8 @@ def described_by(code, framed):
 
 
 def turned_by(code, monkeypatch, patches, points):
-    """The pictures (N, 3, 114, 114) that `code` describes, and which of their pixels, (N, 112, 112), come from the very edge of the photograph, so that rounding decides whether they are outside of it.
+    """The pictures (N, 3, 114, 114) that `code` describes, and where, (N, 112, 112), they show the very edge of the
+    photograph, so that rounding decides whether a pixel is outside of it.
     """
     given, size = [], SIDE + 2
     code.compile_kernels(code.__name__)
