@@ -13,7 +13,7 @@ import numpy as np
 from rounding import TOLERANCES
 
 SETTINGS = (
-    "",  # as it is
+    "",  # as it is: `make test`
     "MKL_CBWR=COMPATIBLE",
     "ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=SSE41",
     "ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 NUMBA_CPU_NAME=haswell",

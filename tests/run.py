@@ -78,7 +78,7 @@ def check_long():
 
 
 SHORT = {"nbdev": check_clean, "notebooks": check_notebooks, "pytest": check_tests}
-LONG = {f"numbers, {setting or 'as it is'}": partial(check_numbers, setting) for setting in SETTINGS}
+LONG = {f"numbers, {setting}": partial(check_numbers, setting) for setting in SETTINGS if setting}
 LONG |= {"results of other processors": check_processors}
 if (ROOT / "tests" / "long").is_dir():
     LONG["tests/long"] = check_long
