@@ -65,7 +65,7 @@ def resize_area(
     height: int, # of the result, pixels
     width: int, # of the result, pixels
 ) -> np.ndarray: # (3, height, width) float32, (x - 127.5) / 128
-    "Resize a picture by area averaging and standardise it: what torch's `interpolate(mode=\"area\")` gives, to the last bit if no window holds more than 65,536 pixels."
+    "Resize a picture by area averaging and standardise it: torch's `interpolate(mode=\"area\")`, exact if no window holds more than 65,536 pixels."
     return _shrink([image], [(height, width)])[0][0]
 
 def _shrink(images, sizes):
