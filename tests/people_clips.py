@@ -309,6 +309,25 @@ def zoom():
         yield look(picture, rows, (320 - half, middle - 0.75 * half, 320 + half, middle + 0.75 * half), SMALL)
 
 
+def pan():
+    "A camera in the hand goes along four people and back: each face is cut by the edge of the picture for a while."
+    wide, shake = (1040, 240), np.random.default_rng(2).normal(0, 1.2, (84, 2)).clip(-5, 5)
+    for k in range(84):
+        left = 360 + 350 * np.sin(6.28 * (k - 21) / 84) + shake[k, 0]
+        row = [sit(who, k, x, 122, 88) for who, x in (("anger", 110), ("long hair", 380), ("joy", 650), ("red hair", 920))]
+        picture, rows = draw(wide, row, wall(wide, 6))
+        yield look(picture, rows, (left, 6 + shake[k, 1], left + 304, 234 + shake[k, 1]), SMALL)
+
+
+def old_film():
+    "Three people in turn, one of them from the side; grey, with grain, and the picture jumps."
+    rng = np.random.default_rng(7)
+    for picture, rows in in_turn([["joy"], ["disgust"], ["dark hair"], ["disgust"], ["joy", "dark hair"], ["disgust"]], 12, width=80):
+        x, y = rng.integers(-2, 3, 2)
+        grey = np.roll(picture.mean(2), (y, x), (0, 1)) * rng.uniform(0.85, 1.1) + rng.normal(0, 11, picture.shape[:2])
+        yield np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, 2), [(row[0] + x, row[1] + y, *row[2:]) for row in rows]
+
+
 def twice():
     "One filmed man twice in each frame, on the right mirrored: as many people as places."
     for k in range(48):
@@ -390,6 +409,8 @@ CLIPS = {
     "flash": Recipe(flash, 2),
     "whip pan": Recipe(whip_pan, 2),
     "zoom": Recipe(zoom, 3),
+    "pan": Recipe(pan, 4),
+    "old film": Recipe(old_film, 3),
     "twice": Recipe(twice, 2),
     "shrinking": Recipe(shrinking, 2),
     "dimmed": Recipe(dimmed, 2),

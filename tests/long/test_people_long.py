@@ -1,15 +1,6 @@
-"""What takes longer than the tests of every day have time for: each composed clip with every batch size, resumed, and every fifth frame.
-
-`pytest tests/long` runs it; `make test` does not.
-"""
-
-import sys
-from pathlib import Path
+"Each composed clip with every batch size, resumed, and every frame, every second and every fifth: too long for the tests of every day."
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from people_clips import CLIPS
 from test_people import BOTH, clip_marks, is_right, resume, runs, same_people  # noqa: F401
 
@@ -29,7 +20,7 @@ def test_resumed_run_has_the_same_people(runs, name, tmp_path, monkeypatch):  # 
 
 
 @BOTH
-@pytest.mark.parametrize("skip_frames", [2, 5])
+@pytest.mark.parametrize("skip_frames", [1, 2, 5])
 @clip_marks(PEOPLED)
 def test_every_nth_frame(runs, name, skip_frames, known):  # noqa: F811
     found = runs.score(name, known, skip_frames=skip_frames)
