@@ -294,8 +294,8 @@ def whip_pan():
         before, now = (640 * (a + (b - a) * ease((k - begun - back) / 5)) for back in (1, 0))
         picture, rows = draw(wide, [sit("joy", k, 150, 120, 90), sit("anger", k, 810, 120, 90)], wall(wide))
         steps = [look(picture, rows, (left, 0, left + 320, 240), SMALL) for left in np.linspace(before, now, 1 if before == now else 9)]
-        moving = before != now
-        yield np.mean([s[0] for s in steps], 0).astype(np.uint8), [(*row[:3], IGNORE if moving else row[3]) for row in steps[-1][1]]
+        blurred = [(*row[:3], IGNORE) for step in steps for row in step[1]]
+        yield np.mean([step[0] for step in steps], 0).astype(np.uint8), steps[0][1] if before == now else blurred
 
 
 def zoom():

@@ -41,13 +41,15 @@ def bcubed(truth, found):
     return float(2 * precision * recall / (precision + recall))
 
 
+def _distances(row, centres):
+    "How far each slot's centre is from a row's, pixels."
+    return np.nan_to_num(np.abs(centres - row[:2]).max(1), nan=np.inf)
+
+
 def _nearest(row, centres):
     "The slot whose centre is at a row's place, or None."
-    x, y, width, _ = row
-    if not np.isfinite(centres).any(): return None
-    distance = np.nan_to_num(np.abs(centres - (x, y)).max(1), nan=np.inf)
-    slot = int(distance.argmin())
-    return slot if distance[slot] < 0.3 * width + 2 else None
+    distance = _distances(row, centres)
+    return int(distance.argmin()) if distance.min(initial=np.inf) < 0.3 * row[2] + 2 else None
 
 
 def score(
@@ -60,9 +62,11 @@ def score(
     for frame, boxes, labels in zip(features.frame.values.tolist(), features.face_box.values, features.face_label.values):
         centres, taken = (boxes[:, :2] + boxes[:, 2:]) / 2, set()
         for row in truth.get(frame, []):
+            if row[3] == IGNORE:
+                taken.update(np.flatnonzero(_distances(row, centres) < row[2]))  # the box of a face that is cut lies beside it
+                continue
             slot = _nearest(row, centres)
             taken.add(slot)
-            if row[3] == IGNORE: continue
             if row[3] == FALSE: false.append(np.nan if slot is None else labels[slot])
             elif slot is None and complete: missed += 1
             else:
