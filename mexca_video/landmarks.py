@@ -10,7 +10,7 @@ from .models import MODELS, fill_network, import_feat, read_task_model
 from .networks import compile_module, compile_network, read_network, run_module
 
 # %% auto #0
-__all__ = ['MESH_TO_68', 'upright_squares', 'level_squares', 'PyFeatLandmarker', 'FaceMesh', 'load_landmarker',
+__all__ = ['MESH_TO_68', 'LEAST_PRESENCE', 'upright_squares', 'level_squares', 'PyFeatLandmarker', 'FaceMesh', 'load_landmarker',
            'measure_landmarks', 'find_eyes']
 
 # %% ../nbs/08_landmarks.ipynb #c006
@@ -56,6 +56,10 @@ class PyFeatLandmarker:
 
     def squares(self, boxes, eyes=None): return upright_squares(boxes)
 
+    def measure(self, patches):
+        "The points, and no presence: these networks do not say whether they see a face."
+        return self(patches), np.full(len(patches), np.nan, np.float32)
+
     def __call__(self, patches):
         if self.compiled: return self.compiled(np.ascontiguousarray(self.normalize(patches)))[0].reshape(-1, 68, 2)
         out = run_module(self.network, self.normalize(patches), self.device, self.engine)
@@ -91,6 +95,8 @@ MESH_TO_68 = [
 ]
 
 # %% ../nbs/08_landmarks.ipynb #c015
+LEAST_PRESENCE = 0.0 # log odds below which no face is seen
+
 class FaceMesh:
     "MediaPipe's face mesh in OpenVINO: (N, 3, 256, 256) pictures, 0 to 1, to (N, 478, 2) x, y, 0 to 1 of the side."
     name, padding = "facemesh", "border"
@@ -100,9 +106,14 @@ class FaceMesh:
 
     def squares(self, boxes, eyes): return level_squares(boxes, eyes)
 
-    def __call__(self, patches):
-        points = self.network(np.ascontiguousarray(patches.permute(0, 2, 3, 1).numpy()))[0]
-        return points.reshape(len(patches), 478, 3)[..., :2] / self.size
+    def measure(self,
+        patches, # (N, 3, 256, 256) tensor, 0 to 1
+    ) -> tuple: # points (N, 478, 2), 0 to 1 of the side; presence (N,), log odds that there is a face
+        "The points of the mesh, and whether the network sees a face at all."
+        points, presence, *_ = self.network(np.ascontiguousarray(patches.permute(0, 2, 3, 1).numpy()))
+        return points.reshape(len(patches), 478, 3)[..., :2] / self.size, presence.reshape(len(patches))
+
+    def __call__(self, patches): return self.measure(patches)[0]
 
     def to_68(self, points): return points[:, MESH_TO_68]
 

@@ -41,8 +41,8 @@ LANDMARK_PARTS = {
 }
 
 # %% ../nbs/00_schema.ipynb #c015
-STATUS = {name: np.int8(code) for code, name in enumerate(
-    ("ok", "absent", "no_face", "landmarks_failed", "aus_failed", "unassigned"))}
+STATUS = {name: np.int8(code) for code, name in enumerate((
+    "ok", "absent", "no_face", "landmarks_failed", "aus_failed", "unassigned", "doubtful", "no_presence"))}
 
 # %% ../nbs/00_schema.ipynb #c018
 class Variable(NamedTuple):
@@ -72,13 +72,18 @@ VARIABLES = {name: Variable(*row) for name, row in {
                         "0 to 1: how much nearer the own cluster's centroid is than the next one."),
     "face_embedding": (("frame", "face", "embedding"), "float32", "1", "Face embedding", "What the identities were clustered from."),
     "face_first_label": (("frame", "face"), "float32", "1", "Identity before any correction", "Travels with the detection."),
+    "face_track": (("frame", "face"), "float32", "1", "Track",
+                   "Detections that follow one another without a doubt; a track never crosses a shot boundary."),
+    "face_evidence": (("frame", "face"), "float32", "1", "Evidence of a face",
+                      "0 to 1: that the detection is a face, from the detection and its track."),
+    "shot": (("frame",), "int32", "1", "Shot", "Counted from 0; a new one begins at each cut or cross-fade."),
     "n_detected": (("frame",), "int16", "1", "Number of detected faces", "All faces that the detector found in the frame."),
     "status": (("frame", "face"), "int8", "1", "Why a value is missing", "See flag_meanings."),
 }.items()}
 
 # %% ../nbs/00_schema.ipynb #c021
 SIZES = {"box_edge": len(BOX_EDGES), "landmark": 68, "axis": len(AXES), "au": len(AU_NAMES)}
-OPTIONAL = ("face_embedding", "face_first_label")
+OPTIONAL = ("face_embedding", "face_first_label", "face_track", "face_evidence", "shot")
 COORDINATES = ("frame", "time", "face", "face_name", "box_edge", "axis", "au")
 
 # %% ../nbs/00_schema.ipynb #c027
@@ -110,6 +115,8 @@ def derive_status(
     face_label,  # (frame, face) identity, NaN if none
     landmarks_planned: bool = True,  # were landmarks to be measured?
     aus_planned: bool = True,  # were action units to be measured?
+    doubtful=False,  # (frame, face) bool, detections with too little evidence
+    no_presence=False,  # (frame, face) bool, faces that the landmark network does not see
 ) -> np.ndarray:  # (frame, face) int8, see `STATUS`
     "Say for each cell why a value is missing."
     detected = np.isfinite(face_box).all(axis=-1)
@@ -119,6 +126,8 @@ def derive_status(
         status = np.where(np.isfinite(face_aus).any(axis=-1), status, STATUS["aus_failed"])
     if landmarks_planned:
         status = np.where(np.isfinite(face_landmarks).all(axis=(-2, -1)), status, STATUS["landmarks_failed"])
+    status = np.where(no_presence, STATUS["no_presence"], status)
+    status = np.where(doubtful, STATUS["doubtful"], status)
     return np.where(detected, status, lost).astype("int8")
 
 # %% ../nbs/00_schema.ipynb #c037
@@ -147,10 +156,11 @@ ATTRIBUTES = {name: Attribute(*row) for name, row in {
     "software": (str, "Versions of the libraries, as a JSON object"),
     "au_scale": (str, "What the numbers of face_aus mean"),
     "identification": (str, "How many people there are, and how that number was found"),
+    "identity_proposals": (str, "People that may be one, and people that may be two, as a JSON list", False),
     "unfinished": (str, "Where a run was stopped, if it was", False),
     "video_damage": (str, "What is missing from the video file, if anything is", False),
 }.items()}
-JSON_ATTRIBUTES = ("arguments", "models", "software")
+JSON_ATTRIBUTES = ("arguments", "models", "software", "identity_proposals")
 
 # %% ../nbs/00_schema.ipynb #c041
 def clean_attribute(
@@ -224,17 +234,18 @@ def build_features(
     face_confidence,  # (frame, face) 0 to 1
     n_detected,  # (frame,) number of detected faces
     status=None,  # (frame, face) see `STATUS`; None: `derive_status`
-    face_embedding=None,  # (frame, face, E); None: leave it out
     face_name=None,  # (face,) str; None: Person_1, …
     attrs: dict | None = None,  # global attributes, see `ATTRIBUTES`
+    **optional,  # variables of `OPTIONAL`; None: leave it out
 ):  # xarray.Dataset
-    "Put arrays into the labelled Dataset that `VARIABLES` describes; raises ValueError for a wrong shape, TypeError for a wrong attribute."
+    "Put arrays into the labelled Dataset that `VARIABLES` describes; raises ValueError for a wrong shape, TypeError for a wrong attribute or variable."
     import xarray as xr
 
+    if unknown := set(optional) - set(OPTIONAL): raise TypeError(f"{', '.join(sorted(unknown))}: optional variables are {', '.join(OPTIONAL)}")
     given = dict(frame=frame, time=time, face_box=face_box, face_prob=face_prob, face_landmarks=face_landmarks, face_aus=face_aus,
                  face_label=face_label, face_confidence=face_confidence, n_detected=n_detected,
                  box_edge=BOX_EDGES, axis=AXES, au=AU_NAMES)
-    if face_embedding is not None: given["face_embedding"] = face_embedding
+    given |= {name: values for name, values in optional.items() if values is not None}
     sizes = dict(SIZES)
     parts = {name: _as_variable(name, values, sizes) for name, values in given.items()}
     arrays = {name: part[1] for name, part in parts.items()}
@@ -281,6 +292,12 @@ def _check_variables(ds):
             yield f"Variable {name!r} is {'a' if name in ds.coords else 'no'} coordinate."
 
 # %% ../nbs/00_schema.ipynb #c065
+def _same_flags(name, key, found, wanted):
+    "Are these the flags of `status`, or those of an earlier version, which had fewer?"
+    if name != "status" or key not in ("flag_values", "flag_meanings"): return False
+    found, wanted = (v.split() if isinstance(v, str) else list(np.ravel(v)) for v in (found, wanted))
+    return len(found) >= 6 and found == wanted[:len(found)]
+
 def _check_descriptions(ds):
     "Attributes of the variables."
     for name in [n for n in VARIABLES if n in ds.variables]:
@@ -288,6 +305,7 @@ def _check_descriptions(ds):
         for key, value in describe_variable(name).items():
             if key == "comment": continue
             if key not in found: yield f"Variable {name!r} has no attribute {key!r}."
+            elif _same_flags(name, key, found[key], value): continue
             elif not np.array_equal(found[key], value): yield f"Attribute {key!r} of {name!r} is {found[key]!r}, not {value!r}."
 
 # %% ../nbs/00_schema.ipynb #c066
@@ -422,6 +440,8 @@ def _check_status(ds, status, n_detected, face_box, face_landmarks, face_aus, fa
         "says 'ok' without a label": detected & ~labelled & (s == codes["ok"]),
         "says 'ok' without landmarks": detected & ~points & (s == codes["ok"]) & points.any(),
         "says 'ok' without action units": detected & ~aus & (s == codes["ok"]) & aus.any(),
+        "says 'doubtful' in spite of a label": detected & labelled & (s == codes["doubtful"]),
+        "says 'no_presence' in spite of landmarks": detected & points & (s == codes["no_presence"]),
         "says 'landmarks_failed' in spite of landmarks": detected & points & (s == codes["landmarks_failed"]),
         "says 'aus_failed' in spite of action units": detected & aus & (s == codes["aus_failed"]),
     }
@@ -555,10 +575,12 @@ def demo_features(
         np.where(present.reshape(*present.shape, *[1] * (np.ndim(a) - 2)), a, EMPTY_VALUE)
         for a in (box, points, aus, prob, confidence, np.broadcast_to(np.arange(n_faces), smile.shape), centre + noise))
     frame = np.arange(n_frames) * _DEMO_STEP
+    track = np.where(present, np.arange(n_faces) + n_faces * (np.arange(n_frames) > 0.3 * n_frames)[:, None], EMPTY_VALUE)
     arguments = dict(n_frames=n_frames, n_faces=n_faces, seed=seed, embeddings=embeddings)
     return build_features(
         frame=frame, time=frame / _DEMO_FPS, face_box=box, face_prob=prob, face_landmarks=points, face_aus=aus, face_label=label,
         face_confidence=confidence, n_detected=present.sum(axis=1), face_embedding=embedding if embeddings else None,
+        face_track=track, face_evidence=np.where(present, rng.uniform(0.8, 1, present.shape), EMPTY_VALUE), shot=np.zeros(n_frames, int),
         attrs=_demo_attributes(n_frames, n_faces, arguments))
 
 # %% ../nbs/00_schema.ipynb #c118b

@@ -29,7 +29,7 @@ def with_stranger(n_frames=60):
     "Three people, and a fourth slot with faces that belong to nobody in frames 24 to 29; action units of the first fail in 50 to 53."
     demo = demo_features(n_frames=n_frames, n_faces=4)
     arrays = {name: demo[name].values.copy() for name in demo.data_vars if name != "status"}
-    for name in set(arrays) - {"n_detected"}: arrays[name][np.r_[0:24, 30:60], 3] = np.nan
+    for name in set(arrays) - {"n_detected", "shot"}: arrays[name][np.r_[0:24, 30:60], 3] = np.nan
     arrays["face_label"][:, 3] = np.nan
     arrays["face_aus"][50:54, 0] = np.nan
     arrays["n_detected"] = np.isfinite(arrays["face_box"]).all(-1).sum(1)

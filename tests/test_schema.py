@@ -9,7 +9,7 @@ import xarray as xr
 from hypothesis import given, settings, strategies as st
 
 from mexca_video import AU_NAMES, STATUS, check_features, demo_features
-from mexca_video.schema import ATTRIBUTES, LANDMARK_PARTS, VARIABLES, build_features, derive_status, need_features
+from mexca_video.schema import ATTRIBUTES, LANDMARK_PARTS, OPTIONAL, VARIABLES, build_features, derive_status, need_features
 
 DEMO = demo_features(n_frames=12, n_faces=2, embeddings=True)
 MISSING = np.argwhere(np.isnan(DEMO.face_prob.values))[0]
@@ -84,7 +84,7 @@ def test_departure_is_named(words):
     assert any(words in sentence for sentence in check_features(WRONG[words]())), check_features(WRONG[words]())
 
 
-@pytest.mark.parametrize("name", [name for name in VARIABLES if name not in ("face_embedding", "face_first_label")])
+@pytest.mark.parametrize("name", [name for name in VARIABLES if name not in OPTIONAL])
 def test_missing_variable_is_named(name):
     assert f"Variable {name!r} is missing." in check_features(DEMO.drop_vars(name))
 
@@ -152,7 +152,7 @@ def test_demo_is_in_order(n_frames, n_faces, seed, embeddings):
 
 def test_tables():
     assert len(AU_NAMES) == 20 and sorted(AU_NAMES) == list(AU_NAMES)
-    assert {name: int(code) for name, code in STATUS.items()} == dict(ok=0, absent=1, no_face=2, landmarks_failed=3, aus_failed=4, unassigned=5)
+    assert {name: int(code) for name, code in STATUS.items()} == dict(ok=0, absent=1, no_face=2, landmarks_failed=3, aus_failed=4, unassigned=5, doubtful=6, no_presence=7)
     assert sum((list(part) for part in LANDMARK_PARTS.values()), []) == list(range(68))
 
 
