@@ -750,7 +750,7 @@ def _describe(self: FaceExtractor, dataset, filepath, arguments, identification)
         models=json.dumps(self._records()),
         software=json.dumps({"mexca_video": __version__} | {name: version(name) for name in packages}),
         au_scale=MODELS[self.au_model].scale if self.au_model else "not measured",
-        source=f"mexca_video {__version__}", history=history_line("FaceExtractor.apply", self._all_options() | arguments))
+        source=f"mexca_video {__version__}", history=history_line("FaceExtractor.apply", self._all_options() | arguments)) | dataset.facts()
 
 @patch
 def _all_options(self: FaceExtractor): return {name: str(v) if name == "device" and v is not None else v for name, v in self._options.items()}

@@ -160,6 +160,11 @@ ATTRIBUTES = {name: Attribute(*row) for name, row in {
     "doubts": (str, "What was doubtful when the run ended, one sentence a line", False),
     "unfinished": (str, "Where a run was stopped, if it was", False),
     "video_damage": (str, "What is missing from the video file, if anything is", False),
+    "video_start": (float, "Clock of a player when it shows the first frame, s; add it to time for a transcript's time", False),
+    "video_tracks": (str, "Which film of the file was read, if there are several", False),
+    "video_sizes": (str, "Sizes of the pictures in the file, if they differ", False),
+    "video_pixels": (str, "How the pictures were scaled, if the pixels in the file are not square", False),
+    "video_colour": (str, "How the colours were converted, if the file is HDR", False),
 }.items()}
 JSON_ATTRIBUTES = ("arguments", "models", "software", "identity_proposals")
 

@@ -181,10 +181,10 @@ def blur_faces(
     hold: float = 0.25, # seconds before and after a detection in which the face is hidden as well
 ) -> Path: # `out`
     "Write a copy of a clip with people hidden; sound, number of frames and timestamps stay. Warns where a hidden person was lost, and where nothing was analysed. Raises `ValueError` for an unknown name, another video or the video itself as `out`, and `FrameError` for a frame that cannot be decoded."
-    from mexca_video.video import VideoDataset
+    from mexca_video.video import open_video_of
     need_features(ds, "face_box", "face_name", "n_detected", "time", some_aus=True)
     out, path = Path(out), getattr(video, "path", video)
-    with VideoDataset(str(path)) as video:
+    with open_video_of(ds, str(path)) as video:
         _check_arguments(ds, video, out, how)
         visible = _names_to_slots(ds, keep)
         hidden, time = [slot for slot in ds.face.values if int(slot) not in visible], np.asarray(video.time)

@@ -43,9 +43,10 @@ def _drawn(figure, format="jpeg"):
 class _Pictures:
     "Frames of a video by their number in the file, the last ones kept."
     BACK, KEPT = 8, 300 # frames decoded together when stepping back, and JPEGs kept
-    def __init__(self, path, frames):
+    def __init__(self, path, frames): # `path`: or a `VideoDataset`
         from mexca_video.video import VideoDataset
-        self.video, self.frames, self.raw, self.jpegs, self.lost = VideoDataset(str(path)), np.asarray(frames), OrderedDict(), OrderedDict(), {}
+        self.video = path if isinstance(path, VideoDataset) else VideoDataset(str(path))
+        self.frames, self.raw, self.jpegs, self.lost = np.asarray(frames), OrderedDict(), OrderedDict(), {}
         self.width, self.height, self.one_at_a_time = self.video.width, self.video.height, threading.RLock()
 
     def image(self, frame):
@@ -87,7 +88,8 @@ def _open_pictures(ds, video):
     if video is None: raise ValueError(f"No video was given. Where is {name}?")
     video = getattr(video, "path", video)
     if not Path(video).is_file(): raise ValueError(f"{video} is not there. Where is {name}?")
-    try: pictures = _Pictures(video, ds.frame.values)
+    from mexca_video.video import open_video_of
+    try: pictures = _Pictures(open_video_of(ds, str(video)), ds.frame.values)
     except (ValueError, OSError) as error: raise ValueError(f"{error} Where is {name}?") from error
     size, expected = (pictures.width, pictures.height), (ds.attrs.get("video_width"), ds.attrs.get("video_height"))
     if size != expected: raise ValueError(f"{video} has {size[0]} × {size[1]} pixels and the result is of {expected[0]} × {expected[1]}. Where is {name}?")
