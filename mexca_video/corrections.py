@@ -384,26 +384,27 @@ def _track_span(ds, track):
 
 # %% ../nbs/14_corrections.ipynb #9b1f20d6
 @_step
-def _assign_track(ds, persons, track, frames, to):
-    if _track_span(ds, track) != frames:
-        found, wanted = ("{} to {}".format(*span) for span in (_track_span(ds, track), frames))
-        raise ValueError(f"track {track} is in frames {found} here and was in {wanted}; "
-                         "tracks are numbered anew in each run")
+def _assign_track(ds, persons, tracks, frames, to):
     target = None if to is None else _person_position(ds, persons, to, "to")
-    rows, places = _track_places(ds, track)
-    for k in np.unique(places): ds = _give(ds, persons, rows[places == k], k, target)
+    for track, span in zip(tracks, frames):
+        if (found := _track_span(ds, track)) != span:
+            raise ValueError(f"track {track} is in frames {found[0]} to {found[1]} here and was in {span[0]} to {span[1]}; "
+                             "tracks are numbered anew in each run")
+        rows, places = _track_places(ds, track)
+        for k in np.unique(places): ds = _give(ds, persons, rows[places == k], k, target)
     return ds, persons
 
 # %% ../nbs/14_corrections.ipynb #9b1f20d7
 def assign_track(
     ds,  # features Dataset with tracks
-    track: int,  # number of the track, as in face_track
+    track,  # number of the track, as in face_track, or a list of several
     to: str | int | None,  # whose faces these are, name or slot; None: nobody's
 ):  # Dataset
     "Give all faces of a track to another person, or to nobody. Raises ValueError if there is no such track or person."
     need_features(ds)
-    span = _track_span(ds, track)
-    return _correct(ds, "assign_track", {"track": int(track), "frames": span, "to": _plain(to)})
+    tracks = [track] if np.ndim(track) == 0 else list(track)
+    spans = [_track_span(ds, one) for one in tracks]
+    return _correct(ds, "assign_track", {"tracks": [int(one) for one in tracks], "frames": spans, "to": _plain(to)})
 
 # %% ../nbs/14_corrections.ipynb #c057
 @_step

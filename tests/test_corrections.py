@@ -317,7 +317,7 @@ def test_a_track_goes_as_a_whole(ds):
     displaced = own & ds.face_label.sel(face=1).notnull()
     assert displaced.any() and (done.status.sel(face=3)[displaced] == STATUS["unassigned"]).all()
     assert (done.face_track.sel(face=3)[displaced] == ds.face_track.sel(face=1)[displaced]).all()
-    assert replay_history(ds, done).identical(done) and json.loads(done.history.rsplit("assign_track ", 1)[1])["frames"] == [85, 235]
+    assert replay_history(ds, done).identical(done) and json.loads(done.history.rsplit("assign_track ", 1)[1])["frames"] == [[85, 235]]
     assert assign_track(ds, np.float32(3), 1).drop_attrs().identical(done.drop_attrs())
     nobody = assign_track(ds, 3, None)
     assert nobody.face_label.sel(face=0)[own].isnull().all() and (nobody.status == STATUS["unassigned"]).sum() == own.sum()
