@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64, html, io, json, secrets
 from collections import OrderedDict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 import anywidget, numpy as np, traitlets
 import ipywidgets as widgets
@@ -721,6 +722,7 @@ class PeopleViewer(_Viewer):
 def refresh(self: PeopleViewer):
     "Bring rows, lists and buttons in line with the Dataset."
     ds = self.dataset
+    self.values = _values(ds)
     person = person_slots(ds.face_box.values, ds.face_label.values)
     names = [str(name) for name, known in zip(ds.face_name.values, person) if known]
     for box, options in ((self.to, [*names, NEW, NOBODY]), (self.who, names), (self.other, list(map(str, ds.face_name.values)))):
@@ -744,6 +746,12 @@ class _Piece(NamedTuple):
     rows: np.ndarray # rows of the result with a face
     doubtful: bool # most of it
 
+def _values(ds):
+    "The arrays that thumbnails are made of, taken out of the Dataset once."
+    names = ("face_name", "face", "frame", "time", "face_box", "face_prob", "face_confidence")
+    return SimpleNamespace(**{name: ds[name].values for name in names}, doubtful=is_doubtful(ds),
+        track=_cells(ds, "face_track"), evidence=_cells(ds, "face_evidence"))
+
 def _split_at(rows, cuts):
     "Rows in pieces, cut before each of `cuts`; no piece is empty."
     return [part for part in np.split(rows, np.searchsorted(rows, sorted(cuts))) if len(part)]
@@ -751,11 +759,11 @@ def _split_at(rows, cuts):
 @patch
 def _tracks(self: PeopleViewer, k):
     "[(track, rows)] of a slot in the order of time: its tracks, or stretches if the result has none."
-    there, slot = np.flatnonzero(np.isfinite(self.dataset.face_prob.values[:, k])), int(self.dataset.face.values[k])
+    there = np.flatnonzero(np.isfinite(self.values.face_prob[:, k]))
     if "face_track" not in self.dataset:
-        stretches = list_stretches(self.dataset, slot, self.n, self.most)
+        stretches = list_stretches(self.dataset, int(self.values.face[k]), self.n, self.most)
         return [(-1, there[(there >= a) & (there <= b)]) for a, b in stretches]
-    track = np.nan_to_num(self.dataset.face_track.values[there, k], nan=-1).astype(int)
+    track = np.nan_to_num(self.values.track[there, k], nan=-1).astype(int)
     order = np.argsort(track, kind="stable")
     parts = np.split(there[order], np.flatnonzero(np.diff(track[order])) + 1) if len(there) else []
     found = [(int(track[np.searchsorted(there, rows[0])]), rows) for rows in parts]
@@ -770,7 +778,7 @@ def most(self: PeopleViewer):
 @patch
 def _pieces(self: PeopleViewer, k):
     "The pieces of a slot, the ones looked at closer cut further; doubtful ones by themselves."
-    doubtful, slot = is_doubtful(self.dataset)[:, k], int(self.dataset.face.values[k])
+    doubtful, slot = self.values.doubtful[:, k], int(self.values.face[k])
     for track, rows in self._tracks(k):
         parts = _split_at(rows, self.cuts.get((slot, track), ()))
         yield from (_Piece(k, track, part, bool(doubtful[part].mean() > 0.5)) for part in parts)
@@ -780,7 +788,7 @@ def _shown(self: PeopleViewer, rows):
     "The row that stands for all: of the middle half the one that is decoded quickest, of equal ones the most central."
     middle = (rows[0] + rows[-1]) / 2
     rows = rows[len(rows) // 4:len(rows) - len(rows) // 4]
-    effort = self.pictures.effort(self.dataset.frame.values[rows])
+    effort = self.pictures.effort(self.values.frame[rows])
     return int(rows[np.lexsort((abs(rows - middle), effort))[0]])
 
 # %% ../nbs/18_viewers.ipynb #e2c410b2
@@ -789,31 +797,31 @@ def _rows(self: PeopleViewer):
     "The gallery's rows: each slot with what is not doubtful in it, then all that is doubtful."
     ds, colors, rows, doubted = self.dataset, person_colors(self.dataset), [], []
     self.pieces = {self._key(piece): piece for k in range(ds.sizes["face"]) for piece in self._pieces(k)}
-    for k, (slot, name) in enumerate(zip(ds.face.values, ds.face_name.values)):
-        own = [self._describe(piece) for piece in self.pieces.values() if piece.k == k]
-        doubted += [thumb for thumb in own if thumb["doubtful"]]
-        clear = [thumb for thumb in own if not thumb["doubtful"]]
-        if clear or not own: rows.append(self._row(int(slot), str(name), colors[int(slot)], self._count(k), clear))
-    doubted.sort(key=lambda thumb: -thumb["evidence"])
-    n = sum(thumb["n"] for thumb in doubted)
+    for k, (slot, name) in enumerate(zip(self.values.face.tolist(), self.values.face_name)):
+        own = [piece for piece in self.pieces.values() if piece.k == k]
+        doubted += [piece for piece in own if piece.doubtful]
+        clear = [piece for piece in own if not piece.doubtful]
+        if clear or not own: rows.append(self._row(slot, str(name), colors[slot], self._count(k), clear))
+    doubted.sort(key=lambda piece: -self._evidence(piece))
+    n = sum(len(piece.rows) for piece in doubted)
     if doubted: rows.append(self._row(-1, DOUBTFUL, GRAY, f"{n} detection{'s' * (n != 1)}, perhaps no face", doubted))
     return rows
 
 @patch
 def _count(self: PeopleViewer, k):
     "How many frames a slot has, and how sure they are."
-    sure, n = self.dataset.face_confidence.values[:, k], int(np.isfinite(self.dataset.face_prob.values[:, k]).sum())
+    sure, n = self.values.face_confidence[:, k], int(np.isfinite(self.values.face_prob[:, k]).sum())
     known = sure[np.isfinite(sure)]
     return f"{n} frame{'s' * (n != 1)}" + (f", mean confidence {known.mean():.2f}" if len(known) else "")
 
 @patch
-def _row(self: PeopleViewer, slot, name, color, text, thumbs):
+def _row(self: PeopleViewer, slot, name, color, text, pieces):
     "One row; of many tracks the longest are shown, of many doubtful ones those with the most evidence."
-    order = sorted(thumbs, key=lambda thumb: -(thumb["evidence"] if slot < 0 else thumb["n"]))
-    tracks = list(dict.fromkeys(thumb["track"] for thumb in order))
+    order = pieces if slot < 0 else sorted(pieces, key=lambda piece: -len(piece.rows))
+    tracks = list(dict.fromkeys(piece.track for piece in order))
     shown = set(tracks if slot in self.whole else tracks[:self.most])
-    rest = [thumb["key"] for thumb in thumbs if thumb["track"] not in shown]
-    thumbs = [thumb for thumb in thumbs if thumb["track"] in shown]
+    thumbs = [self._describe(piece) for piece in pieces if piece.track in shown]
+    rest = [self._key(piece) for piece in pieces if piece.track not in shown]
     if self.order.value != "in time": thumbs.sort(key=lambda thumb: thumb["sure"])
     return dict(slot=slot, name=name, color=color, text=text, thumbs=thumbs, rest=rest)
 
@@ -821,29 +829,32 @@ def _row(self: PeopleViewer, slot, name, color, text, thumbs):
 @patch
 def _key(self: PeopleViewer, piece):
     "The slot, the first and the last row, and the track if there is one."
-    ends = f"{self.dataset.face.values[piece.k]}:{piece.rows[0]}:{piece.rows[-1]}"
+    ends = f"{self.values.face[piece.k]}:{piece.rows[0]}:{piece.rows[-1]}"
     return ends if piece.track < 0 else f"{ends}:{piece.track}"
 
 def _least(values):
     "The smallest known value, -1 if none is known."
     return round(float(np.nanmin(values)), 3) if np.isfinite(values).any() else -1.0
 
-def _span(ds, piece):
+@patch
+def _evidence(self: PeopleViewer, piece): return _least(self.values.evidence[piece.rows, piece.k])
+
+@patch
+def _title(self: PeopleViewer, piece):
     "Whose faces these are, and when, in words."
-    (first, last), (start, end) = (values[piece.rows[[0, -1]]] for values in (ds.frame.values, ds.time.values))
+    (first, last), (start, end) = (values[piece.rows[[0, -1]]] for values in (self.values.frame, self.values.time))
     track = f", track {piece.track}" if piece.track >= 0 else ""
-    return f"{ds.face_name.values[piece.k]}, frames {first} to {last}, {start:.2f} to {end:.2f} s{track}"
+    return f"{self.values.face_name[piece.k]}, frames {first} to {last}, {start:.2f} to {end:.2f} s{track}"
 
 @patch
 def _describe(self: PeopleViewer, piece):
     "One thumbnail as the browser gets it."
-    ds, n, shown, place = self.dataset, len(piece.rows), self._shown(piece.rows), (piece.rows, piece.k)
-    sure, evidence = _least(ds.face_confidence.values[place]), _least(_cells(ds, "face_evidence")[place])
-    caption = f"{ds.time.values[shown]:.1f} s" + (f" · {sure:.2f}" if sure >= 0 else "")
+    n, shown, sure = len(piece.rows), self._shown(piece.rows), _least(self.values.face_confidence[piece.rows, piece.k])
+    caption = f"{self.values.time[shown]:.1f} s" + (f" · {sure:.2f}" if sure >= 0 else "")
     if piece.track >= 0: caption += f"\n{n} frame{'s' * (n != 1)}"
-    if piece.doubtful and evidence >= 0: caption += f"\nevidence {evidence:.2f}"
-    return dict(key=self._key(piece), pic=self._name_face(shown, piece.k), caption=caption, title=_span(ds, piece),
-        sure=sure, evidence=evidence, track=piece.track, n=n, doubtful=piece.doubtful)
+    if piece.doubtful and self._evidence(piece) >= 0: caption += f"\nevidence {self._evidence(piece):.2f}"
+    return dict(key=self._key(piece), pic=self._name_face(shown, piece.k), caption=caption, title=self._title(piece),
+        sure=sure, track=piece.track)
 
 # %% ../nbs/18_viewers.ipynb #e2c410c1
 SENT = 20 # thumbnails in a message
@@ -851,7 +862,7 @@ SENT = 20 # thumbnails in a message
 @patch
 def _name_face(self: PeopleViewer, row, k):
     "The name by which the browser asks for the picture of a face; it stays the same wherever the face is moved."
-    box = self.dataset.face_box.values[row, k]
+    box = self.values.face_box[row, k]
     self.faces[name := f"{row}:" + ":".join(f"{edge:.1f}" for edge in box)] = row, box
     return name
 

@@ -12,7 +12,8 @@ from PIL import Image
 from mexca_video import (VideoDataset, assign_face, demo_features, load, merge_faces, rename_faces, replay_history, review, save, split_faces, view_detections, view_faces,
     view_timeline)
 from mexca_video.corrections import accept_proposal, assign_track, dismiss_proposal, list_tracks
-from mexca_video.schema import STATUS, build_features, check_features, describe_variable
+from mexca_video.schema import STATUS, build_features, check_features
+from tracks import NEW_VARIABLES, first_version, with_proposals, with_tracks
 
 
 def shown(viewer):
@@ -20,43 +21,20 @@ def shown(viewer):
     return np.asarray(Image.open(io.BytesIO(viewer.picture.image)), int)
 
 
-NEW_VARIABLES = ["face_track", "face_evidence", "shot"]
-
-
 @pytest.fixture(scope="module")
 def old(features):
     "The same as a result of the first version, which knows no tracks."
-    return features.drop_vars(NEW_VARIABLES, errors="ignore").drop_attrs(deep=False).assign_attrs(
-        {name: value for name, value in features.attrs.items() if name != "identity_proposals"})
-
-
-def link(ds):
-    "Tracks of a result that has none: boxes that overlap by half from one frame to the next."
-    boxes, track, n = ds.face_box.values, np.full(ds.face_prob.shape, np.nan, "float32"), 0
-    for row, k in np.argwhere(np.isfinite(ds.face_prob.values)):
-        a, before = boxes[row, k], boxes[row - 1] if row else np.full_like(boxes[0], np.nan)
-        both = (np.minimum(a[2:], before[:, 2:]) - np.maximum(a[:2], before[:, :2])).clip(0).prod(1)
-        size = lambda box: (box[..., 2:] - box[..., :2]).prod(-1)
-        same = np.flatnonzero(both / (size(a) + size(before) - both) > 0.5)
-        track[row, k], n = (track[row - 1, same[0]], n) if len(same) else (n, n + 1)
-    return ds.assign(face_track=(("frame", "face"), track, describe_variable("face_track")))
+    return first_version(features)
 
 
 @pytest.fixture(scope="module")
-def tracked(old):
-    "The sample clip's result with linked tracks; the second half of the longest is cut off as a track of its own, of which the last 10 frames are doubtful."
-    ds = link(old)
-    longest = list_tracks(ds).nlargest(1, "n").iloc[0]
-    new, k = int(ds.face_track.max()) + 1, int(np.flatnonzero(ds.face.values == longest.face)[0])
-    rows = np.flatnonzero(ds.face_track.values[:, k] == longest.track)
-    ds.face_track.values[rows[len(rows) // 2:], k] = new
-    ds = ds.assign(face_evidence=ds.face_prob.copy(data=np.where(ds.face_prob.notnull(), 0.9, np.nan).astype("float32")).assign_attrs(describe_variable("face_evidence")))
-    ds = assign_face(ds, ds.frame.values[rows[-10:]].tolist(), int(longest.face), None)
-    there = (ds.face == ds.face[-1]) & ds.face_prob.notnull()
-    for name, value in (("face_track", new + 1), ("face_evidence", 0.2), ("status", STATUS["doubtful"])): ds[name] = ds[name].where(~there, value).astype(ds[name].dtype)
-    ds = ds.drop_vars("face_first_label").assign_attrs(history=old.attrs["history"])
-    assert check_features(ds) == []
-    return ds
+def tracked(features):
+    return with_tracks(features)
+
+
+@pytest.fixture(scope="module")
+def asking(tracked):
+    return with_proposals(tracked)
 
 
 def key(viewer, name):
@@ -479,21 +457,6 @@ def test_a_track_is_moved_as_a_whole_and_a_part_as_frames(tracked, clip):
     viewer.gallery.chosen, viewer.to.value, viewer.name.value = [thumb_of(viewer, doubted)["key"]], "a new person", "Guest"
     viewer.move()
     assert viewer.dataset.face_name.values[-1] == "Guest" and not (viewer.dataset.status == STATUS["doubtful"]).any() and check_features(viewer.dataset) == []
-
-
-@pytest.fixture
-def asking(tracked):
-    slots = tracked.face.values[:2].tolist()
-    return tracked.assign_attrs(identity_proposals=json.dumps([
-        {"kind": "merge", "faces": slots, "distance": 0.5}, {"kind": "split", **halves(tracked), "distance": 0.6}]))
-
-
-def halves(ds):
-    "The slot with the track that was cut in two, and its two parts."
-    tracks = list_tracks(ds)
-    face = int(tracks.face[tracks.track == ds.face_track.max().item() - 1].iloc[0])
-    own = tracks.track[tracks.face == face].tolist()
-    return dict(face=face, tracks=[[track for track in own if track != own[-1]], [own[-1]]])
 
 
 def click(viewer, index, answer):
