@@ -12,7 +12,7 @@ _HOME = {
     "extraction": ["FaceExtractor"],
     "doubts": ["describe_doubts"],
     "checks": ["list_odd_frames", "load_checks", "sample_checks", "save_checks", "score_checks", "wilson_interval"],
-    "corrections": ["assign_face", "merge_faces", "rename_faces", "replay_history", "split_faces", "suggest_split", "swap_faces", "unassign_faces"],
+    "corrections": ["assign_face", "assign_track", "merge_faces", "rename_faces", "replay_history", "split_faces", "suggest_split", "swap_faces", "unassign_faces"],
     "store": ["load", "save", "to_csv", "to_table"],
     "figures": ["cut_face", "draw_action_units", "draw_au_map", "draw_faces", "draw_frame", "draw_identity", "draw_summary", "draw_timeline", "person_colors"],
     "viewers": ["review", "view_detections", "view_faces", "view_timeline"],
