@@ -81,7 +81,8 @@ def make_parser(): # `argparse.ArgumentParser`
     parser.add_argument("--batch-size", type=_count, default=1, help=docments(FaceExtractor.apply)["batch_size"] + " (default: 1)")
     parser.add_argument("--skip-frames", type=_count, default=1, help="process every n-th frame (default: 1)")
     parser.add_argument("--process-subclip", type=_seconds, nargs=2, default=(0, None), metavar=("START", "END"),
-        help="part to process, in seconds; END may be None (default: 0 None)")
+        help="part to process, in seconds from the first frame of the video; END may be None (default: 0 None)")
+    parser.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), default=0, help="degrees clockwise by which the displayed pictures are turned, for video that was recorded sideways (default: 0)")
     parser.add_argument("--show-progress", type=_flag, nargs="?", const=True, default=True, help="progress bar on standard error (default: true)")
     parser.add_argument("--return-embeddings", action="store_true", help="write the embeddings too; they are biometric data")
     parser.add_argument("--resume", action="store_true", help="keep what is finished in OUTDIR/STEM.checkpoint until the result is written, and go on from there after an "
@@ -187,7 +188,7 @@ def _extract_file(extractor, path, place, args):
     if args.resume and "nc" in due: delete_checkpoint(checkpoint)
     return ds
 
-def _run_options(args): return dict(skip_frames=args.skip_frames, process_subclip=tuple(args.process_subclip), return_embeddings=args.return_embeddings)
+def _run_options(args): return dict(skip_frames=args.skip_frames, process_subclip=tuple(args.process_subclip), rotate=args.rotate, return_embeddings=args.return_embeddings)
 
 # %% ../nbs/20_cli.ipynb #p20a0006
 def _read_finished(extractor, path, nc, args):

@@ -84,13 +84,11 @@ def _doubt_status(ds, faces):
         n = int(has_status(ds, word).sum())
         if n > RARE * every: yield f"{_count(n, every, 'detections')} {said} (status {word})."
 
-TURNED = "video_turned" # attribute of a clip whose picture seems to be turned: the degrees that put it upright, or a sentence
+TURNED = "video_turned" # attribute of a clip whose picture seems to be turned: the degrees that put it upright
 
 def _doubt_turned(ds, faces):
     "A picture that seems to lie on its side or upside down."
-    found = ds.attrs.get(TURNED)
-    if isinstance(found, str): yield f"{found.rstrip('.')}."
-    elif found: yield f"The picture seems to be turned; rotate={found:.0f} would put it upright."
+    if found := ds.attrs.get(TURNED): yield f"The picture seems to be turned; rotate={found:.0f} would put it upright."
 
 # %% ../nbs/12b_doubts.ipynb #17d00008
 RULES = (_doubt_nobody, _doubt_turned, _doubt_few_frames, _doubt_small, _doubt_unassigned, _doubt_status)

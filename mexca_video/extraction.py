@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from . import __version__
 from .action_units import load_au_classifier, measure_aus
 from .checkpoints import STRETCH_FRAMES, Checkpoint, Stretches
-from .detection import SELECTION_METHODS, cut_squares, detect_faces, find_device, find_faces, load_detector, square_to_frame
+from .detection import SELECTION_METHODS, cut_squares, detect_faces, find_device, find_faces, find_rotation, load_detector, look_turned, square_to_frame
 from .doubts import note_doubts
 from .encoding import cut_for, encode_faces, face_batch, load_encoder
 from .evidence import MIN_EVIDENCE, measure_evidence, rate_quality
@@ -33,7 +33,8 @@ from .shots import CUT_LEAST, CUT_PEAK, SIGNATURE_SIZE, find_shots, measure_chan
 from .tracking import Sampler, find_sure, link_faces, split_tracks
 
 # %% auto #0
-__all__ = ['EMBEDDED', 'GPU_THREADS', 'PATIENCE', 'MOST_SAID', 'IN_MEMORY', 'LandmarksAndUnits', 'FaceExtractor']
+__all__ = ['EMBEDDED', 'GPU_THREADS', 'PATIENCE', 'MOST_SAID', 'IN_MEMORY', 'TURN_FRAMES', 'UPRIGHT', 'LandmarksAndUnits',
+           'FaceExtractor']
 
 # %% ../nbs/13_extraction.ipynb #c006
 def _need(fits, argument, value, expected):
@@ -404,6 +405,7 @@ class _Face(NamedTuple):
     "A detection on its way."
     box: np.ndarray # (4,) x1, y1, x2, y2 in pixels
     prob: float # detection probability
+    points: np.ndarray # (5, 2) MTCNN's eyes, nose and corners of the mouth, x, y in pixels
     quality: float # of its picture, 0 to 1
     crop: object # for the encoder, tensor (3, S, S)
     square: np.ndarray # where the landmark network looks: (4,) cx, cy, side, angle, or `None`
@@ -434,7 +436,7 @@ def _cut_faces(self: FaceExtractor, image, boxes, probs, points):
     crops = cut_for(self.embeddings_model, image, boxes, points, self.post_process)
     quality = rate_quality(image, boxes, probs, points)
     regions = self._cut(image, boxes, points[:, :2]) if self.landmark_model else ([None] * len(boxes),) * 2
-    return [_Face(*face) for face in zip(boxes, probs, quality, crops, *regions)]
+    return [_Face(*face) for face in zip(boxes, probs, points, quality, crops, *regions)]
 
 @patch
 def _look_through(self: FaceExtractor, frames):
@@ -476,7 +478,7 @@ def _measure_batch(self: FaceExtractor, faces):
         squares, patches = np.stack([face.square for face in faces]), torch.stack([face.patch for face in faces])
         measured = self._measure_faces(squares, patches, failures)
     columns = dict(zip(("face_landmarks", "face_aus", "presence"), measured))
-    columns |= dict(position=np.array(positions), face_box=np.stack([face.box for face in faces]),
+    columns |= dict(position=np.array(positions), face_box=np.stack([face.box for face in faces]), points=np.stack([face.points for face in faces]),
         face_prob=np.array([face.prob for face in faces], np.float32), quality=np.array([face.quality for face in faces], np.float32))
     return columns, failures
 
@@ -712,7 +714,7 @@ def _sizes(self: FaceExtractor):
     embedding = (MODELS[self.embeddings_model].embedding_size,)
     return dict(face_box=(4,), face_prob=(), face_embedding=embedding, face_landmarks=(68, 2), face_aus=(len(AU_NAMES),))
 
-_OF_FACE = dict(face_box=(4,), face_prob=(), quality=(), presence=())
+_OF_FACE = dict(face_box=(4,), face_prob=(), quality=(), presence=(), points=(5, 2))
 
 def _gather(stretches, embedding_size):
     "Of all stretches: what names are found from, which frames were decoded, how many faces were in them, and what failed."
@@ -764,9 +766,10 @@ def apply(self: FaceExtractor,
     filepath: str, # a video file
     batch_size: int = 1, # frames that are decoded together, and on a GPU looked at together; the result does not depend on it, but for rounding on a GPU
     skip_frames: int = 1, # process every n-th frame
-    process_subclip: tuple = (0, None), # start and end of the part to process, in seconds
+    process_subclip: tuple = (0, None), # start and end of the part to process, in seconds from the first frame of the video
     show_progress: bool = True, # whether to show a progress bar
     *,
+    rotate: int = 0, # degrees clockwise by which the displayed pictures are turned before they are looked at: 0, 90, 180 or 270
     return_embeddings: bool = False, # whether all faces are embedded and the result holds the embeddings; they are biometric data
     checkpoint: str = None, # a folder that keeps what is finished (embeddings too) and from which an interrupted run goes on; it is yours to delete
 ): # `xarray.Dataset`, see `schema`
@@ -775,11 +778,12 @@ def apply(self: FaceExtractor,
     from tqdm.auto import tqdm
     from mexca_video.video import VideoDataset
     batch_size, skip_frames, process_subclip = map(_plain, (batch_size, skip_frames, process_subclip))
+    rotate = _plain(rotate)
     _need(_is_count(batch_size), "batch_size", batch_size, "a whole number from 1")
     _need(isinstance(process_subclip, tuple) and len(process_subclip) == 2, "process_subclip", process_subclip, "a start and an end in seconds")
     self._stopped = None
-    arguments = dict(skip_frames=skip_frames, process_subclip=list(process_subclip), return_embeddings=return_embeddings)
-    with VideoDataset(str(filepath), skip_frames, *process_subclip) as dataset:
+    arguments = dict(skip_frames=skip_frames, process_subclip=list(process_subclip), rotate=rotate, return_embeddings=return_embeddings)
+    with VideoDataset(str(filepath), skip_frames, *process_subclip, rotate=rotate) as dataset:
         stretches = self._open_stretches(checkpoint, filepath, arguments)
         with tqdm(total=len(dataset), initial=stretches.done, unit="frame", desc=dataset.file_name, disable=not show_progress) as bar:
             bar.faces = 0
@@ -803,10 +807,11 @@ def describe_run(self: FaceExtractor,
     skip_frames: int = 1, # arguments of `apply`
     process_subclip: tuple = (0, None),
     *,
+    rotate: int = 0,
     return_embeddings: bool = False,
 ) -> dict: # of what JSON can hold
     "What makes a run of `apply` this run and no other: the video's checksum and every argument that matters."
-    arguments = self._all_options() | dict(skip_frames=_plain(skip_frames), process_subclip=_plain(process_subclip), return_embeddings=return_embeddings)
+    arguments = self._all_options() | dict(skip_frames=_plain(skip_frames), process_subclip=_plain(process_subclip), rotate=_plain(rotate), return_embeddings=return_embeddings)
     return json.loads(json.dumps(dict(video_sha256=file_sha256(filepath), arguments=arguments)))
 
 # %% ../nbs/13_extraction.ipynb #c050c
@@ -816,6 +821,18 @@ def partial(self: FaceExtractor): # `xarray.Dataset`
     if not getattr(self, "_stopped", None): raise ValueError("partial: the last call of apply was not stopped, so there is nothing but its result.")
     if not self._stopped[2].done: raise ValueError(f"partial: apply was stopped within its first {STRETCH_FRAMES} frames, and nothing is finished.")
     return self._assemble(*self._stopped)
+
+# %% ../nbs/13_extraction.ipynb #13ex0006
+TURN_FRAMES, UPRIGHT = 12, 5 # frames that are looked at in four directions; median presence from which on pictures are upright
+
+@patch
+def _find_turn(self: FaceExtractor, dataset, faces):
+    "Degrees clockwise by which the pictures should be turned to be upright; 0 if they are."
+    if len(faces["presence"]) and np.median(faces["presence"]) > UPRIGHT: return 0
+    if not look_turned(faces["face_box"], faces["face_prob"], faces["points"]): return 0
+    frames = faces["decoded"][faces["n_detected"] > 0] if len(faces["presence"]) else faces["decoded"]
+    chosen = frames[np.unique(np.linspace(0, len(frames) - 1, min(TURN_FRAMES, len(frames))).round().astype(int))]
+    return find_rotation(self.detector, [dataset[int(i)]["Image"].numpy() for i in chosen])
 
 # %% ../nbs/13_extraction.ipynb #c051
 @patch
@@ -838,6 +855,7 @@ def _assemble(self: FaceExtractor, dataset, filepath, stretches, arguments):
     _warn_of_failures(failures, dataset.file_name)
     status = self._find_status(faces["n_detected"], placed, placed.pop("presence"))
     attrs = self._describe(dataset, filepath, arguments, names.how) | _what_is_missing(dataset, decoded, stretches.done)
+    if stretches.done == len(dataset) and (turn := self._find_turn(dataset, faces)): attrs["video_turned"] = turn
     if names.proposals: attrs["identity_proposals"] = json.dumps(names.proposals)
     return note_doubts(build_features(frame=dataset.video_frames[decoded], time=dataset.time[decoded], n_detected=faces["n_detected"],
         shot=shots, status=status, attrs=attrs, **placed))

@@ -157,6 +157,7 @@ ATTRIBUTES = {name: Attribute(*row) for name, row in {
     "au_scale": (str, "What the numbers of face_aus mean"),
     "identification": (str, "How many people there are, and how that number was found"),
     "identity_proposals": (str, "People that may be one, and people that may be two, as a JSON list", False),
+    "video_turned": (int, "Degrees clockwise by which the pictures should be turned to be upright", False),
     "doubts": (str, "What was doubtful when the run ended, one sentence a line", False),
     "unfinished": (str, "Where a run was stopped, if it was", False),
     "video_damage": (str, "What is missing from the video file, if anything is", False),
