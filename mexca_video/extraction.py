@@ -828,9 +828,11 @@ TURN_FRAMES, UPRIGHT = 12, 5 # frames that are looked at in four directions; med
 @patch
 def _find_turn(self: FaceExtractor, dataset, faces):
     "Degrees clockwise by which the pictures should be turned to be upright; 0 if they are."
-    if len(faces["presence"]) and np.median(faces["presence"]) > UPRIGHT: return 0
-    if not look_turned(faces["face_box"], faces["face_prob"], faces["points"]): return 0
-    frames = faces["decoded"][faces["n_detected"] > 0] if len(faces["presence"]) else faces["decoded"]
+    with_face = faces["n_detected"] > 0
+    if with_face.mean() >= 0.5:
+        if np.median(faces["presence"]) > UPRIGHT: return 0
+        if not look_turned(faces["face_box"], faces["face_prob"], faces["points"]): return 0
+    frames = faces["decoded"][with_face if with_face.sum() >= TURN_FRAMES else slice(None)]
     chosen = frames[np.unique(np.linspace(0, len(frames) - 1, min(TURN_FRAMES, len(frames))).round().astype(int))]
     return find_rotation(self.detector, [dataset[int(i)]["Image"].numpy() for i in chosen])
 
