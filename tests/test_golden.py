@@ -15,7 +15,7 @@ from mexca_video.schema import VARIABLES
 from record_golden import CLIPS, DATA, measure
 from rounding import TOLERANCES
 
-EXACT = ("frame", "face", "face_name", "box_edge", "axis", "au", "n_detected", "status", "face_label", "face_confidence")
+EXACT = ("frame", "face", "face_name", "box_edge", "axis", "au", "n_detected", "status", "face_label", "face_confidence", "face_track", "shot")
 FIRST = DATA / "version_0.1.0_first.nc"
 
 
