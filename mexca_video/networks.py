@@ -4,7 +4,7 @@
 
 # %% ../nbs/04_networks.ipynb #c003
 from __future__ import annotations
-import atexit, ctypes, os, sys, tempfile, threading, weakref
+import atexit, ctypes, os, sys, tempfile, threading, time, weakref
 from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
@@ -83,8 +83,11 @@ _CALLS, _CHANGED, _ENDING = [], threading.Condition(), threading.Event()
 def _call():
     "A call into OpenVINO."
     with _CHANGED:
-        if _ENDING.is_set() and threading.current_thread() is not threading.main_thread(): raise SystemExit
-        _CALLS.append(threading.get_ident())
+        late = _ENDING.is_set() and threading.current_thread() is not threading.main_thread()
+        if not late: _CALLS.append(threading.get_ident())
+    if late:
+        time.sleep(LAST_WAIT) # by then the process is gone; a thread that ends now would give back its requests, a call as well
+        raise SystemExit
     try: yield
     finally:
         with _CHANGED:
