@@ -30,6 +30,7 @@ def _core():
 
 # %% ../nbs/04_networks.ipynb #f04a0002
 _BEGUN, _READY, _NETWORKS = {}, [], weakref.WeakSet() # in which process libraries began to work; the prepared core; all networks
+_KERNELS, _COMPILING = {}, threading.Lock() # functions of which machine code is to be made, see Kernels below
 
 class ForkError(RuntimeError):
     "A network is wanted in a process that was forked from one in which networks had run."
@@ -213,8 +214,6 @@ def float32_convolutions(
     finally: torch.backends.cudnn.allow_tf32 = before
 
 # %% ../nbs/04_networks.ipynb #c017
-_KERNELS, _COMPILING = {}, threading.Lock()
-
 def kernel(
     function=None, # a function of numbers and arrays
     **options, # of `numba.njit`
