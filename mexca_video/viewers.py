@@ -4,23 +4,28 @@
 
 # %% ../nbs/18_viewers.ipynb #c003
 from __future__ import annotations
-import base64, html, io, secrets
+import base64, html, io, json, secrets, threading
 from collections import OrderedDict
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 import anywidget, numpy as np, traitlets
 import ipywidgets as widgets
 from fastcore.basics import patch
 from .checks import list_odd_frames, list_stretches, load_checks, sample_checks, save_checks, score_checks
-from .corrections import assign_face, is_correction, merge_faces, rename_faces, replay_history, split_faces, suggest_split
-from .figures import USUAL_AUS, _au_list, cut_face, draw_faces, draw_frame, draw_timeline, face_lines, person_colors
+from .corrections import accept_proposal, describe_proposal, dismiss_proposal, list_proposals
+from .corrections import assign_face, assign_track, merge_faces, rename_faces, split_faces, suggest_split
+from .corrections import is_correction, replay_history
+from .figures import GRAY, USUAL_AUS, _au_list, cut_face, face_lines, is_doubtful, person_colors
+from .figures import draw_faces, draw_frame, draw_timeline
 from .models import file_sha256
 from .schema import need_features, person_slots
 from .store import check_place, load, save
 
 # %% auto #0
-__all__ = ['SHOWN', 'LEAST_CONFIDENCE', 'NOBODY', 'NEW', 'ANSWERS', 'QUESTIONS', 'Picture', 'Live', 'DetectionViewer',
-           'view_detections', 'Strip', 'TimelineViewer', 'view_timeline', 'Gallery', 'PeopleViewer', 'view_faces',
-           'ReviewViewer', 'review']
+__all__ = ['SHOWN', 'LEAST_CONFIDENCE', 'NOBODY', 'NEW', 'DOUBTFUL', 'SENT', 'ASKED', 'SIDE', 'ANSWERS', 'QUESTIONS', 'Picture',
+           'Live', 'DetectionViewer', 'view_detections', 'Strip', 'TimelineViewer', 'view_timeline', 'Gallery',
+           'PeopleViewer', 'view_faces', 'ReviewViewer', 'review']
 
 # %% ../nbs/18_viewers.ipynb #c008
 def _jpeg(image, width=1280):
@@ -43,22 +48,24 @@ def _drawn(figure, format="jpeg"):
 class _Pictures:
     "Frames of a video by their number in the file, the last ones kept."
     BACK, KEPT = 8, 300 # frames decoded together when stepping back, and JPEGs kept
-    def __init__(self, path, frames):
+    def __init__(self, path, frames): # `path`: or a `VideoDataset`
         from mexca_video.video import VideoDataset
-        self.video, self.frames, self.raw, self.jpegs, self.lost = VideoDataset(str(path)), np.asarray(frames), OrderedDict(), OrderedDict(), {}
-        self.width, self.height = self.video.width, self.video.height
+        self.video = path if isinstance(path, VideoDataset) else VideoDataset(str(path))
+        self.frames, self.raw, self.jpegs, self.lost = np.asarray(frames), OrderedDict(), OrderedDict(), {}
+        self.width, self.height, self.one_at_a_time = self.video.width, self.video.height, threading.RLock()
 
     def image(self, frame):
         "(H, W, 3) uint8"
         from mexca_video.video import FrameError
-        try:
-            for number in [] if frame in self.raw else self._together(frame): self.raw[number] = self.video[number]["Image"].numpy()
-        except (FrameError, OSError) as error:
-            self.lost[frame] = str(error)
-            return np.full((self.height, self.width, 3), 190, np.uint8)
-        while len(self.raw) > 2 * self.BACK: self.raw.popitem(last=False)
-        self.raw.move_to_end(frame)
-        return self.raw[frame]
+        with self.one_at_a_time:
+            try:
+                for number in [] if frame in self.raw else self._together(frame): self.raw[number] = self.video[number]["Image"].numpy()
+            except (FrameError, OSError) as error:
+                self.lost[frame] = str(error)
+                return np.full((self.height, self.width, 3), 190, np.uint8)
+            while len(self.raw) > 2 * self.BACK: self.raw.popitem(last=False)
+            self.raw.move_to_end(frame)
+            return self.raw[frame]
 
     def _together(self, frame):
         "The frame, and those before it if somebody steps back."
@@ -67,11 +74,12 @@ class _Pictures:
         return [*before, frame]
 
     def jpeg(self, frame):
-        if frame in self.jpegs: return self.jpegs[frame]
-        jpeg = _jpeg(self.image(frame))
-        if frame not in self.lost: self.jpegs[frame] = jpeg
-        if len(self.jpegs) > self.KEPT: self.jpegs.popitem(last=False)
-        return jpeg
+        with self.one_at_a_time:
+            if frame in self.jpegs: return self.jpegs[frame]
+            jpeg = _jpeg(self.image(frame))
+            if frame not in self.lost: self.jpegs[frame] = jpeg
+            if len(self.jpegs) > self.KEPT: self.jpegs.popitem(last=False)
+            return jpeg
 
     def effort(self, frames):
         "How many frames are decoded to get at each of `frames` from elsewhere: the way from the key frame before it."
@@ -85,7 +93,8 @@ def _open_pictures(ds, video):
     if video is None: raise ValueError(f"No video was given. Where is {name}?")
     video = getattr(video, "path", video)
     if not Path(video).is_file(): raise ValueError(f"{video} is not there. Where is {name}?")
-    try: pictures = _Pictures(video, ds.frame.values)
+    from mexca_video.video import open_video_of
+    try: pictures = _Pictures(open_video_of(ds, str(video)), ds.frame.values)
     except (ValueError, OSError) as error: raise ValueError(f"{error} Where is {name}?") from error
     size, expected = (pictures.width, pictures.height), (ds.attrs.get("video_width"), ds.attrs.get("video_height"))
     if size != expected: raise ValueError(f"{video} has {size[0]} × {size[1]} pixels and the result is of {expected[0]} × {expected[1]}. Where is {name}?")
@@ -122,9 +131,13 @@ function painter(svg, labels) {
   }
   function face(f, show, chosen, [w, h]) {
     const [x1, y1, x2, y2] = f.box, at = { x: x1, y: y1, width: x2 - x1, height: y2 - y1, "data-slot": f.slot };
-    if (show.includes("boxes") || chosen) outlined("rect", { ...at, ...(chosen ? { class: "mexca-selected" } : {}) }, f.color, chosen ? 5 : 2);
+    const look = { ...at, ...(chosen ? { class: "mexca-selected" } : {}) };
+    if (f.doubtful) look["stroke-dasharray"] = "6 4";
+    if (show.includes("boxes") || chosen) outlined("rect", look, f.color, chosen ? 5 : 2);
     if (show.includes("landmarks")) for (const line of f.lines) outlined("polyline", { points: line.map(p => p.join(",")).join(" ") }, f.color, 1);
-    if (show.includes("names") && f.label) place(add(labels, "span", "mexca-name", f.label), f, x1 / w, Math.max(y1, 0.06 * h) / h, "translateY(-100%)");
+    const text = [show.includes("names") && f.label, show.includes("tracks") && f.note].filter(Boolean).join(" · ");
+    const top = Math.max(y1, 0.06 * h) / h;
+    if (text) place(add(labels, "span", "mexca-name", text), f, x1 / w, top, "translateY(-100%)");
     if (show.includes("aus") && f.aus.length) {
       const list = add(labels, "div", "mexca-aus"); place(list, f, x1 / w, Math.min(y2, (1 - 0.05 * f.aus.length) * h) / h, "");
       for (const [au, value] of f.aus) { const row = add(list, "div", "mexca-au", value === null ? au + " –" : au + " " + value.toFixed(2));
@@ -212,21 +225,37 @@ def _ink(color):
 
 def _number(value): return round(float(value), 3) if np.isfinite(value) else None
 
+def _cells(ds, name):
+    "(frame, face) values of a variable that a result of the first version lacks; NaN then."
+    return ds[name].values if name in ds else np.full(ds.face_label.shape, np.nan)
+
 class _Faces:
     "The faces of each frame as the browser wants them; arrays are taken out of the Dataset once."
     def __init__(self, ds, aus=()):
         self.names, self.slots, self.colors = ds.face_name.values, ds.face.values, person_colors(ds)
         self.box, self.marks, self.sure = ds.face_box.values, ds.face_landmarks.values, ds.face_confidence.values
+        self.track, self.evidence = _cells(ds, "face_track"), _cells(ds, "face_evidence")
+        self.doubtful = is_doubtful(ds)
         self.aus, self.values = list(aus), ds.face_aus.sel(au=list(aus)).values
 
     def of(self, row): return [self.one(row, k) for k in np.flatnonzero(np.isfinite(self.box[row]).all(1))]
 
     def one(self, row, k):
-        color, sure = self.colors[int(self.slots[k])], self.sure[row, k]
+        color, doubtful = self.colors[int(self.slots[k])], bool(self.doubtful[row, k])
         lines = [line.round(1).tolist() for _, line in face_lines(self.marks[row, k]) if np.isfinite(line).all()]
         return dict(slot=int(self.slots[k]), box=self.box[row, k].round(1).tolist(), color=color, ink=_ink(color), lines=lines,
-            label=f"{self.names[k]} {sure:.2f}" if np.isfinite(sure) else str(self.names[k]),
+            label=self.label(row, k), note=self.note(row, k), doubtful=doubtful,
             aus=[[au, _number(v)] for au, v in zip(self.aus, self.values[row, k])])
+
+    def label(self, row, k):
+        "Who it is, and how sure that is."
+        name = "doubtful" if self.doubtful[row, k] else str(self.names[k])
+        return f"{name} {self.sure[row, k]:.2f}" if np.isfinite(self.sure[row, k]) else name
+
+    def note(self, row, k):
+        "Track and evidence, as far as the result knows them."
+        parts = (("track", self.track[row, k], ".0f"), ("evidence", self.evidence[row, k], ".2f"))
+        return ", ".join(f"{word} {value:{form}}" for word, value, form in parts if np.isfinite(value))
 
 # %% ../nbs/18_viewers.ipynb #c020a
 _LIVE_JS = """
@@ -308,7 +337,7 @@ def _button(text, tip, act, **options):
     return button
 
 # %% ../nbs/18_viewers.ipynb #c024
-SHOWN = ("boxes", "names", "landmarks", "aus")
+SHOWN = ("boxes", "names", "tracks", "landmarks", "aus") # "tracks": number of the track, and evidence that it is a face
 LEAST_CONFIDENCE = 0.5 # identities below it are odd, 0 to 1
 
 class DetectionViewer(_Viewer):
@@ -333,7 +362,9 @@ class DetectionViewer(_Viewer):
         widgets.jslink((self.play, "value"), (self.slider, "value"))
         self.where = widgets.HTML()
         self.where.add_class("mexca-where")
-        self.toggles = {name: widgets.ToggleButton(name in self.picture.show, description=name, layout=dict(width="auto")) for name in SHOWN}
+        known = [name for name in SHOWN if name != "tracks" or {"face_track", "face_evidence"} & set(self.dataset)]
+        look = dict(layout=dict(width="auto"))
+        self.toggles = {k: widgets.ToggleButton(k in self.picture.show, description=k, **look) for k in known}
         odd = [_button("Previous odd", "go to the odd frame before (p)", lambda: self.jump(-1)), _button("Next odd", "go to the next odd frame (n)", lambda: self.jump(1))]
         for button in odd: button.disabled = not len(self.odd)
         self.parts = [self.picture, self.slider, widgets.HBox([self.play, *self.toggles.values(), *odd], layout=dict(flex_flow="row wrap")), self.where]
@@ -403,13 +434,14 @@ def _toggle(self: DetectionViewer, change):
 
 @patch
 def _describe(self: DetectionViewer):
-    "One line below the picture: where we are, what is odd, who is selected."
+    "Two lines below the picture: where we are, what is odd, who is selected; track and evidence of each face."
     row = self.slider.value
     reasons = self.odd.reason[self.odd.frame == self.frame].tolist()
     line = f"frame {self.frame}, {self.dataset.time.values[row]:.2f} s ({row + 1} of {self.slider.max + 1})" + "".join(f" · odd: {r}" for r in reasons)
     chosen = next((face for face in self.picture.faces if face["slot"] == self.selected), None)
     if chosen: line += f" · selected: {chosen['label']}"
-    self.where.value = html.escape(line)
+    notes = " · ".join(f"{face['label']}: {face['note']}" for face in self.picture.faces if face["note"])
+    self.where.value = "<br>".join(html.escape(text) for text in (line, notes) if text)
     if self.question not in self.children: self.say("")
 
 # %% ../nbs/18_viewers.ipynb #c029
@@ -519,9 +551,32 @@ def view_timeline(
     return TimelineViewer(ds, video, aus, least_confidence)
 
 # %% ../nbs/18_viewers.ipynb #c040
-_GALLERY_JS = _ADD_JS + """
+_THUMBS_JS = """
+function thumbnails(model) { // pictures are asked for when they come into sight, and kept
+  const known = new Map(), wanted = new Set(); let timer = null;
+  const ask = () => { timer = null; model.send({ want: [...wanted] }); wanted.clear(); };
+  const eye = new IntersectionObserver(seen => {
+    for (const { isIntersecting, target } of seen) if (isIntersecting) {
+      eye.unobserve(target); wanted.add(target.dataset.pic); if (!timer) timer = setTimeout(ask, 30);
+    }
+  }, { rootMargin: "200px" });
+  function show(img, pic) {
+    img.dataset.pic = pic;
+    if (known.has(pic)) img.src = known.get(pic); else eye.observe(img);
+  }
+  function take(el, message) {
+    for (const [pic, src] of Object.entries(message.pictures || {})) known.set(pic, src);
+    const empty = [...el.querySelectorAll("img[data-pic]:not([src])")];
+    for (const img of empty) if (known.has(img.dataset.pic)) img.src = known.get(img.dataset.pic);
+  }
+  return { show, take, forget: () => eye.disconnect(), stop: () => { eye.disconnect(); clearTimeout(timer); } };
+}
+"""
+
+# %% ../nbs/18_viewers.ipynb #e2c410a1
+_GALLERY_JS = _ADD_JS + _THUMBS_JS + """
 function render({ model, el }) {
-  const box = add(el, "div", "mexca-gallery"); box.dataset.lmSuppressShortcuts = "true";
+  const box = add(el, "div", "mexca-gallery"), pictures = thumbnails(model); box.dataset.lmSuppressShortcuts = "true";
   function choose(keys, on) {
     const chosen = new Set(model.get("chosen"));
     for (const key of keys) on ? chosen.add(key) : chosen.delete(key);
@@ -531,41 +586,81 @@ function render({ model, el }) {
     const chosen = new Set(model.get("chosen"));
     for (const b of box.querySelectorAll(".mexca-thumb")) b.setAttribute("aria-pressed", chosen.has(b.dataset.key));
   }
-  function draw() {
-    box.replaceChildren();
-    for (const row of model.get("rows")) {
-      const line = add(box, "div", "mexca-person"), head = add(line, "button", "mexca-head"); line.dataset.slot = row.slot;
-      add(head, "b", "", row.name).style.borderBottom = "3px solid " + row.color; add(head, "span", "", row.text);
-      head.title = "choose all of this row, or none"; const keys = row.thumbs.map(t => t.key);
-      head.onclick = () => choose(keys, !keys.every(k => model.get("chosen").includes(k)));
-      const thumbs = add(line, "div", "mexca-thumbs");
-      for (const t of row.thumbs) {
-        const b = add(thumbs, "button", "mexca-thumb"), img = add(b, "img", ""); b.dataset.key = t.key; b.title = t.title;
-        img.src = t.src; img.alt = t.title; b.style.borderColor = row.color; add(b, "span", "", t.caption);
-        b.onclick = () => choose([t.key], !model.get("chosen").includes(t.key));
-      }
+  function thumb(parent, kind, t, color) {
+    const b = add(parent, kind, "mexca-thumb"), img = add(b, "img", ""); b.title = t.title; img.alt = t.title;
+    b.style.borderColor = color; pictures.show(img, t.pic); return b;
+  }
+  function proposal(p) {
+    const line = add(box, "div", "mexca-proposal"); line.dataset.key = p.key;
+    add(line, "div", "mexca-question", p.text);
+    for (const part of p.parts) {
+      const side = add(line, "div", "mexca-side"); add(side, "b", "", part.name);
+      const thumbs = add(side, "div", "mexca-thumbs"); for (const t of part.thumbs) thumb(thumbs, "div", t, part.color);
     }
+    const answers = add(line, "div", "mexca-answers");
+    for (const [text, answer] of [[p.accept, "accept"], ["Dismiss", "dismiss"]])
+      add(answers, "button", "mexca-answer", text).onclick = () => model.send({ answer, key: p.key });
+  }
+  function person(row) {
+    const line = add(box, "div", "mexca-person"), head = add(line, "button", "mexca-head");
+    line.dataset.slot = row.slot;
+    add(head, "b", "", row.name).style.borderBottom = "3px solid " + row.color; add(head, "span", "", row.text);
+    head.title = "choose all of this row, or none"; const keys = [...row.thumbs.map(t => t.key), ...row.rest];
+    head.onclick = () => choose(keys, !keys.every(k => model.get("chosen").includes(k)));
+    const thumbs = add(line, "div", "mexca-thumbs");
+    for (const t of row.thumbs) {
+      const b = thumb(thumbs, "button", t, row.color); b.dataset.key = t.key; add(b, "span", "", t.caption);
+      b.onclick = () => choose([t.key], !model.get("chosen").includes(t.key));
+    }
+    const more = row.rest.length && add(thumbs, "button", "mexca-more", row.rest.length + " more");
+    if (more) more.onclick = () => model.send({ more: row.slot });
+  }
+  function draw() {
+    pictures.forget(); box.replaceChildren();
+    for (const p of model.get("proposals")) proposal(p);
+    for (const row of model.get("rows")) person(row);
     mark();
   }
-  model.on("change:rows", draw); model.on("change:chosen", mark); draw();
-  return () => { model.off("change:rows", draw); model.off("change:chosen", mark); };
+  let waiting = false;
+  function changed() { // one message changes both: draw once
+    if (!waiting) queueMicrotask(() => { waiting = false; draw(); });
+    waiting = true;
+  }
+  const take = message => pictures.take(box, message);
+  const ears = [["change:rows change:proposals", changed], ["change:chosen", mark], ["msg:custom", take]];
+  for (const [event, ear] of ears) model.on(event, ear);
+  draw();
+  return () => { for (const [event, ear] of ears) model.off(event, ear); pictures.stop(); };
 }
 export default { render };
 """
 
 # %% ../nbs/18_viewers.ipynb #c041
 _GALLERY_CSS = """
-.mexca-gallery { max-height: 36em; overflow: auto } .mexca-person { display: flex; gap: 8px; align-items: flex-start; padding: 4px 0; border-top: 1px solid #8884 }
-.mexca-head { flex: 0 0 9em; text-align: left; background: none; border: none; color: inherit; font: 12px sans-serif; cursor: pointer } .mexca-head b { display: inline-block; margin-bottom: 3px } .mexca-head span { display: block; opacity: 0.8 }
+.mexca-gallery { max-height: 36em; overflow: auto }
+.mexca-person { display: flex; gap: 8px; align-items: flex-start; padding: 4px 0; border-top: 1px solid #8884 }
+.mexca-head { flex: 0 0 9em; text-align: left; background: none; border: none; color: inherit }
+.mexca-head { font: 12px sans-serif; cursor: pointer }
+.mexca-head b { display: inline-block; margin-bottom: 3px } .mexca-head span { display: block; opacity: 0.8 }
 .mexca-thumbs { display: flex; flex-wrap: wrap; gap: 4px }
-.mexca-thumb { padding: 0; border: 3px solid; background: none; cursor: pointer; font: 11px sans-serif; color: inherit; width: 78px } .mexca-thumb img { width: 72px; height: 72px; display: block }
-.mexca-thumb[aria-pressed="true"] { outline: 4px solid #E4A11B; outline-offset: 1px } .mexca-thumb[aria-pressed="true"] img { filter: brightness(0.75) }
-.mexca-thumb span { display: block; padding: 1px }
+.mexca-thumb { padding: 0; border: 3px solid; background: none; cursor: pointer; font: 11px sans-serif; color: inherit }
+.mexca-thumb { width: 78px; box-sizing: border-box; overflow: hidden }
+.mexca-thumb img { width: 72px; height: 72px; display: block; background: #8883 }
+.mexca-thumb[aria-pressed="true"] { outline: 4px solid #E4A11B; outline-offset: 1px }
+.mexca-thumb[aria-pressed="true"] img { filter: brightness(0.75) }
+.mexca-thumb span { display: block; padding: 1px; white-space: pre-line }
+.mexca-more { align-self: center; font: 12px sans-serif; cursor: pointer }
+.mexca-proposal { display: flex; flex-wrap: wrap; gap: 4px 16px; align-items: flex-end }
+.mexca-proposal { padding: 6px 8px; margin-bottom: 6px; border-left: 4px solid #E4A11B; background: #E4A11B18; font: 12px sans-serif }
+.mexca-question { flex: 0 0 100% }
+.mexca-side .mexca-thumb { cursor: default } .mexca-side b { display: block; margin-bottom: 2px }
+.mexca-answers { display: flex; gap: 6px } .mexca-answer { font: 12px sans-serif; padding: 4px 10px; cursor: pointer }
 """
 
 class Gallery(anywidget.AnyWidget):
-    "Rows of thumbnails that can be chosen."
+    "Rows of thumbnails that can be chosen, below questions that can be answered."
     _esm, _css = _GALLERY_JS, _GALLERY_CSS
+    proposals = traitlets.List([]).tag(sync=True)
     rows = traitlets.List([]).tag(sync=True)
     chosen = traitlets.List([], help="keys of the chosen thumbnails").tag(sync=True)
 
@@ -591,17 +686,17 @@ def _kept_steps(ds, path):
     return steps
 
 # %% ../nbs/18_viewers.ipynb #c043
-NOBODY, NEW = "nobody", "a new person"
+NOBODY, NEW, DOUBTFUL = "nobody", "a new person", "doubtful"
 
 class PeopleViewer(_Viewer):
     "What `view_faces` returns. `dataset` is the corrected result."
     def __init__(self, ds, video, n, path=None):
-        self.n, self.undone, self.thumbs, self.pieces, self.path = n, [], {}, {}, _file_to_write(path)
+        self.n, self.path = n, _file_to_write(path)
+        self.faces, self.thumbs = {}, {} # name of a picture to its place in the video, and to what the browser gets
+        self.pieces, self.cuts, self.whole = {}, {}, set() # by key; where they are cut; rows of the gallery shown whole
+        self.undecided, self.undone = {}, []
         *self.done, last = _kept_steps(ds, self.path)
         super().__init__(last, video)
-
-    @property
-    def there(self): return np.isfinite(self.dataset.face_prob.values)
 
     def build(self):
         self.gallery, self.order = Gallery(), widgets.ToggleButtons(options=["in time", "least confident first"], style=dict(button_width="auto"))
@@ -615,6 +710,7 @@ class PeopleViewer(_Viewer):
         self.back, self.again = _button("Undo", "take back the last correction", self.undo), _button("Redo", "do it again", self.redo)
         rows = [widgets.HBox(row, layout=dict(flex_flow="row wrap")) for row in (move, who, [self.suggest, self.back, self.again, self.order])]
         self.parts = [self.gallery, *rows]
+        self.gallery.on_msg(self._asked)
         self.order.observe(lambda change: self.refresh(), "value")
 
     def start(self):
@@ -630,6 +726,7 @@ class PeopleViewer(_Viewer):
 def refresh(self: PeopleViewer):
     "Bring rows, lists and buttons in line with the Dataset."
     ds = self.dataset
+    self.values = _values(ds)
     person = person_slots(ds.face_box.values, ds.face_label.values)
     names = [str(name) for name, known in zip(ds.face_name.values, person) if known]
     for box, options in ((self.to, [*names, NEW, NOBODY]), (self.who, names), (self.other, list(map(str, ds.face_name.values)))):
@@ -640,74 +737,210 @@ def refresh(self: PeopleViewer):
     self.suggest.disabled = "face_embedding" not in ds
     self.suggest.tooltip = "needs embeddings: run apply with return_embeddings=True" if self.suggest.disabled else "choose the faces of this person that look like somebody else"
     self.back.disabled, self.again.disabled = not self.done, not self.undone
-    with self.gallery.hold_sync(): self.gallery.rows, self.gallery.chosen = self._rows(), []
-    self.check_pictures()
+    with self.gallery.hold_sync():
+        self.gallery.rows, self.gallery.proposals = self._rows(), self._proposals()
+        self.gallery.chosen = []
     if self.suggest.disabled and not self.message.value: self.say("Without embeddings no split can be suggested; run apply with return_embeddings=True.")
 
 # %% ../nbs/18_viewers.ipynb #c045
+class _Piece(NamedTuple):
+    "What a thumbnail stands for: a track, a part of one, or a stretch of frames."
+    k: int # position along `face`
+    track: int # -1 if the result has none
+    rows: np.ndarray # rows of the result with a face
+    doubtful: bool # most of it
+
+def _values(ds):
+    "The arrays that thumbnails are made of, taken out of the Dataset once."
+    names = ("face_name", "face", "frame", "time", "face_box", "face_prob", "face_confidence")
+    return SimpleNamespace(**{name: ds[name].values for name in names}, doubtful=is_doubtful(ds),
+        track=_cells(ds, "face_track"), evidence=_cells(ds, "face_evidence"))
+
+def _split_at(rows, cuts):
+    "Rows in pieces, cut before each of `cuts`; no piece is empty."
+    return [part for part in np.split(rows, np.searchsorted(rows, sorted(cuts))) if len(part)]
+
+@patch
+def _tracks(self: PeopleViewer, k):
+    "[(track, rows)] of a slot in the order of time: its tracks, or stretches if the result has none."
+    there = np.flatnonzero(np.isfinite(self.values.face_prob[:, k]))
+    if "face_track" not in self.dataset:
+        stretches = list_stretches(self.dataset, int(self.values.face[k]), self.n, self.most)
+        return [(-1, there[(there >= a) & (there <= b)]) for a, b in stretches]
+    track = np.nan_to_num(self.values.track[there, k], nan=-1).astype(int)
+    order = np.argsort(track, kind="stable")
+    parts = np.split(there[order], np.flatnonzero(np.diff(track[order])) + 1) if len(there) else []
+    found = [(int(track[np.searchsorted(there, rows[0])]), rows) for rows in parts]
+    return sorted(found, key=lambda one: one[1][0])
+
+@patch(as_prop=True)
+def most(self: PeopleViewer):
+    "Thumbnails of a row that are shown at once, at most."
+    return max(self.n, min(4 * self.n, 600 // max(self.dataset.sizes["face"], 1)))
+
+# %% ../nbs/18_viewers.ipynb #e2c410b1
+@patch
+def _pieces(self: PeopleViewer, k):
+    "The pieces of a slot, the ones looked at closer cut further; doubtful ones by themselves."
+    doubtful, slot = self.values.doubtful[:, k], int(self.values.face[k])
+    for track, rows in self._tracks(k):
+        parts = _split_at(rows, self.cuts.get((slot, track), ()))
+        yield from (_Piece(k, track, part, bool(doubtful[part].mean() > 0.5)) for part in parts)
+
+@patch
+def _shown(self: PeopleViewer, rows):
+    "The row that stands for all: of the middle half the one that is decoded quickest, of equal ones the most central."
+    middle = (rows[0] + rows[-1]) / 2
+    rows = rows[len(rows) // 4:len(rows) - len(rows) // 4]
+    effort = self.pictures.effort(self.values.frame[rows])
+    return int(rows[np.lexsort((abs(rows - middle), effort))[0]])
+
+# %% ../nbs/18_viewers.ipynb #e2c410b2
 @patch
 def _rows(self: PeopleViewer):
-    "The gallery's rows; frames are decoded in order."
-    ds, colors, rows, there = self.dataset, person_colors(self.dataset), [], self.there
-    stretches = [[(*stretch, self._shown(k, *stretch)) for stretch in self._stretches(int(slot))] for k, slot in enumerate(ds.face.values)]
-    for row, k in sorted((row, k) for k, own in enumerate(stretches) for _, _, row in own): self._thumb(row, k)
-    for k, (slot, name) in enumerate(zip(ds.face.values, ds.face_name.values)):
-        sure, count = ds.face_confidence.values[:, k], int(there[:, k].sum())
-        known = sure[np.isfinite(sure)]
-        text = f"{count} frame{'s' * (count != 1)}" + (f", mean confidence {known.mean():.2f}" if len(known) else "")
-        thumbs = [self._describe(int(slot), k, *stretch) for stretch in stretches[k]]
-        if self.order.value != "in time": thumbs.sort(key=lambda thumb: thumb["sure"])
-        rows.append(dict(slot=int(slot), name=str(name), color=colors[int(slot)], text=text, thumbs=thumbs))
+    "The gallery's rows: each slot with what is not doubtful in it, then all that is doubtful."
+    ds, colors, rows, doubted = self.dataset, person_colors(self.dataset), [], []
+    self.pieces = {self._key(piece): piece for k in range(ds.sizes["face"]) for piece in self._pieces(k)}
+    for k, (slot, name) in enumerate(zip(self.values.face.tolist(), self.values.face_name)):
+        own = [piece for piece in self.pieces.values() if piece.k == k]
+        doubted += [piece for piece in own if piece.doubtful]
+        clear = [piece for piece in own if not piece.doubtful]
+        if clear or not own: rows.append(self._row(slot, str(name), colors[slot], self._count(k), clear))
+    doubted.sort(key=lambda piece: -self._evidence(piece))
+    n = sum(len(piece.rows) for piece in doubted)
+    if doubted: rows.append(self._row(-1, DOUBTFUL, GRAY, f"{n} detection{'s' * (n != 1)}, perhaps no face", doubted))
     return rows
 
 @patch
-def _stretches(self: PeopleViewer, slot):
-    "The stretches of a slot, the ones looked at closer cut further; each begins and ends with a face."
-    cuts, pieces, there = self.pieces.get(slot, []), [], self.there[:, self.dataset.face.values == slot][:, 0]
-    most = max(self.n, min(4 * self.n, 600 // self.dataset.sizes["face"]))
-    for a, b in list_stretches(self.dataset, slot, self.n, most):
-        for part in np.split(np.arange(a, b + 1), [c - a for c in cuts if a < c <= b]):
-            if len(rows := part[there[part]]): pieces.append((int(rows[0]), int(rows[-1])))
-    return pieces
+def _count(self: PeopleViewer, k):
+    "How many frames a slot has, and how sure they are."
+    sure, n = self.values.face_confidence[:, k], int(np.isfinite(self.values.face_prob[:, k]).sum())
+    known = sure[np.isfinite(sure)]
+    return f"{n} frame{'s' * (n != 1)}" + (f", mean confidence {known.mean():.2f}" if len(known) else "")
 
 @patch
-def _shown(self: PeopleViewer, k, first, last):
-    "The row that stands for a stretch: of the middle half the one that is decoded quickest, of equal ones the most central."
-    rows = first + np.flatnonzero(self.there[first:last + 1, k])
-    rows = rows[len(rows) // 4:len(rows) - len(rows) // 4]
-    effort = self.pictures.effort(self.dataset.frame.values[rows])
-    return int(rows[np.lexsort((abs(rows - (first + last) / 2), effort))[0]])
+def _row(self: PeopleViewer, slot, name, color, text, pieces):
+    "One row; of many tracks the longest are shown, of many doubtful ones those with the most evidence."
+    order = pieces if slot < 0 else sorted(pieces, key=lambda piece: -len(piece.rows))
+    tracks = list(dict.fromkeys(piece.track for piece in order))
+    shown = set(tracks if slot in self.whole else tracks[:self.most])
+    thumbs = [self._describe(piece) for piece in pieces if piece.track in shown]
+    rest = [self._key(piece) for piece in pieces if piece.track not in shown]
+    if self.order.value != "in time": thumbs.sort(key=lambda thumb: thumb["sure"])
+    return dict(slot=slot, name=name, color=color, text=text, thumbs=thumbs, rest=rest)
 
 # %% ../nbs/18_viewers.ipynb #c046
 @patch
-def _thumb(self: PeopleViewer, row, k):
+def _key(self: PeopleViewer, piece):
+    "The slot, the first and the last row, and the track if there is one."
+    ends = f"{self.values.face[piece.k]}:{piece.rows[0]}:{piece.rows[-1]}"
+    return ends if piece.track < 0 else f"{ends}:{piece.track}"
+
+def _least(values):
+    "The smallest known value, -1 if none is known."
+    return round(float(np.nanmin(values)), 3) if np.isfinite(values).any() else -1.0
+
+@patch
+def _evidence(self: PeopleViewer, piece): return _least(self.values.evidence[piece.rows, piece.k])
+
+@patch
+def _title(self: PeopleViewer, piece):
+    "Whose faces these are, and when, in words."
+    (first, last), (start, end) = (values[piece.rows[[0, -1]]] for values in (self.values.frame, self.values.time))
+    track = f", track {piece.track}" if piece.track >= 0 else ""
+    return f"{self.values.face_name[piece.k]}, frames {first} to {last}, {start:.2f} to {end:.2f} s{track}"
+
+@patch
+def _describe(self: PeopleViewer, piece):
+    "One thumbnail as the browser gets it."
+    n, shown, sure = len(piece.rows), self._shown(piece.rows), _least(self.values.face_confidence[piece.rows, piece.k])
+    caption = f"{self.values.time[shown]:.1f} s" + (f" · {sure:.2f}" if sure >= 0 else "")
+    if piece.track >= 0: caption += f"\n{n} frame{'s' * (n != 1)}"
+    if piece.doubtful and self._evidence(piece) >= 0: caption += f"\nevidence {self._evidence(piece):.2f}"
+    return dict(key=self._key(piece), pic=self._name_face(shown, piece.k), caption=caption, title=self._title(piece),
+        sure=sure, track=piece.track)
+
+# %% ../nbs/18_viewers.ipynb #e2c410c1
+SENT = 20 # thumbnails in a message
+
+@patch
+def _name_face(self: PeopleViewer, row, k):
+    "The name by which the browser asks for the picture of a face; it stays the same wherever the face is moved."
+    box = self.values.face_box[row, k]
+    self.faces[name := f"{row}:" + ":".join(f"{edge:.1f}" for edge in box)] = row, box
+    return name
+
+@patch
+def _thumb(self: PeopleViewer, name):
     "The picture of one face, as a data address."
-    box, frame = self.dataset.face_box.values[row, k], int(self.dataset.frame.values[row])
-    if (key := (row, *box.tolist())) in self.thumbs: return self.thumbs[key]
+    if name in self.thumbs: return self.thumbs[name]
+    row, box = self.faces[name]
+    frame = int(self.dataset.frame.values[row])
     face = cut_face(self.pictures.image(frame), box, 72)
     address = "data:image/jpeg;base64," + base64.b64encode(_jpeg(face)).decode()
-    if frame not in self.pictures.lost: self.thumbs[key] = address
+    if frame not in self.pictures.lost: self.thumbs[name] = address
     return address
 
 @patch
-def _describe(self: PeopleViewer, slot, k, first, last, shown):
-    "One thumbnail; its key holds the slot and the first and the last row of the stretch."
-    ds = self.dataset
-    sure, time = ds.face_confidence.values[first:last + 1, k], ds.time.values
-    known = sure[np.isfinite(sure)]
-    title = f"{ds.face_name.values[k]}, frames {ds.frame.values[first]} to {ds.frame.values[last]}, {time[first]:.2f} to {time[last]:.2f} s"
-    caption = f"{time[shown]:.1f} s" + (f" · {known.min():.2f}" if len(known) else "")
-    return dict(key=f"{slot}:{first}:{last}", src=self._thumb(shown, k), caption=caption, title=title, sure=float(known.min()) if len(known) else -1.0)
+def send_pictures(self: PeopleViewer, names):
+    "Send the pictures that the browser asks for, decoded in order, a few in a message."
+    known = sorted(set(names) & set(self.faces), key=lambda name: self.faces[name][0])
+    for first in range(0, len(known), SENT):
+        self.gallery.send({"pictures": {name: self._thumb(name) for name in known[first:first + SENT]}})
+    self.check_pictures()
+
+# %% ../nbs/18_viewers.ipynb #e2c410c3
+ASKED, SIDE = 8, 4 # proposals shown at once, and faces on either side of one
+
+@patch
+def _proposals(self: PeopleViewer):
+    "The questions above the rows."
+    self.undecided = {json.dumps(one): one for one in list_proposals(self.dataset)}
+    return [self._proposal(key, one) for key, one in list(self.undecided.items())[:ASKED]]
+
+@patch
+def _proposal(self: PeopleViewer, key, proposal):
+    "One question: a sentence, faces of either side, and what the button says that accepts it."
+    if proposal["kind"] == "merge": sides, accept = [(face, None) for face in proposal["faces"]], "Make them one"
+    else: sides, accept = [(proposal["face"], tracks) for tracks in proposal["tracks"]], "Make them two"
+    parts = [self._side(*side) for side in sides]
+    return dict(key=key, text=describe_proposal(self.dataset, proposal), accept=accept, parts=parts)
+
+@patch
+def _side(self: PeopleViewer, face, tracks):
+    "The longest tracks of one side of a question."
+    k = int(np.flatnonzero(self.dataset.face.values == face)[0])
+    own = [(track, rows) for track, rows in self._tracks(k) if tracks is None or track in tracks]
+    own = sorted(sorted(own, key=lambda one: -len(one[1]))[:SIDE], key=lambda one: one[1][0])
+    thumbs = [self._describe(_Piece(k, track, rows, False)) for track, rows in own]
+    return dict(name=str(self.dataset.face_name.values[k]), color=person_colors(self.dataset)[face], thumbs=thumbs)
+
+# %% ../nbs/18_viewers.ipynb #e2c410c4
+@patch
+def answer(self: PeopleViewer, key, accept):
+    "Accept or dismiss a proposal; one that is not open any more is left alone."
+    if key in self.undecided: self.correct(accept_proposal if accept else dismiss_proposal, self.undecided[key])
+
+@patch
+def _asked(self: PeopleViewer, _, content, buffers):
+    "A message of the gallery: pictures that are wanted, an answer, or a row that is to be shown as a whole."
+    if "want" in content: self.send_pictures(content["want"])
+    if "answer" in content: self.answer(content["key"], content["answer"] == "accept")
+    if "more" in content:
+        self.whole.add(content["more"])
+        self.refresh()
 
 # %% ../nbs/18_viewers.ipynb #c047
 @patch
+def chosen_pieces(self: PeopleViewer): return [self.pieces[key] for key in self.gallery.chosen if key in self.pieces]
+
+@patch
 def chosen_frames(self: PeopleViewer):
     "Slot to numbers of the chosen frames in the file."
-    frames, there = {}, self.there
-    for slot, first, last in sorted(tuple(map(int, key.split(":"))) for key in self.gallery.chosen):
-        rows = first + np.flatnonzero(there[first:last + 1, self.dataset.face.values == slot][:, 0])
-        frames.setdefault(slot, []).extend(self.dataset.frame.values[rows].tolist())
-    return frames
+    frames = {}
+    for k, _, rows, _ in sorted(self.chosen_pieces(), key=lambda piece: (piece.k, piece.rows[0])):
+        frames.setdefault(int(self.dataset.face.values[k]), []).extend(self.dataset.frame.values[rows].tolist())
+    return {slot: sorted(numbers) for slot, numbers in frames.items()}
 
 @patch
 def correct(self: PeopleViewer, change, *arguments):
@@ -716,12 +949,20 @@ def correct(self: PeopleViewer, change, *arguments):
     except ValueError as error: return self.say(str(error), "error")
     self.done.append(self.dataset)
     self.undone.clear()
-    self.show(corrected, corrected.attrs["history"].split("\n")[-1].partition(" ")[2])
+    self.show(corrected, _what_was_done(self.done[-1], corrected))
 
+def _what_was_done(before, after):
+    "The last line of the history, cut to a length that can be read, and how many faces have lost their person by it."
+    line = after.attrs["history"].split("\n")[-1].partition(" ")[2]
+    lost = int(before.face_label.notnull().sum() - after.face_label.notnull().sum())
+    if len(line) > 200: line = line[:200] + " …"
+    return f"{line}; {lost} face{'s belong' if lost > 1 else ' belongs'} to nobody now" if lost > 0 else line
+
+# %% ../nbs/18_viewers.ipynb #e2c410d1
 @patch
 def show(self: PeopleViewer, ds, text):
     "Show a Dataset, keep it, and say what was done."
-    self.dataset, self.pieces = ds, {}
+    self.dataset, self.cuts = ds, {}
     self.say("")
     self.refresh()
     try:
@@ -757,40 +998,57 @@ def rename(self: PeopleViewer):
 def merge(self: PeopleViewer): self.correct(merge_faces, self.who.value, self.other.value)
 
 # %% ../nbs/18_viewers.ipynb #c049
+def _is_whole(ds, piece):
+    "Is this a whole track?"
+    return piece.track >= 0 and (ds.face_track.values == piece.track).sum() == len(piece.rows)
+
+def _new_person(ds, frames, name):
+    "Make a new person of the frames of some slots."
+    (first, numbers), *more = frames.items()
+    ds = split_faces(ds, first, numbers, name)
+    new = int(ds.face.values[-1])
+    for slot, numbers in more: ds = assign_face(ds, numbers, slot, new)
+    return ds
+
+def _give_away(ds, pieces, frames, to):
+    "Give tracks to a person or to nobody as a whole, and single frames where not all of a track was chosen."
+    tracks = [piece.track for piece in pieces if _is_whole(ds, piece)]
+    if tracks and len(tracks) == len(pieces): return assign_track(ds, tracks, to)
+    for slot, numbers in frames.items(): ds = assign_face(ds, numbers, slot, to)
+    return ds
+
 @patch
 def move(self: PeopleViewer):
     "Give the chosen faces to the person, to a new one or to nobody."
-    frames = self.chosen_frames()
-    if not frames: return self.say("Choose faces first: click on their thumbnails.", "error")
-    if self.to.value == NEW and len(frames) > 1: return self.say("A new person is made of the faces of one row; choose in one row.", "error")
-    to = self.to.value
-    def change(ds):
-        name = self.new_name() or None if to == NEW else None
-        for slot, numbers in frames.items():
-            ds = split_faces(ds, slot, numbers, name) if to == NEW else assign_face(ds, numbers, slot, None if to == NOBODY else to)
-        return ds
-    self.correct(change)
+    pieces, frames = self.chosen_pieces(), self.chosen_frames()
+    if not pieces: return self.say("Choose faces first: click on their thumbnails.", "error")
+    to, rows = self.to.value, {-1 if piece.doubtful else piece.k for piece in pieces}
+    if to == NEW and len(rows) > 1:
+        return self.say("A new person is made of the faces of one row; choose in one row.", "error")
+    if to == NEW: self.correct(lambda ds: _new_person(ds, frames, self.new_name() or None))
+    else: self.correct(_give_away, pieces, frames, None if to == NOBODY else to)
 
+# %% ../nbs/18_viewers.ipynb #e2c410e1
 @patch
 def look_closer(self: PeopleViewer):
-    "Cut the chosen stretches into up to six."
-    chosen = [tuple(map(int, key.split(":"))) for key in self.gallery.chosen]
-    for slot, a, b in chosen:
-        rows = a + np.flatnonzero(self.there[a:b + 1, self.dataset.face.values == slot][:, 0])
+    "Cut the chosen pieces into up to six."
+    for k, track, rows, _ in self.chosen_pieces():
         cuts = rows[np.linspace(0, len(rows), min(7, len(rows) + 1)).astype(int)[1:-1]]
-        self.pieces[slot] = sorted({*self.pieces.get(slot, []), *cuts.tolist()})
+        self.cuts.setdefault((int(self.dataset.face.values[k]), track), set()).update(cuts.tolist())
     self.refresh()
 
 @patch
 def suggest_split(self: PeopleViewer, _suggest=suggest_split):
-    "Choose the faces of the person that look like somebody else; stretches are cut where the suggestion begins and ends."
+    "Choose the faces of the person that look like somebody else; pieces are cut where the suggestion begins and ends."
     try: frames, distance = _suggest(self.dataset, self.who.value)
     except ValueError as error: return self.say(str(error), "error")
-    slot = int(self.dataset.face.values[self.dataset.face_name.values == self.who.value][0])
+    k = int(np.flatnonzero(self.dataset.face_name.values == self.who.value)[0])
     other = np.isin(self.dataset.frame.values, frames)
-    self.pieces[slot] = sorted({*self.pieces.get(slot, []), *(np.flatnonzero(np.diff(other)) + 1).tolist()})
+    for track, rows in self._tracks(k):
+        cuts = rows[1:][np.diff(other[rows])]
+        self.cuts.setdefault((int(self.dataset.face.values[k]), track), set()).update(cuts.tolist())
     self.refresh()
-    self.gallery.chosen = [f"{slot}:{a}:{b}" for a, b in self._stretches(slot) if other[a]]
+    self.gallery.chosen = [key for key, piece in self.pieces.items() if piece.k == k and other[piece.rows[0]]]
     self.say(f"{len(frames)} frames of {self.who.value} lie at cosine distance {distance:.2f} from the others; their thumbnails are chosen.")
 
 # %% ../nbs/18_viewers.ipynb #c050
@@ -798,10 +1056,11 @@ def view_faces(
     ds, # a features Dataset
     video, # path or `VideoDataset` of the clip that was analysed
     *,
-    n: int = 12, # thumbnails for each person, at least, if there are as many frames
+    n: int = 12, # thumbnails for each person: at least, without tracks; a quarter of the most that are shown
     path = None, # file for the corrected Dataset, .nc, written after each step; if it exists, the work goes on there. `None`: it is held in memory only
 ): # `PeopleViewer`; `.dataset` is the corrected Dataset, whose `history` can be replayed
-    "Look at the people that were found, and put them right: move faces, merge, split, rename, undo. Raises `ValueError` for a `path` with another result, `OSError` for one that cannot be written."
+    """Look at the people that were found, and put them right: answer proposals, move tracks and faces, merge, split, rename, undo.
+    Raises `ValueError` for a `path` with another result, `OSError` for one that cannot be written."""
     need_features(ds)
     return PeopleViewer(ds, video, n, path)
 

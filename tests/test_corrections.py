@@ -6,7 +6,8 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings, strategies as st
 
-from mexca_video import STATUS, assign_face, check_features, demo_features, merge_faces, rename_faces, replay_history, save, split_faces, suggest_split, swap_faces, unassign_faces
+from mexca_video import STATUS, assign_face, assign_track, check_features, demo_features, load, merge_faces, rename_faces, replay_history, save, split_faces, suggest_split, swap_faces, unassign_faces
+from mexca_video.corrections import accept_proposal, describe_proposal, dismiss_proposal, list_proposals, list_tracks
 from mexca_video.schema import person_slots
 
 ORIGINALS = {(n_frames, n_faces): demo_features(n_frames=n_frames, n_faces=n_faces, embeddings=n_frames == 1)
@@ -22,6 +23,7 @@ def detections(ds):
     values = [ds.face_box.values, ds.face_prob.values[..., None], ds.face_aus.values, ds.face_landmarks.values[..., 30, :], ds.face_first_label.values[..., None]
               if "face_first_label" in ds else ds.face_label.values[..., None]]
     if "face_embedding" in ds: values.append(ds.face_embedding.values[..., :3])
+    values += [ds[name].values[..., None] for name in ("face_track", "face_evidence")]
     table = np.column_stack([ds.frame.values[rows], *(v[rows, slots] for v in values)])
     return table[np.lexsort(table[:, :3].T)]
 
@@ -33,7 +35,7 @@ def steps(draw, ds):
     persons = [slot for slot, yes in zip(slots, person_slots(ds.face_box, ds.face_label)) if yes]
     call = lambda slot: draw(st.sampled_from([slot, names[slots.index(slot)], np.int64(slot)]))
     faces = np.argwhere(np.isfinite(ds.face_prob.values))
-    kind = draw(st.sampled_from(["rename", "merge", "swap", "assign", "assign", "unassign"]))
+    kind = draw(st.sampled_from(["rename", "merge", "swap", "assign", "assign", "track", "unassign"]))
     if kind == "unassign":
         mask = np.random.default_rng(draw(st.integers(0, 99))).random(ds.face_label.shape) < draw(st.sampled_from([0.0, 0.2, 1.0]))
         return unassign_faces, (draw(st.sampled_from([mask, ds.face_label.copy(data=mask)])),)
@@ -46,6 +48,9 @@ def steps(draw, ds):
         frames = draw(st.one_of(st.none(), st.just(slice(int(frame[len(frame) // 3]), None)), st.just(ds.time > ds.time.mean() - 1e-9),
                                 st.lists(st.sampled_from(frame.tolist()), min_size=1, max_size=5)))
         return swap_faces, (call(a), call(b), frames)
+    if kind == "track" and len(faces) and persons:
+        track = ds.face_track.values[tuple(faces[draw(st.integers(0, len(faces) - 1))])]
+        return assign_track, (draw(st.sampled_from([int(track), track])), draw(st.sampled_from([None, *map(call, persons)])))
     if kind == "assign" and len(faces):
         row, k = faces[draw(st.integers(0, len(faces) - 1))]
         return assign_face, (ds.frame.values[row], call(slots[k]), draw(st.sampled_from([None, *map(call, persons)])))
@@ -254,7 +259,7 @@ def test_masks_that_do_not_fit(ds, where, words):
     with pytest.raises(ValueError, match=words): unassign_faces(ds, where(ds))
 
 
-@pytest.mark.parametrize("correct", [lambda ds: rename_faces(ds, {0: "Anna"}), lambda ds: merge_faces(ds, 0, 1), lambda ds: swap_faces(ds, 0, 1), lambda ds: assign_face(ds, 20, 0, 1),
+@pytest.mark.parametrize("correct", [lambda ds: rename_faces(ds, {0: "Anna"}), lambda ds: merge_faces(ds, 0, 1), lambda ds: swap_faces(ds, 0, 1), lambda ds: assign_face(ds, 20, 0, 1), lambda ds: assign_track(ds, 0, 1),
     lambda ds: split_faces(ds, 0, [20]), lambda ds: unassign_faces(ds, ds.face_confidence < 0.7), lambda ds: replay_history(ds, ""), lambda ds: suggest_split(ds, 0)])
 def test_a_changed_form_is_named(ds, correct):
     for changed, words in ((ds.where(ds.face_confidence > 0.7), "unassign_faces"), (ds.sel(face=0), r"sel\(face=\[0\]\)"), (ds.swap_dims(face="face_name"), "goes back")):
@@ -281,3 +286,144 @@ def test_the_tutorials_solutions_import_what_they_use():
         tree = ast.parse(code)
         used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
         assert not used - seen - bound(tree) - set(dir(builtins)), code
+
+
+def doubt(ds, frames, face):
+    "The faces of a person in some frames become a doubtful track, number 99, that belongs to nobody."
+    ds = assign_face(ds, frames, face, None)
+    new = (ds.face == ds.face[-1]) & ds.face_prob.notnull()
+    ds["status"] = ds.status.where(~new, STATUS["doubtful"]).astype("int8")
+    ds["face_track"] = ds.face_track.where(~new, 99).astype("float32")
+    ds["face_evidence"] = ds.face_evidence.where(~new, 0.2).astype("float32")
+    return ds
+
+
+def blind(ds, frames, face, status):
+    "Landmarks and action units of a face are missing in some frames, for a reason."
+    there = (ds.frame >= frames.start) & (ds.frame <= frames.stop) & (ds.face == face) & ds.face_prob.notnull()
+    ds = ds.assign(face_landmarks=ds.face_landmarks.where(~there), face_aus=ds.face_aus.where(~there))
+    ds["status"] = ds.status.where(~there, STATUS[status]).astype("int8")
+    assert check_features(ds) == []
+    return ds
+
+
+def test_a_track_goes_as_a_whole(ds):
+    "Everything that is known of its faces goes along; whoever stood there becomes nobody's."
+    done = assign_track(ds, 3, "Person_2")
+    own = ds.face_track.sel(face=0) == 3
+    assert own.any() and check_features(done) == [] and (done.face_track.sel(face=1)[own] == 3).all() and not (done.face_track.sel(face=0) == 3).any()
+    for name in ("face_evidence", "face_aus", "face_box"):
+        np.testing.assert_array_equal(done[name].sel(face=1)[own], ds[name].sel(face=0)[own])
+    displaced = own & ds.face_label.sel(face=1).notnull()
+    assert displaced.any() and (done.status.sel(face=3)[displaced] == STATUS["unassigned"]).all()
+    assert (done.face_track.sel(face=3)[displaced] == ds.face_track.sel(face=1)[displaced]).all()
+    assert replay_history(ds, done).identical(done) and json.loads(done.history.rsplit("assign_track ", 1)[1])["frames"] == [[85, 235]]
+    assert assign_track(ds, np.float32(3), 1).drop_attrs().identical(done.drop_attrs())
+    nobody = assign_track(ds, 3, None)
+    assert nobody.face_label.sel(face=0)[own].isnull().all() and (nobody.status == STATUS["unassigned"]).sum() == own.sum()
+
+
+def test_a_divided_track_is_whole_again(ds):
+    divided = assign_face(assign_face(ds, slice(100, 120), 0, None), slice(200, 210), 0, 1)
+    done = assign_track(divided, 3, 0)
+    np.testing.assert_array_equal(done.face_label.sel(face=0), ds.face_label.sel(face=0))
+    assert (list_tracks(divided).track == 3).sum() == 3 and (list_tracks(done).track == 3).sum() == 1
+
+
+@pytest.mark.parametrize("call, words", [(lambda ds: assign_track(ds, 77, 0), "track=77 is no track here; there are 6 tracks, 0 to 5"), (lambda ds: assign_track(ds, "a", 0), "no track"),
+    (lambda ds: assign_track(ds, 0, "Anna"), "to='Anna' is nobody"), (lambda ds: assign_track(ds.drop_vars("face_track"), 0, 1), "has no tracks"),
+    (lambda ds: list_tracks(ds.drop_vars("face_track")), "has no tracks"), (lambda ds: split_faces(ds, 0, tracks=[1]), "face=0 has no track 1; it has 0, 3"),
+    (lambda ds: split_faces(ds, 0), "frames or tracks"), (lambda ds: replay_history(ds.isel(frame=slice(20, None)), assign_track(ds, 3, 1)), "numbered anew")])
+def test_tracks_that_are_not_there(ds, call, words):
+    with pytest.raises(ValueError, match=words): call(ds)
+
+
+@pytest.mark.parametrize("missing, status", [(None, "ok"), ("landmarks_failed", "landmarks_failed"), ("no_presence", "no_presence")])
+def test_a_doubtful_detection_that_is_somebodys(ds, missing, status):
+    "Its status says what is missing, as derive_status would; being doubtful is over."
+    if missing: ds = blind(ds, slice(20, 30), 1, missing)
+    if missing == "no_presence": ds = blind(ds, slice(40, 45), 2, missing)  # a face that tells of a network which knows presence
+    doubted = doubt(ds, slice(20, 30), 1)
+    assert check_features(doubted) == [] and (doubted.status == STATUS["doubtful"]).sum() == 3
+    for given in (assign_track(doubted, 99, 1), assign_face(doubted, slice(20, 30), "Unassigned_1", 1), merge_faces(doubted, 1, "Unassigned_1"),
+                  split_faces(doubted, "Unassigned_1", tracks=[99]), rename_faces(doubted, {"Unassigned_1": "Carl"})):
+        assert check_features(given) == [] and replay_history(doubted, given).identical(given)
+        assert given.status.where(given.face_track == 99).stack(cell=("frame", "face")).dropna("cell").values.tolist() == [STATUS[status]] * 3
+        again = unassign_faces(given, given.face_track == 99)
+        left = again.status.where(again.face_track == 99).stack(cell=("frame", "face")).dropna("cell").values
+        assert set(left) == {STATUS["unassigned" if status == "ok" else status]}
+
+
+def test_the_other_flags_stay(ds):
+    "Whoever is moved, doubtful detections stay doubtful and faces without presence stay so."
+    doubted = doubt(blind(ds, slice(100, 110), 0, "no_presence"), slice(20, 30), 1)
+    before = {name: int((doubted.status == STATUS[name]).sum()) for name in ("doubtful", "no_presence")}
+    assert before == {"doubtful": 3, "no_presence": 3}
+    for done in (swap_faces(doubted, 0, 1), merge_faces(doubted, 0, 1), rename_faces(doubted, {0: "Anna"}), assign_face(doubted, slice(100, 110), 0, None), assign_track(doubted, 3, 2),
+                 split_faces(doubted, 0, slice(90, 120)), swap_faces(doubted, 0, "Unassigned_1", frames=slice(100, 110)), unassign_faces(doubted, doubted.face_confidence < 2)):
+        assert {name: int((done.status == STATUS[name]).sum()) for name in before} == before
+        assert check_features(done) == [] and replay_history(doubted, done).identical(done)
+
+
+PROPOSALS = [{"kind": "merge", "faces": [1, 2], "distance": 0.55}, {"kind": "split", "face": 0, "tracks": [[0], [3]], "distance": 0.6}]
+
+
+@pytest.fixture
+def asked(ds):
+    return ds.assign_attrs(identity_proposals=json.dumps(PROPOSALS))
+
+
+@pytest.mark.parametrize("correct, left", [
+    (lambda ds: rename_faces(ds, {0: "Anna"}), PROPOSALS),
+    (lambda ds: merge_faces(ds, 1, 2), PROPOSALS[1:]),
+    (lambda ds: swap_faces(ds, 0, 1), [PROPOSALS[0] | {"faces": [0, 2]}, PROPOSALS[1] | {"face": 1}]),
+    (lambda ds: swap_faces(ds, 0, 1, frames=slice(20, 40)), PROPOSALS),
+    (lambda ds: split_faces(ds, 0, tracks=[3]), PROPOSALS[:1]),
+    (lambda ds: split_faces(ds, 1, slice(20, None)), [PROPOSALS[0] | {"faces": [3, 2]}, PROPOSALS[1]]),
+    (lambda ds: assign_track(ds, 3, 1), PROPOSALS[:1]),
+    (lambda ds: unassign_faces(ds, ds.face == 2), PROPOSALS[1:]),
+    (lambda ds: ds.sel(face=[0, 1]), PROPOSALS[1:]),
+    (lambda ds: ds.sel(frame=ds.time < 2), PROPOSALS[:1]),
+    (lambda ds: ds.drop_vars("face_track"), PROPOSALS[:1])])
+def test_proposals_follow_the_faces(asked, correct, left):
+    assert list_proposals(asked) == PROPOSALS
+    done = correct(asked)
+    assert list_proposals(done) == left and "_slot_before" not in done
+    if done.history != asked.history: assert check_features(done) == [] and replay_history(asked, done).identical(done)
+
+
+def test_accepted_and_dismissed(asked, tmp_path):
+    first, second = PROPOSALS
+    named = rename_faces(asked, {1: "Anna"})
+    assert accept_proposal(named, first).face_name.values.tolist()[1] == "Anna", "a name that somebody gave is kept"
+    parted = accept_proposal(asked, second, "Guest")
+    assert parted.face_name.values[-1] == "Guest" and set(parted.face_track.sel(face=3).dropna("frame").values) == {0.0} # the part with fewer faces
+    done = dismiss_proposal(dismiss_proposal(asked, first), second)
+    assert list_proposals(done) == [] and done.face_label.identical(asked.face_label) and replay_history(asked, done).identical(done)
+    save(done, tmp_path / "done.nc")
+    assert list_proposals(load(tmp_path / "done.nc")) == []
+    for call in (accept_proposal, dismiss_proposal):
+        with pytest.raises(ValueError, match="is not open"): call(done, first)
+    other = replay_history(demo_features(n_faces=3, seed=5), done)
+    assert "identity_proposals" not in other.attrs and list_proposals(other) == [], "nobody asks, so there is nothing to dismiss"
+
+
+def test_a_merge_says_what_becomes_of_two_in_one_frame(asked):
+    both = int((asked.face_label.sel(face=1).notnull() & asked.face_label.sel(face=2).notnull()).sum())
+    assert describe_proposal(asked, PROPOSALS[0]) == f"Person_2 and Person_3 may be one person (distance 0.55); both are in the picture in {both} frames."
+    assert (accept_proposal(asked, PROPOSALS[0]).status == STATUS["unassigned"]).sum() == both
+    assert "2 people (distance 0.60): 1 track (13 faces) and 1 track (31 faces)" in describe_proposal(asked, PROPOSALS[1]).replace("two", "2")
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"kind": "merge"}', '[{"kind": "merge", "faces": [1]}]', '[{"kind": "split", "tracks": [[1], [2]]}]', '[{"kind": "join", "faces": [1, 2]}]'])
+def test_proposals_that_are_none(ds, text):
+    with pytest.raises(ValueError, match="identity_proposals is .* holds no proposals"): list_proposals(ds.assign_attrs(identity_proposals=text))
+
+
+def test_without_tracks_all_is_as_before(ds):
+    "Results of the first version."
+    old = ds.drop_vars(["face_track", "face_evidence", "shot"])
+    for correct in (lambda d: merge_faces(d, 1, 2), lambda d: assign_face(d, slice(20, 40), 0, None), lambda d: split_faces(d, 0, slice(100, None)), lambda d: unassign_faces(d, d.face_confidence < 0.7)):
+        new = correct(ds).drop_vars(["face_track", "face_evidence", "shot"])
+        assert correct(old).drop_attrs().identical(new.drop_attrs())
+    assert list_proposals(old) == []

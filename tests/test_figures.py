@@ -477,3 +477,90 @@ def test_each_persons_confidence_has_a_row(n):
         spans.append((base, values.max()))
         assert f"{ds.face_name.sel(face=slot).item()} ({len(sure)})" in [t.get_text() for t in ax.get_yticklabels()]
     for (low, high), (_, below) in zip(spans, spans[1:]): assert low > below
+
+
+def with_doubt():
+    "The stranger's faces are doubtful, the first person is turned away in frames 40 to 44, and there are cuts at 4 and 9 s."
+    ds = RESULTS["stranger"].copy(deep=True)
+    doubted = (ds.face_label.isnull() & ds.face_prob.notnull()).values
+    ds.status.values[doubted] = STATUS["doubtful"]
+    ds.face_evidence.values[doubted] = 0.18
+    for name in ("face_landmarks", "face_aus"): ds[name].values[40:45, 0] = np.nan
+    ds.status.values[40:45, 0] = STATUS["no_presence"]
+    ds["shot"] = ds.shot.copy(data=np.digitize(ds.time, (4, 9)).astype("int32"))
+    assert check_features(ds) == []
+    return ds
+
+
+def first_version(ds):
+    "The same as a result of the first version."
+    return ds.drop_vars(["face_track", "face_evidence", "shot"])
+
+
+def test_a_doubtful_box_is_dashed_and_says_its_evidence():
+    ds = with_doubt()
+    ax = draw_frame(ds, None, 130)
+    assert {named(ax, f"box:{slot}")[0].get_linestyle() for slot in (0, 1, 2)} == {"-"}
+    [box], [name] = named(ax, "box:3"), named(ax, "name:3")
+    assert (box.get_linestyle(), to_hex(box.get_edgecolor()), name.get_text()) == ("--", GRAY, "doubtful 0.18")
+    assert named(draw_frame(ds.drop_vars("face_evidence"), None, 130), "name:3")[0].get_text() == "doubtful"
+    assert named(draw_frame(ds.drop_vars("status"), None, 130), "name:3")[0].get_text().startswith("Unassigned_1")
+
+
+def test_timeline_marks_shots_and_the_new_reasons():
+    ds = with_doubt()
+    ax = draw_timeline(ds)
+    [lines] = named(ax, "shots")
+    assert [p.vertices[0, 0] for p in lines.get_paths()] == pytest.approx([4, 9])
+    for slot, status in ((0, "no_presence"), (3, "doubtful")):
+        length = sum(b - a for a, b in extents(ax, f"presence:{slot}:{status}"))
+        assert length == pytest.approx(0.2*int((ds.status.sel(face=slot) == STATUS[status]).sum()))
+    texts = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert "first frame of a shot" in texts and "doubtful, perhaps no face" in texts and "in the picture, turned away or covered" in texts
+    for same in (first_version(ds), ds.isel(frame=slice(0, 10)), ds.isel(frame=slice(0))): assert not named(draw_timeline(same), "shots")
+
+
+@pytest.mark.parametrize("by", ["time", "confidence"])
+def test_one_picture_a_track(by):
+    "The longest tracks, each by a face of its own, with its length."
+    ds = demo_features(n_frames=60, n_faces=3)
+    ds["face_track"] = ds.face_track.copy(data=np.where(ds.face_prob.notnull(), np.arange(3) + 3*(np.arange(60)//np.array([7]))[:, None], np.nan).astype("float32"))
+    ax = draw_faces(ds, None, 4, by, per="track")
+    for slot in ds.face.values:
+        frames = [int(image.get_gid().split(":")[2]) for image in ax.images if image.get_gid().startswith(f"face:{slot}:")]
+        own = ds.face_track.sel(face=slot)
+        shown, lengths = own.sel(frame=frames).values, {t: int((own == t).sum()) for t in np.unique(own.dropna("frame"))}
+        assert len(set(shown)) == 4 and min(lengths[t] for t in shown) >= max(n for t, n in lengths.items() if t not in shown)
+    assert sum(t.get_text().endswith(" 7 frames") for t in ax.texts) > 6
+    with pytest.raises(ValueError, match="per='shot' is unknown"): draw_faces(ds, None, per="shot")
+    with pytest.raises(ValueError, match="has no tracks"): draw_faces(first_version(ds), None, per="track")
+    assert draw_faces(demo_features(n_faces=0), None, per="track").texts
+
+
+def test_identity_draws_tracks_with_their_distances():
+    "The means of the tracks; the distances are those of all dimensions, between the right tracks."
+    ds = demo_features(n_frames=40, n_faces=3, embeddings=True)
+    ax = draw_identity(ds)[0]
+    cells, means = ds.face_embedding.values, {}
+    for track in np.unique(ds.face_track.values[np.isfinite(ds.face_track.values)]):
+        vectors = cells[ds.face_track.values == track].astype(float)
+        mean = (vectors/np.linalg.norm(vectors, axis=1, keepdims=True)).mean(0)
+        means[int(track)] = mean/np.linalg.norm(mean)
+    assert sum(len(named(ax, f"track:{slot}")[0].get_offsets()) for slot in ds.face.values) == len(means)
+    apart = lambda a, b: 1 - means[a] @ means[b]
+    near = sorted(min(apart(a, b) for a in (i, i + 3) for b in (j, j + 3)) for i, j in ((0, 1), (0, 2), (1, 2)))
+    far = sorted((apart(i, i + 3) for i in range(3)), reverse=True)
+    texts = [t.get_text() for t in ax.texts]
+    assert texts == [f"{d:.2f}" for d in near + far] and len(named(ax, "distance:")) == 6
+    few = ds.assign(face_embedding=ds.face_embedding.where(ds.frame % 25 == 0))  # a few faces of each track have an embedding of their own
+    assert sum(len(named(draw_identity(few)[0], f"track:{slot}")[0].get_offsets()) for slot in ds.face.values) == len(means)
+    old = draw_identity(first_version(ds))[0]
+    assert not named(old, "track:") and not named(old, "distance:") and len(named(old, "embedding:")) == 3
+
+
+def test_results_of_the_first_version_look_as_before():
+    for name, ds in RESULTS.items():
+        old = first_version(ds)
+        for draw in (draw_timeline, draw_action_units, draw_au_map, lambda d: draw_faces(d, None, 2), lambda d: draw_summary(d, None)): draw(old)
+        if ds.sizes["face"] and ds.sizes["frame"]: draw_frame(old, None, int(ds.frame[0]))
+        plt.close("all")

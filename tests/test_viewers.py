@@ -11,12 +11,30 @@ from PIL import Image
 
 from mexca_video import (VideoDataset, assign_face, demo_features, load, merge_faces, rename_faces, replay_history, review, save, split_faces, view_detections, view_faces,
     view_timeline)
-from mexca_video.schema import build_features
+from mexca_video.corrections import accept_proposal, assign_track, dismiss_proposal, list_tracks
+from mexca_video.schema import STATUS, build_features, check_features
+from tracks import NEW_VARIABLES, first_version, with_proposals, with_tracks
 
 
 def shown(viewer):
     "The picture as the browser gets it."
     return np.asarray(Image.open(io.BytesIO(viewer.picture.image)), int)
+
+
+@pytest.fixture(scope="module")
+def old(features):
+    "The same as a result of the first version, which knows no tracks."
+    return first_version(features)
+
+
+@pytest.fixture(scope="module")
+def tracked(features):
+    return with_tracks(features)
+
+
+@pytest.fixture(scope="module")
+def asking(tracked):
+    return with_proposals(tracked)
 
 
 def key(viewer, name):
@@ -69,34 +87,34 @@ def test_timeline_is_linked_both_ways(features, clip):
     assert viewer.strip.time == 2.0 and viewer.frames.slider.value == 48
 
 
-def test_corrections_are_those_of_the_functions(features, clip):
-    viewer = view_faces(features, clip, n=4)
-    first, second = (str(name) for name in features.face_name.values[:2])
+def test_corrections_are_those_of_the_functions(old, clip):
+    viewer = view_faces(old, clip, n=4)
+    first, second = (str(name) for name in old.face_name.values[:2])
     thumb = viewer.gallery.rows[0]["thumbs"][1]["key"]
     slot, a, b = map(int, thumb.split(":"))
-    frames = features.frame.values[a:b + 1].tolist()
+    frames = old.frame.values[a:b + 1].tolist()
 
     def undone():
         viewer.undo()
-        assert viewer.dataset.identical(features) and not viewer.done
+        assert viewer.dataset.identical(old) and not viewer.done
 
-    for target, expected in (("nobody", assign_face(features, frames, slot, None)), (second, assign_face(features, frames, slot, second)),
-                             ("a new person", split_faces(features, slot, frames, "Anna"))):
+    for target, expected in (("nobody", assign_face(old, frames, slot, None)), (second, assign_face(old, frames, slot, second)),
+                             ("a new person", split_faces(old, slot, frames, "Anna"))):
         viewer.gallery.chosen, viewer.to.value, viewer.name.value = [thumb], target, "Anna"
         viewer.move()
         assert viewer.dataset.drop_attrs().identical(expected.drop_attrs())
-        assert replay_history(features, viewer.dataset).identical(viewer.dataset)
+        assert replay_history(old, viewer.dataset).identical(viewer.dataset)
         undone()
     viewer.who.value, viewer.other.value = first, second
     viewer.merge()
-    assert viewer.dataset.drop_attrs().identical(merge_faces(features, first, second).drop_attrs())
+    assert viewer.dataset.drop_attrs().identical(merge_faces(old, first, second).drop_attrs())
     undone()
     viewer.redo()
     assert len(viewer.done) == 1
     undone()
     viewer.who.value, viewer.name.value = second, "Ben"
     viewer.rename()
-    assert viewer.dataset.drop_attrs().identical(rename_faces(features, {second: "Ben"}).drop_attrs()) and viewer.who.value == "Ben"
+    assert viewer.dataset.drop_attrs().identical(rename_faces(old, {second: "Ben"}).drop_attrs()) and viewer.who.value == "Ben"
 
 
 def test_what_does_not_fit_changes_nothing(features, clip):
@@ -115,12 +133,12 @@ def test_what_does_not_fit_changes_nothing(features, clip):
     assert "choose in one row" in viewer.message.value and viewer.dataset is features
 
 
-def test_thumbnails_cover_every_face(features, clip):
-    viewer = view_faces(features, clip, n=5)
+def test_thumbnails_cover_every_face(old, clip):
+    viewer = view_faces(old, clip, n=5)
     for _ in range(2):
         for row in viewer.gallery.rows:
             covered = np.concatenate([np.arange(int(a), int(b) + 1) for _, a, b in (thumb["key"].split(":") for thumb in row["thumbs"])])
-            there = np.flatnonzero(features.face_prob.sel(face=row["slot"]).notnull().values)
+            there = np.flatnonzero(old.face_prob.sel(face=row["slot"]).notnull().values)
             assert sorted(covered.tolist()) == there.tolist()
         viewer.gallery.chosen = [viewer.gallery.rows[0]["thumbs"][0]["key"]]
         viewer.look_closer()
@@ -175,8 +193,7 @@ def test_a_video_that_disappears(features, clip, tmp_path):
     for viewer in (detections, people): viewer.pictures.video.close()
     detections.frame = 100
     assert np.ptp(shown(detections)) < 3 and "here.mp4: there is no such file" in detections.message.value and detections.question in detections.children
-    people.gallery.chosen = [people.gallery.rows[0]["thumbs"][0]["key"]]
-    people.look_closer()
+    people.send_pictures([people.gallery.rows[0]["thumbs"][0]["pic"]])
     assert "here.mp4: there is no such file" in people.message.value and people.question in people.children
     detections.place.value = str(tmp_path / "there.mp4")
     detections.question.children[1].click()
@@ -218,7 +235,7 @@ def test_many_runs_stay_few_thumbnails(clip):
     "Faces that are lost again and again: a row stays short, covers every face, and a choice reaches no frame without one."
     ds = demo_features(n_frames=288, n_faces=3)
     lost = np.random.default_rng(0).random((288, 3)) < 0.4
-    arrays = {name: ds[name].where(xr.DataArray(~lost, dims=("frame", "face"))).values for name in ds.data_vars if name not in ("status", "n_detected")}
+    arrays = {name: ds[name].where(xr.DataArray(~lost, dims=("frame", "face"))).values for name in ds.data_vars if name not in ("status", "n_detected", *NEW_VARIABLES)}
     ds = build_features(frame=np.arange(288), time=np.arange(288) / 24, attrs={**ds.attrs, "video_sha256": "", "video_size_bytes": ""},
                         n_detected=np.isfinite(arrays["face_prob"]).sum(1), **arrays)
     there = ds.face_prob.notnull().values
@@ -396,3 +413,137 @@ def test_timeline_marks_what_was_not_analysed(features, clip):
     assert (rows[:, column(3):column(9)] >= 150).all() and (rows[:, column(0.3):column(1.2)] < 150).any(), "no bar stands in the gap"
     viewer.strip.wanted = 6.0
     assert viewer.frame == int(part.frame.values[part.time.values < 1.5][-1])
+
+
+def thumb_of(viewer, track):
+    return next(thumb for row in viewer.gallery.rows for thumb in row["thumbs"] if thumb["track"] == track)
+
+
+def test_a_thumbnail_for_each_track(tracked, clip):
+    viewer, tracks = view_faces(tracked, clip), list_tracks(tracked)
+    thumbs = [thumb for row in viewer.gallery.rows for thumb in row["thumbs"]]
+    assert sorted(thumb["track"] for thumb in thumbs) == sorted(tracks.track)
+    for track, n in zip(tracks.track, tracks.n): assert f"\n{n} frames" in thumb_of(viewer, track)["caption"]
+    doubtful = viewer.gallery.rows[-1]
+    assert (doubtful["slot"], doubtful["name"], doubtful["text"]) == (-1, "doubtful", "10 detections, perhaps no face")
+    assert doubtful["thumbs"][0]["caption"].endswith("evidence 0.20") and not any(row["name"].startswith("Unassigned") for row in viewer.gallery.rows)
+    covered = viewer.gallery
+    covered.chosen = [thumb["key"] for thumb in thumbs]
+    for slot, frames in viewer.chosen_frames().items():
+        assert frames == tracked.frame.values[tracked.face_prob.sel(face=slot).notnull()].tolist()
+
+
+def test_a_track_is_moved_as_a_whole_and_a_part_as_frames(tracked, clip):
+    viewer, new = view_faces(tracked, clip), int(tracked.face_track.max())
+    first, doubted = new - 1, new
+    other = next(str(name) for name, label in zip(tracked.face_name.values, (tracked.face_track == first).any("frame").values) if not label and name != "Unassigned_1")
+    for chosen, to, wanted in (([first], other, assign_track(tracked, [first], other)), ([doubted], other, assign_track(tracked, [doubted], other)), ([first, doubted], "nobody", None)):
+        viewer.gallery.chosen = [thumb_of(viewer, track)["key"] for track in chosen]
+        viewer.to.value = to
+        viewer.move()
+        assert "assign_track" in viewer.dataset.history.split("\n")[-1] and replay_history(tracked, viewer.dataset).identical(viewer.dataset)
+        if wanted is not None: assert viewer.dataset.drop_attrs().identical(wanted.drop_attrs())
+        viewer.undo()
+    assert viewer.dataset.identical(tracked)
+    viewer.gallery.chosen = [thumb_of(viewer, first)["key"]]
+    viewer.look_closer()
+    parts = [thumb for row in viewer.gallery.rows for thumb in row["thumbs"] if thumb["track"] == first]
+    assert len(parts) == 6
+    viewer.gallery.chosen, viewer.to.value = [parts[0]["key"], parts[2]["key"]], "nobody"
+    viewer.move()
+    assert "assign_face" in viewer.dataset.history.split("\n")[-1] and "belong to nobody now" in viewer.message.value
+    assert (viewer.dataset.face_track == first).any("frame").sum() == 2 and replay_history(tracked, viewer.dataset).identical(viewer.dataset)
+    viewer.undo()
+    viewer.gallery.chosen, viewer.to.value, viewer.name.value = [thumb_of(viewer, doubted)["key"]], "a new person", "Guest"
+    viewer.move()
+    assert viewer.dataset.face_name.values[-1] == "Guest" and not (viewer.dataset.status == STATUS["doubtful"]).any() and check_features(viewer.dataset) == []
+
+
+def click(viewer, index, answer):
+    viewer._asked(None, {"answer": answer, "key": viewer.gallery.proposals[index]["key"]}, None)
+
+
+def test_proposals_are_answered_by_one_click(asking, clip, tmp_path):
+    path = tmp_path / "corrected.nc"
+    viewer = view_faces(asking, clip, path=path)
+    merge, split = json.loads(asking.attrs["identity_proposals"])
+    assert [p["accept"] for p in viewer.gallery.proposals] == ["Make them one", "Make them two"]
+    assert all(len(side["thumbs"]) >= 1 and all(thumb["pic"] in viewer.faces for thumb in side["thumbs"]) for p in viewer.gallery.proposals for side in p["parts"])
+    click(viewer, 0, "accept")
+    assert viewer.dataset.drop_attrs().identical(accept_proposal(asking, merge).drop_attrs()) and all("may be one" not in p["text"] for p in viewer.gallery.proposals)
+    viewer.undo()
+    assert viewer.dataset.identical(asking) and len(viewer.gallery.proposals) == 2
+    gone = viewer.gallery.proposals[0]["key"]
+    click(viewer, 0, "dismiss")
+    assert viewer.dataset.drop_attrs().identical(dismiss_proposal(asking, merge).drop_attrs()) and len(viewer.gallery.proposals) == 1
+    viewer._asked(None, {"answer": "accept", "key": gone}, None)  # a second click, which comes too late
+    assert len(viewer.done) == 1 and len(viewer.gallery.proposals) == 1
+    assert len(view_faces(load(path), clip).gallery.proposals) == 1, "what was dismissed does not come back"
+    later = view_faces(asking, clip, path=path)
+    assert len(later.gallery.proposals) == 1 and len(later.done) == 1
+    click(later, 0, "accept")
+    assert later.gallery.proposals == [] and replay_history(asking, later.dataset).identical(later.dataset)
+    later.undo()
+    later.undo()
+    assert later.dataset.identical(asking) and len(later.gallery.proposals) == 2
+
+
+def test_pictures_are_sent_when_they_are_asked_for(tracked, clip, monkeypatch):
+    "Nothing is decoded to open the viewer; what is asked for comes in small messages, and once."
+    from mexca_video import viewers
+
+    viewer, sent, decoded = view_faces(tracked, clip), [], []
+    assert not viewer.pictures.raw
+    really = viewer.pictures.image
+    viewer.pictures.image = lambda frame: decoded.append(frame) or really(frame)
+    monkeypatch.setattr(viewer.gallery, "send", lambda content, buffers=None: sent.append(content["pictures"]))
+    names = [thumb["pic"] for row in viewer.gallery.rows for thumb in row["thumbs"]]
+    monkeypatch.setattr(viewers, "SENT", 2)
+    viewer._asked(None, {"want": [*names, "no such face"]}, None)
+    assert max(map(len, sent)) == 2 and {name for message in sent for name in message} == set(names) and decoded == sorted(decoded)
+    some = Image.open(io.BytesIO(base64.b64decode(sent[0][names[0]].split(",")[1] if names[0] in sent[0] else next(iter(sent[0].values())).split(",")[1])))
+    assert some.size == (72, 72)
+    before = len(decoded)
+    viewer.who.value, viewer.name.value = str(tracked.face_name.values[0]), "Anna"
+    viewer.rename()
+    assert [thumb["pic"] for row in viewer.gallery.rows for thumb in row["thumbs"]] == names, "after a correction the browser needs no picture again"
+    viewer._asked(None, {"want": names}, None)
+    assert len(decoded) == before
+
+
+def large(n_frames=9000, n_faces=12, length=300):
+    "A long clip in which every person is cut into tracks; the last frames are of the sample clip, so that it fits."
+    ds = demo_features(n_frames=n_frames, n_faces=n_faces)
+    piece = np.arange(n_frames)[:, None] // length * n_faces + np.arange(n_faces)
+    ds["face_track"] = ds.face_track.copy(data=np.where(ds.face_prob.notnull(), piece, np.nan).astype("float32"))
+    return ds.assign_attrs(video_sha256="", video_size_bytes="")
+
+
+def test_a_large_result_sends_little(clip, monkeypatch):
+    "9,000 frames, 12 people, 360 tracks and more: what the browser gets at once is bounded, the rest comes on demand."
+    from mexca_video import viewers
+
+    monkeypatch.setattr(viewers, "_open_pictures", lambda ds, video: (viewers._Pictures(clip, ds.frame.values), ""))
+    ds = large(length=60)
+    assert len(list_tracks(ds)) > 1300
+    viewer = view_faces(ds, clip)
+    size = len(json.dumps(viewer.gallery.rows))
+    assert size < 400_000 and not viewer.pictures.raw
+    for row in viewer.gallery.rows:
+        assert len(row["thumbs"]) == 48 and row["rest"]
+        viewer.gallery.chosen = [thumb["key"] for thumb in row["thumbs"]] + row["rest"]
+        assert viewer.chosen_frames() == {row["slot"]: ds.frame.values[ds.face_prob.sel(face=row["slot"]).notnull()].tolist()}
+    viewer._asked(None, {"more": 3}, None)
+    assert [len(row["rest"]) == 0 for row in viewer.gallery.rows] == [slot == 3 for slot in range(12)]
+
+
+def test_detections_tell_track_and_evidence(tracked, clip, old):
+    viewer = view_detections(tracked, clip)
+    doubted = int(tracked.frame.values[(tracked.status == STATUS["doubtful"]).any("face")][0])
+    assert "doubtful" in viewer.odd.reason[viewer.odd.frame == doubted].item()
+    viewer.frame = doubted
+    face = next(face for face in viewer.picture.faces if face["doubtful"])
+    assert face["label"] == "doubtful" and face["note"] == f"track {int(tracked.face_track.max())}, evidence 0.20" and face["color"] == "#999999"
+    assert face["note"] in viewer.where.value and "tracks" in viewer.toggles
+    plain = view_detections(old, clip)
+    assert "tracks" not in plain.toggles and plain.picture.faces[0]["note"] == "" and "<br>" not in plain.where.value
