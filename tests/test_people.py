@@ -28,12 +28,13 @@ class Runs:
 
     def __init__(self, folder):
         self.write = cache(lambda name: write_people(name, folder))
+        self.extractor = cache(FaceExtractor.embedded)  # its networks are loaded once for each number
         self.features = cache(self._apply)
 
     def _apply(self, clip, number, batch_size=7, skip_frames=1):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that two people may be one is said as a warning, and is not what is tried here
-            return FaceExtractor.embedded(number).apply(clip, batch_size, skip_frames, show_progress=False)
+            return self.extractor(number).apply(clip, batch_size, skip_frames, show_progress=False)
 
     def score(self, name, known, **options):
         clip = self.write(name)
