@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mexca_video import VideoDataset, sample_clip
+from tracks import with_proposals, with_tracks
 
 pytestmark = pytest.mark.skipif(bool(browser.missing()), reason=f"the browser tests need {browser.missing()}")
 TUTORIAL = Path(__file__).parents[1] / "nbs" / "tutorials" / "02_two_people.ipynb"
@@ -315,6 +316,103 @@ def test_notebook_7(lab, page, folder, result):
     page.mouse.click(box["x"] + (x1 + x2) / 2 * scale, box["y"] + (y1 + y2) / 2 * scale)
     browser.wait(lambda: notebook.ask("viewer.selected") == 0, 10, "the click selects nobody")
     notebook.show(BOX, "notebook_7")
+
+
+TRACKS = """from mexca_video import load, replay_history, sample_clip, view_detections, view_faces
+ds = load("asked.nc")
+people = view_faces(ds, sample_clip(), path="answered.nc")
+people""", "viewer = view_detections(ds, sample_clip())\nviewer"
+
+
+@pytest.fixture(scope="module")
+def tracks(lab, page, folder, result):
+    "The people viewer and the detection viewer of a result with tracks, a doubtful one and two proposals."
+    from mexca_video import load, save
+
+    save(with_proposals(with_tracks(load(result))), folder / "asked.nc")
+    blank(folder / "tracks.ipynb", *TRACKS)
+    notebook = browser.Notebook(page, lab.format("lab/workspaces/tracks/tree/tracks.ipynb"))
+    notebook.run_all(120)
+    page.wait_for_selector(".mexca-person .mexca-thumb img[src^=data]", timeout=20000)
+    return notebook
+
+
+def proposals(notebook):
+    return notebook.page.locator(".mexca-question").all_inner_texts()
+
+
+def thumb(notebook, track):
+    "The thumbnail of a track among the people's rows."
+    return notebook.page.locator(f".mexca-person .mexca-thumb[data-key$=':{track}']")
+
+
+def test_tracks_have_pictures(tracks):
+    tracks.show(".mexca-gallery", "tracks")
+    found = tracks.page.locator(".mexca-person .mexca-thumb")
+    assert found.count() == tracks.ask("len({*ds.face_track.values[ds.face_track.notnull().values]})")
+    tracks.page.locator(".mexca-person").last.scroll_into_view_if_needed()
+    browser.wait(lambda: tracks.page.evaluate("[...document.querySelectorAll('.mexca-gallery img')].every(img => img.naturalWidth == 72)"), 20, "a picture does not come")
+    tracks.show(".mexca-person >> nth=-1", "tracks_doubtful")
+    assert rows(tracks)[-1] == "doubtful" and "evidence 0.20" in found.last.inner_text()
+
+
+def test_a_proposal_is_dismissed_accepted_and_taken_back(tracks):
+    assert len(proposals(tracks)) == 2
+    before = rows(tracks)
+    press(tracks, "Dismiss", 0)
+    browser.wait(lambda: len(proposals(tracks)) == 1, 20, "what was dismissed stays")
+    assert "may be two people" in proposals(tracks)[0]
+    tracks.show(".mexca-gallery", "tracks_dismissed")
+    press(tracks, "Make them two")
+    browser.wait(lambda: len(proposals(tracks)) == 0 and len(rows(tracks)) == len(before) + 1, 20, "nobody is split")
+    tracks.page.wait_for_function("[...document.querySelectorAll('.mexca-gallery img')].slice(0, 4).every(img => img.naturalWidth == 72)", timeout=5000)
+    tracks.show(".mexca-gallery", "tracks_split")
+    for left in (1, 2):
+        press(tracks, "Undo")
+        browser.wait(lambda: len(proposals(tracks)) == left, 20, "undo does nothing")
+    press(tracks, "Make them one")
+    browser.wait(lambda: len(rows(tracks)) < len(before) or "Unassigned_1" in rows(tracks) or len(proposals(tracks)) == 1, 20, "nobody is merged")
+    tracks.show(".mexca-gallery", "tracks_merged")
+    assert "merge_faces" in tracks.page.locator(".mexca-message").first.inner_text()
+    press(tracks, "Undo")
+    browser.wait(lambda: len(proposals(tracks)) == 2 and rows(tracks) == before, 20, "undo does nothing")
+    assert tracks.ask("bool(people.dataset.identical(ds))")
+    press(tracks, "Dismiss", 0)
+    browser.wait(lambda: len(proposals(tracks)) == 1, 20, "what was dismissed stays")
+    assert tracks.ask("len(view_faces(ds, sample_clip(), path='answered.nc').gallery.proposals)") == 1, "what was dismissed does not come back from the file"
+
+
+def test_a_track_is_assigned_by_clicks(tracks):
+    doubted = tracks.ask("int(ds.face_track.max())")
+    owner = tracks.ask(f"str(ds.face_name.values[(ds.face_track == {doubted - 1}).any('frame').values.argmax()])")
+    thumb(tracks, doubted).scroll_into_view_if_needed()
+    thumb(tracks, doubted).click()
+    choose(tracks, 0, owner)
+    press(tracks, "Move")
+    browser.wait(lambda: "doubtful" not in rows(tracks), 20, "the track stays doubtful")
+    thumb(tracks, doubted).scroll_into_view_if_needed()
+    tracks.show(".mexca-gallery", "tracks_assigned")
+    assert tracks.ask("people.dataset.history.split('\\n')[-1].split()[1]") == "mexca_video.assign_track"
+    assert tracks.ask("bool(replay_history(ds, people.dataset).identical(people.dataset))")
+    assert tracks.ask(f"int((people.dataset.status.values == 6).sum())") == 0
+    press(tracks, "Undo")
+    browser.wait(lambda: rows(tracks)[-1] == "doubtful", 20, "undo does nothing")
+
+
+def test_the_next_odd_frame_is_a_doubtful_one(tracks):
+    "Its box is dashed, and the line below tells its track and evidence."
+    frame = tracks.ask("int(ds.frame.values[(ds.status == 6).any('face')][0])")
+    tracks.ask(f"setattr(viewer, 'frame', {frame - 3})")
+    shows(tracks, frame - 3)
+    tracks.page.locator(BOX).first.focus()
+    tracks.page.keyboard.press("n")
+    shows(tracks, frame)
+    press(tracks, "tracks")
+    browser.wait(lambda: tracks.page.locator(f"{BOX} rect[stroke-dasharray]").count() == 2, 10, "no dashed box")
+    browser.wait(lambda: "evidence 0.20" in tracks.page.locator(f"{BOX} .mexca-name").all_inner_texts()[-1], 10, "the evidence is not told")
+    where = tracks.page.locator(".mexca-where").first.inner_text()
+    assert "doubtful" in where and "evidence 0.20" in where
+    tracks.show(BOX, "tracks_detections")
 
 
 LATENCY = """async () => {
