@@ -4,13 +4,17 @@ OUT ?= out
 BIN := .venv/bin
 export PYTHONUTF8 := 1
 
-.PHONY: demo test test-minimum bench audit notebooks readme clean
+.PHONY: demo test test-all test-minimum bench audit notebooks readme clean
 
 demo: .venv/.runtime
 	$(BIN)/mexca-video demo --outdir $(OUT)
 
 test: .venv/.dev
 	$(BIN)/python tests/run.py
+
+# What takes longer than `make test` may: numbers as other processors compute them, and many fresh processes.
+test-all: .venv/.dev
+	$(BIN)/python tests/run.py long
 
 # Speed, on a GPU too where there is one, deviations of the fast engine, memory by length, identification by number; writes benchmark.csv and benchmark.png to OUT.
 bench: .venv/.bench

@@ -10,6 +10,7 @@ _HOME = {
     "video": ["FrameError", "VideoDataset"],
     "identification": ["NotEnoughFacesError"],
     "extraction": ["FaceExtractor"],
+    "doubts": ["describe_doubts"],
     "checks": ["list_odd_frames", "load_checks", "sample_checks", "save_checks", "score_checks", "wilson_interval"],
     "corrections": ["assign_face", "assign_track", "merge_faces", "rename_faces", "replay_history", "split_faces", "suggest_split", "swap_faces", "unassign_faces"],
     "store": ["load", "save", "to_csv", "to_table"],

@@ -11,6 +11,7 @@ import numpy as np
 from fastcore.basics import patch
 from .models import MODELS
 from .schema import SIZES, VARIABLES
+from .shots import SIGNATURE_SIZE
 
 # %% auto #0
 __all__ = ['STRETCH_FRAMES', 'IN_MEMORY', 'MAX_MANIFEST', 'MAX_STRETCH', 'Stretches', 'read_whole', 'list_differences',
@@ -97,28 +98,39 @@ def read_whole(path, limit):
     with open(path, "rb") as file: return file.read(limit + 1)[:limit]
 
 # %% ../nbs/12_checkpoints.ipynb #n278622c
-_SCALARS, _LISTS = ("begin", "end"), dict(position="iu", decoded="iu", n_detected="iu", failures="u")
-_MEASURED = ("face_box", "face_prob", "face_embedding", "face_landmarks", "face_aus")
+_SCALARS, _LISTS = ("begin", "end"), dict(position="iu", decoded="iu", n_detected="iu", failures="u", sampled="iu", embedded="iu")
+_CUES = ("presence", "quality") # numbers of each face that are no variables
+_MEASURED = ("face_box", "face_prob", "face_embedding", "face_landmarks", "face_aus", *_CUES, "sampled", "embedded")
 
 def _need(fits, what):
     if not fits: raise ValueError(what)
 
 def _check_stretch(columns, begin, sizes):
     "Raise `ValueError` if arrays are not those of a stretch that begins at frame `begin` of the selected ones."
-    _need(not set(columns) - {*_SCALARS, *_LISTS, *VARIABLES}, f"it holds {', '.join(sorted(map(ascii, columns)))[:200]}")
+    _need(not set(columns) - {*_SCALARS, *_LISTS, *_CUES, "signature", *VARIABLES}, f"it holds {', '.join(sorted(map(ascii, columns)))[:200]}")
     _need(all(name in columns and columns[name].shape == () and columns[name].dtype.kind in "iu" for name in _SCALARS), "it does not say where it begins and ends")
     _need(begin == columns["begin"] < columns["end"], f"it goes from frame {columns['begin']} to {columns['end']}")
     for name in _LISTS.keys() & columns.keys(): _need(columns[name].ndim == 1 and columns[name].dtype.kind in _LISTS[name], f"{name} is {columns[name].dtype} {columns[name].shape}")
     for name in {"position", "decoded"} & columns.keys(): _need(((columns[name] >= begin) & (columns[name] < columns["end"])).all() and (np.diff(columns[name].astype(int)) >= 0).all(), f"{name} names other frames")
     for name in VARIABLES.keys() & columns.keys() - _LISTS.keys(): _check_column(name, columns, sizes)
+    _check_cues(columns)
 
 # %% ../nbs/12_checkpoints.ipynb #n2db7bb7
 def _check_column(name, columns, sizes):
     "Raise `ValueError` if a measured array does not hold, for each face of a stretch, what the schema says."
     found, row = columns[name], VARIABLES[name]
-    wanted = (len(columns.get("position", ())), *(sizes.get(dim, n) for dim, n in zip(row.dims[2:], found.shape[1:])))
+    faces = "embedded" if name == "face_embedding" and "embedded" in columns else "position"
+    wanted = (len(columns.get(faces, ())), *(sizes.get(dim, n) for dim, n in zip(row.dims[2:], found.shape[1:])))
     _need(row.dims[:2] == ("frame", "face") and found.dtype.kind == "f", f"{name} is {found.dtype}")
     _need(found.ndim == len(row.dims) - 1 and found.shape == wanted, f"{name} has the shape {found.shape}, not {wanted}")
+
+def _check_cues(columns):
+    "Raise `ValueError` if what belongs to each face or frame, and is no variable, has another length or type; or if faces are named that are not there."
+    faces, frames = len(columns.get("position", ())), len(columns.get("decoded", ()))
+    for name in columns.keys() & {*_CUES}: _need(columns[name].dtype.kind == "f" and columns[name].shape == (faces,), f"{name} is {columns[name].dtype} {columns[name].shape}")
+    for name in columns.keys() & {"sampled", "embedded"}: _need(((columns[name] >= 0) & (columns[name] < faces)).all() and (np.diff(columns[name].astype(int)) > 0).all(), f"{name} names other faces")
+    if {"sampled", "embedded"} <= columns.keys(): _need(np.isin(columns["sampled"], columns["embedded"]).all(), "sampled names faces without an embedding")
+    if "signature" in columns: _need(columns["signature"].dtype == np.uint8 and columns["signature"].shape == (frames, SIGNATURE_SIZE), f"signature is {columns['signature'].dtype} {columns['signature'].shape}")
 
 def _sizes(manifest):
     "Lengths of dimensions: those of the schema, and that of the embedding if the manifest names its model."
@@ -129,7 +141,7 @@ def _sizes(manifest):
 # %% ../nbs/12_checkpoints.ipynb #nc43ab73
 def _check_complete(columns):
     "Raise `ValueError` if an array is missing that every stretch of `FaceExtractor.apply` has."
-    needed = ("decoded", "n_detected", "failures", *(("position", *_MEASURED) if {"position", *_MEASURED} & columns.keys() else ()))
+    needed = ("decoded", "n_detected", "failures", "signature", *(("position", *_MEASURED) if {"position", *_MEASURED} & columns.keys() else ()))
     _need(not set(needed) - columns.keys(), f"it does not hold {', '.join(sorted(set(needed) - columns.keys()))}")
     _need(len(columns["n_detected"]) == len(columns["decoded"]), f"n_detected has {len(columns['n_detected'])} numbers for {len(columns['decoded'])} frames")
     _need(((columns["n_detected"] >= 0) & (columns["n_detected"] < 2**15)).all(), "n_detected is no number of faces")

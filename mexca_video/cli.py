@@ -4,17 +4,19 @@
 
 # %% ../nbs/20_cli.ipynb #c003
 from __future__ import annotations
-import argparse, hashlib, inspect, json, math, os, sys, warnings
+import argparse, glob, hashlib, inspect, json, math, os, re, sys, warnings
 from contextlib import contextmanager
 from pathlib import Path
 from fastcore.docments import docments
 from . import __version__
 from .checkpoints import delete_checkpoint, list_differences
 from .detection import find_device
+from .doubts import DoubtWarning, describe_doubts, has_status
 from .extraction import EMBEDDED, FaceExtractor
+from .schema import need_features
 
 # %% auto #0
-__all__ = ['make_parser', 'cli', 'summarize', 'main']
+__all__ = ['VIDEO_ENDINGS', 'make_parser', 'cli', 'summarize', 'main']
 
 # %% ../nbs/20_cli.ipynb #c006
 def _flag(text):
@@ -70,8 +72,9 @@ def _seconds(text):
 def make_parser(): # `argparse.ArgumentParser`
     "The parser of `extract-faces`."
     parser = argparse.ArgumentParser(prog="extract-faces", description="Find, identify and measure the faces in video files. "
-        "Writes OUTDIR/STEM.nc for each file and prints the paths written.")
-    parser.add_argument("-f", "--filepath", action="append", required=True, nargs="+", help="video file; several, or given several times")
+        "Writes OUTDIR/STEM.nc for each file and prints the paths written; says in a line on standard error what is in each file and what is doubtful.")
+    parser.add_argument("-f", "--filepath", action="append", required=True, nargs="+", help="video file, pattern such as 'friday/*.mp4', or folder "
+        "(the video files in it and below it, which keep their folders below OUTDIR); several, or given several times. Files of one name keep their folders below OUTDIR too")
     parser.add_argument("-o", "--outdir", default=".", help="folder to write to, made if it is not there (default: the current one)")
     parser.add_argument("--embedded", action="store_true", help="use the models that need no model hub: " + ", ".join(EMBEDDED.values()))
     _add_options(parser)
@@ -101,6 +104,57 @@ def _read_options(words):
         parser.error(f"argument --resume: found --output-format {','.join(args.output_format)}, but only a .nc file says which run it is of; give --output-format nc,csv")
     return args
 
+# %% ../nbs/20_cli.ipynb #p20a0020
+VIDEO_ENDINGS = tuple(".3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split())
+
+def _list_folder(folder, endings):
+    "The files in a folder and below it whose names have one of the `endings`, in order."
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [os.path.join(place, name) for name in sorted(names) if name.lower().endswith(endings) and not name.startswith(".")]
+    return found
+
+def _list_word(word, endings, option):
+    "The files that a word of the command line stands for, as (file, folder below which it keeps its place, or `None`). Raises `ValueError` if there is none."
+    pattern = glob.has_magic(word) and not os.path.exists(word)
+    found = []
+    for path in sorted(glob.glob(word, recursive=True)) if pattern else [word]:
+        if os.path.isdir(path): found += [(file, path) for file in _list_folder(path, endings)]
+        else: found.append((path, None))
+    if found: return found
+    if pattern: raise ValueError(f"{option} {word}: no file matches this pattern. Check the name and the folder ({os.getcwd()}).")
+    raise ValueError(f"{option} {word}: there is no file in this folder or below it that ends in {' '.join(endings)}.")
+
+def _list_files(words, endings, option):
+    "The files that all words stand for, each once, as (file, folder or `None`)."
+    found = {}
+    for word in words:
+        for path, folder in _list_word(word, endings, option): found.setdefault(os.path.normcase(os.path.abspath(path)), (path, folder))
+    return list(found.values())
+
+# %% ../nbs/20_cli.ipynb #p20a0023
+def _twins(places):
+    "The places that more than one file would get, in small letters."
+    keys = [str(place).casefold() for place in places]
+    return {key for key in keys if keys.count(key) > 1}
+
+def _find_places(
+    files, # (file, folder or `None`) of all files
+    option, # that named them
+): # list of `Path`, below the folder to write to and without the ending of a format
+    "Where each result goes. Raises `ValueError` if two would go to the same place."
+    places = [Path(os.path.relpath(path, folder) if folder else os.path.basename(path)) for path, folder in files]
+    stems = [place.with_name(place.stem) for place in places]
+    if not _twins(stems): return stems
+    common = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path, _ in files])
+    places = [Path(os.path.relpath(path, common)) for path, _ in files]
+    stems = [place.with_name(place.stem) for place in places]
+    twins = _twins(stems)
+    stems = [place if str(stem).casefold() in twins else stem for place, stem in zip(places, stems)]
+    if twins := _twins(stems): raise ValueError(f"{option} names several files whose results would be written to the same place ({', '.join(sorted(twins))}). Run them with different --outdir.")
+    return stems
+
 # %% ../nbs/20_cli.ipynb #c013
 def _make_extractor(args):
     "The `FaceExtractor` that the options ask for."
@@ -109,9 +163,9 @@ def _make_extractor(args):
     if args.embedded: return FaceExtractor.embedded(**given)
     return FaceExtractor(given.pop("num_faces", None), **given)
 
-def _targets(path, args):
+def _targets(place, args):
     "The paths to write for one video file, by format; nc first, because the others are made from it."
-    return {word: Path(args.outdir) / f"{Path(path).stem}.{word}" for word in _FORMATS if word in args.output_format}
+    return {word: Path(args.outdir) / f"{place}.{word}" for word in _FORMATS if word in args.output_format}
 
 def _checkpoint_name(stem):
     "The name of a file's checkpoint; a name of 255 bytes is the longest that there is."
@@ -119,10 +173,11 @@ def _checkpoint_name(stem):
     return name if len(os.fsencode(name)) <= 255 else f"{hashlib.sha256(os.fsencode(stem)).hexdigest()}.checkpoint"
 
 # %% ../nbs/20_cli.ipynb #c014
-def _extract_file(extractor, path, args):
-    "Write the result of one file, measured or already there. Are there identities, or no faces at all?"
+def _extract_file(extractor, path, place, args):
+    "Write the result of one file, measured or already there, and return it."
     from mexca_video import store
-    targets, checkpoint = _targets(path, args), Path(args.outdir) / _checkpoint_name(Path(path).stem)
+    targets, checkpoint = _targets(place, args), Path(args.outdir) / place.with_name(_checkpoint_name(place.name))
+    _make_folder(checkpoint.parent)
     ds = _read_finished(extractor, path, targets["nc"], args) if args.resume else None
     due = {word: target for word, target in targets.items() if ds is None or _is_older(target, targets["nc"])}
     for target in due.values(): store.check_place(target)
@@ -130,7 +185,7 @@ def _extract_file(extractor, path, args):
     else: ds = extractor.apply(path, args.batch_size, show_progress=args.show_progress, checkpoint=checkpoint if args.resume else None, **_run_options(args))
     for word, target in due.items(): getattr(store, _FORMATS[word])(ds, target)
     if args.resume and "nc" in due: delete_checkpoint(checkpoint)
-    return bool(ds.face_label.notnull().any() or not ds.n_detected.any())
+    return ds
 
 def _run_options(args): return dict(skip_frames=args.skip_frames, process_subclip=tuple(args.process_subclip), return_embeddings=args.return_embeddings)
 
@@ -158,14 +213,6 @@ def _delete_own(checkpoint, extractor, path, args):
     run = extractor.describe_run(path, **_run_options(args))
     if not list_differences({name: found.get(name) for name in run}, run): delete_checkpoint(checkpoint)
 
-# %% ../nbs/20_cli.ipynb #c015
-def _check_targets(files, option="--filepath"):
-    "Two files of one name would overwrite each other's result."
-    stems = [Path(path).stem for path in files]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice: raise ValueError(f"{option} names several files called {', '.join(twice)}, which would be written to the same place. "
-        "Run them with different --outdir.")
-
 # %% ../nbs/20_cli.ipynb #p20a0008
 @contextmanager
 def _warnings_as_lines(path=""):
@@ -177,23 +224,37 @@ def _warnings_as_lines(path=""):
         if line not in said: tqdm.write(line, file=sys.stderr) # above the progress bar, not into it
         said.add(line)
     with warnings.catch_warnings():
-        if not sys.warnoptions: warnings.simplefilter("always", UserWarning) # the user's own -W holds
+        if not sys.warnoptions: # the user's own -W holds
+            warnings.simplefilter("always", UserWarning)
+            warnings.simplefilter("ignore", DoubtWarning)
         warnings.showwarning = show
         yield
+
+# %% ../nbs/20_cli.ipynb #p20a0026
+def _say_in_one_line(ds):
+    "What a result holds, and what is doubtful about it."
+    faces = int(ds.n_detected.sum()) - int(has_status(ds, "doubtful").sum())
+    people, measured = int(ds.face_label.notnull().any("frame").sum()), int(ds.face_aus.notnull().any(["frame", "face"]).sum())
+    words = [_in_words(ds.sizes["frame"], "frame", "frames"), _in_words(faces, "face", "faces"), _in_words(people, "person", "people")]
+    if 0 < measured < ds.sizes["au"]: words.append(f"{measured} of {ds.sizes['au']} action units")
+    return "; ".join([", ".join(words), *(f"doubtful: {' '.join(doubts)}" for doubts in [describe_doubts(ds)] if doubts)])
+
+def _in_words(n, one, many): return f"{n} {one if n == 1 else many}"
 
 # %% ../nbs/20_cli.ipynb #c016
 def _extract_all(args):
     "Process every file; return the files, the failures as (path, error), and the files whose faces have no identity."
-    files, failed, nameless = sum(args.filepath, []), [], []
-    _check_targets(files)
+    found, failed, nameless = _list_files(sum(args.filepath, []), VIDEO_ENDINGS, "--filepath"), [], []
+    files, places = [path for path, _ in found], _find_places(found, "--filepath")
     with _warnings_as_lines(): extractor = _make_extractor(args)
     find_device(extractor.device)
     _make_folder(args.outdir)
-    for path in files:
+    for path, place in zip(files, places):
         try:
-            with _warnings_as_lines(path): named = _extract_file(extractor, path, args)
-            if not named: nameless.append(path)
-            for target in _targets(path, args).values(): print(target, flush=True)
+            with _warnings_as_lines(path): ds = _extract_file(extractor, path, place, args)
+            print(f"extract-faces: {path}: {_say_in_one_line(ds)}", file=sys.stderr)
+            if ds.n_detected.any() and ds.face_label.isnull().all(): nameless.append(path)
+            for target in _targets(place, args).values(): print(target, flush=True)
         except Exception as error:
             if args.debug: raise
             failed.append((path, error))
@@ -206,9 +267,13 @@ def _make_folder(folder):
     except OSError as error: raise type(error)(f"--outdir {folder}: that folder cannot be made ({error.strerror}). Give another one.") from error
 
 def _one_line(error, path=""):
-    "An error or a warning in one line that names the file."
+    "An error or a warning in one line that names the file by its path."
     text, path = (" ".join(str(part).split()) for part in (error, path))
-    return (text or type(error).__name__) if Path(path).name in text else f"{path}: {text or type(error).__name__}"
+    text = text or type(error).__name__
+    if not path or path in text: return text
+    name = rf"(?<![^\s'\"(]){re.escape(os.path.basename(path))}(?![^\s'\").,:;])"
+    named, n = re.subn(name, lambda found: path, text, count=1)
+    return named if n else f"{path}: {text}"
 
 # %% ../nbs/20_cli.ipynb #c017
 def cli(
@@ -258,13 +323,20 @@ def _run_demo(args):
     print(summarize(ds), f"written: {outdir / 'sample.nc'}, {outdir / 'sample.png'}", sep="\n")
 
 # %% ../nbs/20_cli.ipynb #p20a0014
+def _find_tables(args):
+    "(result, table to write) for each result that the words name. Raises `ValueError` for a pattern or a folder that leads to none."
+    found = _list_files(args.results, (".nc",), "FILE.nc")
+    if not args.outdir: return [(Path(path), Path(path).with_name(f"{Path(path).stem}.csv")) for path, _ in found]
+    return [(Path(path), Path(args.outdir) / f"{place}.csv") for (path, _), place in zip(found, _find_places(found, "FILE.nc"))]
+
 def _write_tables(args):
     "Write the CSV of each result and print its path; return how many failed."
     from mexca_video.store import load, to_csv
-    if args.outdir: _make_folder(args.outdir)
     failed = 0
-    for path in map(Path, args.results):
-        try: print(to_csv(load(path), Path(args.outdir or path.parent) / f"{path.stem}.csv"), flush=True)
+    for path, target in args.targets:
+        try:
+            if args.outdir: _make_folder(target.parent)
+            print(to_csv(load(path), target), flush=True)
         except (ValueError, OSError) as error:
             if args.debug: raise
             print(f"mexca-video: {_one_line(error, path)}", file=sys.stderr)
@@ -275,7 +347,8 @@ def _write_tables(args):
 def summarize(
     ds, # `xarray.Dataset`, see `schema`
 ) -> str: # a few lines
-    "Say in words what a result holds."
+    "Say in words what a result holds, and what is doubtful about it."
+    need_features(ds, some_aus=True)
     people = ds.face_label.notnull().any("frame").values
     seen = ds.face_prob.notnull().sum("frame").values
     lines = [f"{ds.attrs['video_file']}: {ds.sizes['frame']} frames, {float(ds.n_detected.sum()):.0f} faces, "
@@ -283,6 +356,7 @@ def summarize(
     for name, there, n, sure in zip(ds.face_name.values, people, seen, ds.face_confidence.mean("frame").values):
         if there: lines.append(f"  {name}: in {n} frames, mean confidence {sure:.2f}" if sure == sure else f"  {name}: in {n} frames")
     if (~people).any(): lines.append(f"  faces without a person: {seen[~people].sum()}")
+    lines += [f"doubtful: {sentence}" for sentence in describe_doubts(ds)]
     return "\n".join(lines)
 
 # %% ../nbs/20_cli.ipynb #c024
@@ -297,8 +371,8 @@ def _make_main_parser():
     fetch = commands.add_parser("fetch", help="fetch models into the cache")
     fetch.add_argument("names", nargs="+", help="names from `mexca-video models`")
     table = commands.add_parser("table", help="write the CSV of results that are there, corrections included, and print its path")
-    table.add_argument("results", nargs="+", metavar="FILE.nc", help="what extract-faces or save wrote")
-    table.add_argument("-o", "--outdir", help="folder to write to, made if it is not there (default: beside each FILE.nc); an older CSV of that name is replaced")
+    table.add_argument("results", nargs="+", metavar="FILE.nc", help="what extract-faces or save wrote; a pattern such as 'out/*.nc', or a folder")
+    table.add_argument("-o", "--outdir", help="folder to write to, made if it is not there (default: beside each FILE.nc); files of a folder, and files of one name, keep their folders below it; an older CSV of that name is replaced")
     demo = commands.add_parser("demo", help="run the pipeline on the sample clip and write a Dataset and a figure")
     demo.add_argument("-o", "--outdir", default="out", help="folder to write to (default: out)")
     for command, do in ((models, _print_models), (fetch, _fetch_models), (table, _write_tables), (demo, _run_demo)): command.set_defaults(do=do)
@@ -311,8 +385,8 @@ def main(
     "The command `mexca-video`."
     parser = _make_main_parser()
     args = parser.parse_args(args)
-    if args.command == "table" and args.outdir:
-        try: _check_targets(args.results, "FILE.nc")
+    if args.command == "table":
+        try: args.targets = _find_tables(args)
         except ValueError as error: parser.error(str(error))
     try: return int(bool(args.do(args)))
     except Exception as error:

@@ -9,8 +9,8 @@ from .mtcnn import FastMTCNN, cut_area
 from .networks import compile_kernels, kernel
 
 # %% auto #0
-__all__ = ['SELECTION_METHODS', 'find_device', 'load_detector', 'order_faces', 'detect_faces', 'find_faces', 'cut_faces',
-           'cut_squares', 'square_to_frame']
+__all__ = ['SELECTION_METHODS', 'find_device', 'load_detector', 'order_faces', 'detect_faces', 'find_faces', 'eye_angles',
+           'look_turned', 'find_rotation', 'cut_faces', 'cut_squares', 'square_to_frame']
 
 # %% ../nbs/06_detection.ipynb #c006
 def find_device(
@@ -98,6 +98,48 @@ def find_faces(
         order = _order(detector, boxes, probs, frames[0].shape[1::-1])
         found.append((boxes[order], probs[order], points[order], len(boxes)) if len(order) else (None, None, None, len(boxes)))
     return tuple(map(list, zip(*found))) or ([], [], [], [])
+
+# %% ../nbs/06_detection.ipynb #c022c
+def eye_angles(
+    points: np.ndarray, # (N, 5, 2) x, y in pixels: right eye, left eye, nose, corners of the mouth
+) -> np.ndarray: # (N,) degrees clockwise, -180 to 180; 0 for a head held upright
+    "The angle of the line from the subject's right eye to the left one."
+    points = np.asarray(points, float).reshape(-1, 5, 2)
+    x, y = (points[:, 1] - points[:, 0]).T
+    return np.degrees(np.arctan2(y, x))
+
+
+def look_turned(
+    boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels, of one clip
+    probs: np.ndarray, # (N,) detection probability
+    points: np.ndarray, # (N, 5, 2) five points of each face
+) -> bool:
+    "Could the pictures of these faces be turned, so that `find_rotation` should be asked? True if there is no face at all."
+    if not len(boxes): return True
+    boxes, points = np.asarray(boxes, float), np.asarray(points, float)
+    width = np.linalg.norm(points[:, 1] - points[:, 0], axis=1) / (boxes[:, 2] - boxes[:, 0])
+    return bool(np.median(abs(eye_angles(points))) > 30 or np.median(probs) < 0.998 or np.median(width) < 0.42)
+
+# %% ../nbs/06_detection.ipynb #c022f
+def find_rotation(
+    detector, # from `load_detector`
+    images, # a dozen pictures (H, W, 3), RGB uint8, spread over a clip; frames with faces if there are any
+) -> int: # 0, 90, 180 or 270
+    "Degrees clockwise by which the pictures of a clip must be turned to be upright; 0 if they are, or nobody can tell."
+    votes = np.zeros(4, int)
+    for image in images:
+        doubts = [_doubt(detector, np.ascontiguousarray(np.rot90(image, -turn))) for turn in range(4)]
+        if min(doubts) <= 0.005: votes[np.argmin(doubts)] += 1
+    turn = int(votes.argmax())
+    return 90*turn if votes[turn] >= max(3, 0.75*votes.sum()) else 0
+
+
+def _doubt(detector, image):
+    "1 minus the probability of the most certain face with level eyes in a picture (H, W, 3); 1 if there is none."
+    boxes, probs, points, _ = find_faces(detector, image[None])
+    if boxes[0] is None: return 1.
+    level = abs(eye_angles(points[0])) < 45
+    return float(1 - probs[0][level].astype(float).max(initial=0))
 
 # %% ../nbs/06_detection.ipynb #c024
 def cut_faces(

@@ -4,7 +4,7 @@
 
 # %% ../nbs/13_extraction.ipynb #c003
 from __future__ import annotations
-import atexit, json, os, tempfile, threading, warnings
+import atexit, json, os, tempfile, threading, warnings, weakref
 from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -13,23 +13,27 @@ from importlib.metadata import version
 from itertools import chain, groupby
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 import numpy as np
 from fastcore.basics import patch
 from . import __version__
 from .action_units import load_au_classifier, measure_aus
 from .checkpoints import STRETCH_FRAMES, Checkpoint, Stretches
 from .detection import SELECTION_METHODS, cut_squares, detect_faces, find_device, find_faces, load_detector, square_to_frame
+from .doubts import note_doubts
 from .encoding import cut_for, encode_faces, face_batch, load_encoder
-from .identification import (CLUSTER_LIMIT, NotEnoughFacesError, assign_people, cluster_faces, compute_confidence, count_people,
-    leave_strangers, load_clusterer, move_outliers, number_by_appearance)
-from .landmarks import find_eyes, load_landmarker
+from .evidence import MIN_EVIDENCE, measure_evidence, rate_quality
+from .identification import (CLUSTER_LIMIT, NotEnoughFacesError, assign_people, calibrate_distance, cluster_faces, compare_halves,
+    compute_confidence, count_people, describe_tracks, leave_strangers, load_clusterer, name_tracks, need_faces, number_by_appearance)
+from .landmarks import LEAST_PRESENCE, find_eyes, load_landmarker
 from .models import MODELS, file_sha256, model_record
-from .networks import ENGINES, float32_convolutions, has_bfloat16, own_stream
+from .networks import ENGINES, ForkError, check_process, float32_convolutions, has_bfloat16, own_stream, prepare_inference
 from .schema import AU_NAMES, EMPTY_VALUE, build_features, derive_status, history_line
-from .tracking import link_faces
+from .shots import CUT_LEAST, CUT_PEAK, SIGNATURE_SIZE, find_shots, measure_change, measure_signature
+from .tracking import Sampler, find_sure, link_faces, split_tracks
 
 # %% auto #0
-__all__ = ['EMBEDDED', 'GPU_THREADS', 'PATIENCE', 'IN_MEMORY', 'LandmarksAndUnits', 'FaceExtractor']
+__all__ = ['EMBEDDED', 'GPU_THREADS', 'PATIENCE', 'MOST_SAID', 'IN_MEMORY', 'LandmarksAndUnits', 'FaceExtractor']
 
 # %% ../nbs/13_extraction.ipynb #c006
 def _need(fits, argument, value, expected):
@@ -63,6 +67,7 @@ def _check_options(o):
         f"a landmark model, since au_model={o.au_model!r} reads action units off landmarks; or set au_model=None too")
     _need(o.au_model != "blendshapes" or o.landmark_model == "facemesh", "landmark_model", o.landmark_model,
         "'facemesh', since au_model='blendshapes' reads its 478 points")
+    _need(_is_number(o.min_evidence, 0, 1), "min_evidence", o.min_evidence, "a number from 0 to 1")
     _need(_is_count(o.detect_every), "detect_every", o.detect_every, "a whole number from 1")
     if o.device not in (None, "cpu"): find_device(o.device)
     _need(o.engine in ENGINES, "engine", o.engine, f"one of {ENGINES}")
@@ -107,6 +112,7 @@ class FaceExtractor:
         *,
         engine: str = "exact", # exact (float32), or fast (bfloat16 where the processor or the GPU has it)
         detect_every: int = 1, # look for faces everywhere in every n-th processed frame only, and follow them in between
+        min_evidence: float = MIN_EVIDENCE, # evidence below which a detection is doubtful and belongs to nobody, 0 to 1
     ):
         options = {name: _plain(value) for name, value in dict(locals()).items() if name != "self"}
         vars(self).update(options, _names=tuple(options))
@@ -148,7 +154,7 @@ def embedded(cls: FaceExtractor,
     num_faces: int = None, # number of people to identify; None: estimated from the embeddings
     **options, # any other option of `FaceExtractor`
 ): # `FaceExtractor`
-    "A `FaceExtractor` with `sface`, `facemesh` and `blendshapes`, which need no model hub."
+    "A `FaceExtractor` with `sface`, `facemesh` and `blendshapes`, which need no model hub. It measures 16 of the 20 units: none for AU06, AU09, AU11 and AU23."
     return cls(num_faces, **(EMBEDDED | options))
 
 # %% ../nbs/13_extraction.ipynb #c018
@@ -194,18 +200,18 @@ def identify(self: FaceExtractor,
     embeddings: np.ndarray, # (N, E), rows may hold NaN
     *,
     frames: np.ndarray = None, # (N,) number of each face's frame among the processed ones, not decreasing; if given, no person stands twice in a frame
-    boxes: np.ndarray = None, # (N, 4) x1, y1, x2, y2 in pixels; if given too, more than `max_cluster_frames` faces are followed from frame to frame, which needs less time
+    boxes: np.ndarray = None, # (N, 4) x1, y1, x2, y2 in pixels; if given too, faces are linked to tracks, and tracks are told apart
 ) -> np.ndarray: # (N,) identity index, NaN for a row with NaN
     "Tell people apart. Raises `NotEnoughFacesError` if there are fewer finite rows than `num_faces`."
     _need(boxes is None or frames is not None, "frames", frames, "the frame of each face, since boxes are given")
-    embeddings, distance = np.asarray(embeddings), MODELS[self.embeddings_model].same_person_distance
+    embeddings = np.asarray(embeddings)
+    if boxes is not None: return self._identify_tracks(embeddings, np.asarray(frames), np.asarray(boxes))
+    distance = MODELS[self.embeddings_model].same_person_distance
     people = self.num_faces or _count(embeddings, distance)
     if people == 0: return np.full(len(embeddings), EMPTY_VALUE)
-    clusterer, tracklets = self.clusterer if self.num_faces else load_clusterer(people, self.max_cluster_frames), None
-    if boxes is not None and len(embeddings) > (self.max_cluster_frames or CLUSTER_LIMIT): tracklets = link_faces(frames, boxes, embeddings, distance)
-    labels = cluster_faces(clusterer, embeddings, frames, tracklets)
+    clusterer = self.clusterer if self.num_faces else load_clusterer(people, self.max_cluster_frames)
+    labels = cluster_faces(clusterer, embeddings, frames)
     if frames is None: return labels
-    if tracklets is not None: labels = move_outliers(embeddings, labels, distance)
     if not self.num_faces: labels = leave_strangers(embeddings, labels, distance)
     labels = assign_people(embeddings, labels, np.asarray(frames))
     known = np.isfinite(labels)
@@ -216,6 +222,18 @@ def _count(embeddings, distance):
     "The estimated number of people behind rows that may hold NaN."
     finite = np.isfinite(embeddings).all(1)
     return count_people(embeddings if finite.all() else embeddings[finite], distance)
+
+@patch
+def _identify_tracks(self: FaceExtractor, embeddings, frames, boxes):
+    "Tell people apart by their tracks; nothing is known but embeddings, frames and boxes."
+    finite = np.isfinite(embeddings).all(1)
+    need_faces(int(finite.sum()), self.num_faces or 0)
+    if not finite.any(): return np.full(len(embeddings), EMPTY_VALUE)
+    distance = MODELS[self.embeddings_model].same_person_distance
+    tracks = split_tracks(link_faces(frames, boxes, embeddings, distance), embeddings, distance)
+    table = describe_tracks(tracks, frames, boxes, embeddings)
+    labels = name_tracks(table, distance, self.num_faces, self.max_cluster_frames or CLUSTER_LIMIT).labels[tracks]
+    return np.where(finite, labels, EMPTY_VALUE)
 
 # %% ../nbs/13_extraction.ipynb #c023
 @patch
@@ -235,13 +253,13 @@ def extract(self: FaceExtractor,
     *,
     points=None, # five points of `detect`, if they are known
 ) -> tuple: # landmarks: list of B lists of N arrays (68, 2) in pixels, or `None`; aus: list of B arrays (N, 20), or `None`
-    "Measure landmarks and action units of the faces in a batch of frames."
+    "Measure landmarks and action units of the faces in a batch of frames. Where the face mesh sees no face, both are NaN."
     frames, landmarks, aus = _as_frames(frame), [], []
     points, failures = [None] * len(frames) if points is None else points, {}
     for image, box, five in zip(frames, boxes, points):
         if box is None or len(box) == 0 or self.landmark_model is None: landmarks.append(None); aus.append(None); continue
         squares, patches = self._cut(image, box, None if five is None else five[:, :2])
-        marks, units = self._measure_faces(squares, patches, failures)
+        marks, units, _ = self._measure_faces(squares, patches, failures)
         landmarks.append(list(marks)); aus.append(units if self.au_model else None)
     _warn_of_failures(failures)
     return landmarks, aus
@@ -254,27 +272,42 @@ def _cut(self: FaceExtractor, image, boxes, eyes=None):
     squares = landmarker.squares(boxes, find_eyes(landmarker, image, boxes) if eyes is None else eyes)
     return squares, cut_squares(image, squares, landmarker.size, landmarker.padding)
 
+def _nothing_measured(count):
+    "Landmarks (N, 68, 2), action units (N, 20) and presence (N,) of faces that were not measured."
+    shapes = (count, 68, 2), (count, len(AU_NAMES)), (count,)
+    return [np.full(shape, EMPTY_VALUE, np.float32) for shape in shapes]
+
 @patch
 def _measure_faces(self: FaceExtractor, squares, patches, failures):
-    "Landmarks (N, 68, 2) in pixels and action units (N, 20) of pictures cut by `_cut`; NaN for a face that fails."
-    count, landmarker = len(squares), self.extractor.landmarker
-    marks, aus = np.full((count, 68, 2), EMPTY_VALUE, np.float32), np.full((count, len(AU_NAMES)), EMPTY_VALUE, np.float32)
-    points = _each(lambda i: landmarker(patches[i]), np.arange(count), "landmarks", failures)
-    found = np.flatnonzero([p is not None and np.isfinite(p).all() for p in points])
-    if len(found) == 0: return marks, aus
-    points = np.stack([points[i] for i in found])
+    "Landmarks (N, 68, 2) in pixels, action units (N, 20) and presence (N,) of pictures cut by `_cut`; NaN for a face that fails or is not seen."
+    landmarker = self.extractor.landmarker
+    marks, aus, presence = _nothing_measured(len(squares))
+    measure = lambda i: zip(*landmarker.measure(patches[i]))
+    seen = _each(measure, np.arange(len(squares)), "landmarks", failures)
+    for i, face in enumerate(seen):
+        if face is not None and np.isfinite(face[0]).all(): presence[i] = face[1]
+    good = [face is not None and np.isfinite(face[0]).all() and not face[1] < LEAST_PRESENCE for face in seen]
+    found = np.flatnonzero(good)
+    if len(found) == 0: return marks, aus, presence
+    points = np.stack([seen[i][0] for i in found])
     marks[found] = square_to_frame(squares[found], landmarker.to_68(points))
-    if self.au_model:
-        measure = lambda i: measure_aus(self.extractor.au_classifier, landmarker, patches[found[i]], squares[found[i]], points[i])
-        units = _each(measure, np.arange(len(found)), "action units", failures)
-        aus[found] = [aus[0] * EMPTY_VALUE if u is None else u for u in units]
-    return marks, aus
+    if self.au_model: aus[found] = self._measure_units(patches[found], squares[found], points, failures)
+    return marks, aus, presence
+
+@patch
+def _measure_units(self: FaceExtractor, patches, squares, points, failures):
+    "Action units (N, 20); NaN for a face that fails."
+    measure = lambda i: measure_aus(self.extractor.au_classifier, self.extractor.landmarker, patches[i], squares[i], points[i])
+    units = _each(measure, np.arange(len(squares)), "action units", failures)
+    nothing = np.full(len(AU_NAMES), EMPTY_VALUE, np.float32)
+    return np.stack([nothing if unit is None else unit for unit in units])
 
 # %% ../nbs/13_extraction.ipynb #c029
 def _each(measure, which, what, failures):
     "What `measure` gives for the faces `which` (N,), in one go if possible; `None` for a face that fails, with its cause in `failures`."
     import torch
     try: return list(measure(which))
+    except ForkError: raise
     except Exception as error:
         if len(which) == 1: failures.setdefault(what, []).append(repr(error)); return [None]
         if isinstance(error, torch.OutOfMemoryError): torch.cuda.empty_cache()
@@ -318,16 +351,18 @@ class _Team:
         for _ in self.threads: self.tasks.put(None)
 
 # %% ../nbs/13_extraction.ipynb #c032b
-_TEAMS = {}
+_TEAMS, _EVERY_TEAM = {}, weakref.WeakSet() # those without work, and all
 
 @contextmanager
 def _team(device):
     "The `_Team` of this process: a thread for each core and one more, or a few for a GPU."
     import torch
     from threadpoolctl import threadpool_limits
+    prepare_inference()
     threads, device = torch.get_num_threads(), find_device(device)
     key = os.getpid(), threads + 1 if device.type == "cpu" else GPU_THREADS, device
     team = _TEAMS.pop(key, None) or _Team(*key[1:])
+    _EVERY_TEAM.add(team)
     lost = False
     try:
         with threadpool_limits(1, "blas"), float32_convolutions(device): yield team
@@ -340,9 +375,12 @@ def _team(device):
 # %% ../nbs/13_extraction.ipynb #c032d
 @atexit.register
 def _end_teams():
-    "Let the threads of this process finish what they do."
-    teams = [team for (process, *_), team in _TEAMS.items() if process == os.getpid()]
-    for team in teams: team.end()
+    "Let the threads of this process finish what they do, and begin nothing more."
+    teams = list(_EVERY_TEAM)
+    for team in teams:
+        with suppress(Empty):
+            while True: team.tasks.get_nowait()
+        team.end()
     for thread in (thread for team in teams for thread in team.threads): thread.join(5)
 
 # %% ../nbs/13_extraction.ipynb #c032e
@@ -362,9 +400,25 @@ def _in_parallel(team, function, items):
     while waiting: yield _answer(waiting.popleft())
 
 # %% ../nbs/13_extraction.ipynb #c035
+class _Face(NamedTuple):
+    "A detection on its way."
+    box: np.ndarray # (4,) x1, y1, x2, y2 in pixels
+    prob: float # detection probability
+    quality: float # of its picture, 0 to 1
+    crop: object # for the encoder, tensor (3, S, S)
+    square: np.ndarray # where the landmark network looks: (4,) cx, cy, side, angle, or `None`
+    patch: object # what it sees there, tensor (3, S, S), or `None`
+
+class _Seen(NamedTuple):
+    "A frame that was looked at."
+    position: int # among the selected frames
+    count: int # faces that were found
+    faces: list # those that are kept
+    signature: np.ndarray # (768,) uint8
+
 @patch
 def _look_at(self: FaceExtractor, images, near=None):
-    "The number of faces in each frame, and those that are kept: box, probability, cut for the encoder, square and picture for the landmarks. Frames are halved where a GPU has no room for them all."
+    "The number of faces in each frame, and those that are kept. Frames are halved where a GPU has no room for them all."
     import torch
     try: found = find_faces(self.detector, images, near)
     except torch.OutOfMemoryError:
@@ -375,20 +429,22 @@ def _look_at(self: FaceExtractor, images, near=None):
 
 @patch
 def _cut_faces(self: FaceExtractor, image, boxes, probs, points):
+    "What the networks need of each face of a frame."
     if boxes is None: return []
-    faces = cut_for(self.embeddings_model, image, boxes, points, self.post_process)
-    cuts = self._cut(image, boxes, points[:, :2]) if self.landmark_model else ([None] * len(boxes),) * 2
-    return list(zip(boxes, probs, faces, *cuts))
+    crops = cut_for(self.embeddings_model, image, boxes, points, self.post_process)
+    quality = rate_quality(image, boxes, probs, points)
+    regions = self._cut(image, boxes, points[:, :2]) if self.landmark_model else ([None] * len(boxes),) * 2
+    return [_Face(*face) for face in zip(boxes, probs, quality, crops, *regions)]
 
 @patch
 def _look_through(self: FaceExtractor, frames):
-    "Position, number of faces and kept faces of frames that follow one another. With `detect_every`, faces are looked for everywhere in the first and followed in the others."
+    "`_Seen` for frames that follow one another. With `detect_every`, faces are looked for everywhere in the first and followed in the others."
     positions, images = zip(*frames)
     found = self._look_at(images if self.detect_every == 1 else images[:1])
     for image in images[len(found):]:
-        near = [box for box, *_ in found[-1][1]]
+        near = [face.box for face in found[-1][1]]
         found += self._look_at([image], [np.stack(near)] if near else None)
-    return [(position, *seen) for position, seen in zip(positions, found)]
+    return [_Seen(position, *seen, measure_signature(image)) for position, seen, image in zip(positions, found, images)]
 
 def _runs(frames, length):
     "Lists of at most `length` successive frames (position, image); each stretch begins a new one."
@@ -401,92 +457,229 @@ def _run_length(self: FaceExtractor, batch_size):
 
 @patch
 def _find_faces(self: FaceExtractor, team, dataset, batch_size, start, bar):
-    "For each frame that can be decoded, from `start` on: its position among the selected frames, the number of faces, and those that are kept."
+    "`_Seen` for each frame that can be decoded, from `start` on."
     frames = ((position, image) for positions, images in dataset.batches(batch_size, start, tolerant=True) for position, image in zip(positions, images))
-    for position, count, faces in chain.from_iterable(_in_parallel(team, self._look_through, _runs(frames, self._run_length(batch_size)))):
-        bar.faces += len(faces)
+    for seen in chain.from_iterable(_in_parallel(team, self._look_through, _runs(frames, self._run_length(batch_size)))):
+        bar.faces += len(seen.faces)
         bar.set_postfix(faces=bar.faces, refresh=False)
-        bar.update(position + 1 - bar.n)
-        yield position, count, faces
+        bar.update(seen.position + 1 - bar.n)
+        yield seen
 
 # %% ../nbs/13_extraction.ipynb #c036
 @patch
 def _measure_batch(self: FaceExtractor, faces):
-    "At most `face_batch` faces through the networks: what is measured, by name, and what failed."
+    "At most `face_batch` faces (position, `_Face`) through the landmark network and on: what is measured, by name, and what failed."
     import torch
-    position, boxes, probs, crops, squares, patches = zip(*faces)
-    marks, aus = np.full((len(faces), 68, 2), EMPTY_VALUE, np.float32), np.full((len(faces), len(AU_NAMES)), EMPTY_VALUE, np.float32)
-    failures = {}
-    if self.landmark_model: marks, aus = self._measure_faces(np.stack(squares), torch.stack(patches), failures)
-    embeddings = self._embed_faces(torch.stack(crops), failures)
-    return dict(position=np.array(position), face_box=np.stack(boxes), face_prob=np.array(probs), face_embedding=embeddings, face_landmarks=marks, face_aus=aus), failures
+    positions, faces = zip(*faces)
+    failures, measured = {}, _nothing_measured(len(faces))
+    if self.landmark_model:
+        squares, patches = np.stack([face.square for face in faces]), torch.stack([face.patch for face in faces])
+        measured = self._measure_faces(squares, patches, failures)
+    columns = dict(zip(("face_landmarks", "face_aus", "presence"), measured))
+    columns |= dict(position=np.array(positions), face_box=np.stack([face.box for face in faces]),
+        face_prob=np.array([face.prob for face in faces], np.float32), quality=np.array([face.quality for face in faces], np.float32))
+    return columns, failures
 
 @patch
-def _embed_faces(self: FaceExtractor, crops, failures):
-    "Embeddings (N, E); NaN for a face that fails."
+def _embed_batch(self: FaceExtractor, crops):
+    "Embeddings (N, E), NaN for a face that fails, and what failed."
+    import torch
+    failures, crops = {}, torch.stack(crops)
     rows = _each(lambda i: self.encode(crops[i]), np.arange(len(crops)), "embeddings", failures)
     nothing = np.full(MODELS[self.embeddings_model].embedding_size, EMPTY_VALUE, np.float32)
-    return np.stack([nothing if row is None else row for row in rows])
+    return dict(face_embedding=np.stack([nothing if row is None else row for row in rows])), failures
 
 # %% ../nbs/13_extraction.ipynb #c038
-def _put_away(stretches, end, decoded, batches):
-    "Put a stretch away: frames up to `end`, position and number of faces of those that could be decoded, and the faces of its batches."
-    parts, failures = zip(*(_answer(batch) for batch in batches)) if batches else ((), ())
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
-    causes = {what: [cause for part in failures for cause in part.get(what, [])] for what in sorted({*chain(*failures)})}
-    position, count = np.array(decoded, np.int64).reshape(-1, 2).T
-    stretches.append(end, columns | dict(decoded=position, n_detected=count, failures=np.frombuffer(json.dumps(causes).encode(), np.uint8)))
+class _Stretch:
+    "A stretch whose frames are being looked at."
+    def __init__(self, end, everything):
+        self.end, self.everything, self.sampler = end, everything, Sampler()
+        self.frames, self.crops, self.change = [], [], 0.0
+        self.measuring, self.embedding = [], []
+
+    def add(self, seen, time):
+        "Take a frame; a sudden change of the picture ends the sampler's tracks."
+        change = measure_change(self.frames[-1].signature, seen.signature) if self.frames else 0.0
+        sudden = change >= max(CUT_LEAST, CUT_PEAK * self.change)
+        self.change = change
+        boxes, quality = [face.box for face in seen.faces], [face.quality for face in seen.faces]
+        crops = [face.crop for face in seen.faces]
+        if self.everything: self.crops += crops
+        self.sampler.add(seen.position, time, boxes, quality, [None] * len(crops) if self.everything else crops, sudden)
+        self.frames.append(seen._replace(faces=None))
+
+    def choose(self):
+        "Choose the faces that stand for their tracks."
+        self.sampled, chosen = self.sampler.chosen()
+        if not self.everything: self.crops = chosen
+        self.sampler = None
+
+# %% ../nbs/13_extraction.ipynb #13ex0001
+def _put_away(stretches, stretch):
+    "Put a stretch away: which frames could be decoded, what was in them, and what was measured."
+    measured, embedded = ([_answer(batch) for batch in batches] for batches in (stretch.measuring, stretch.embedding))
+    columns = _join_columns([part for part, _ in measured]) | _join_columns([part for part, _ in embedded])
+    causes = {}
+    for _, failures in measured + embedded:
+        for what, texts in failures.items(): causes.setdefault(what, []).extend(texts)
+    columns["decoded"] = np.array([seen.position for seen in stretch.frames], np.int64)
+    columns["n_detected"] = np.array([seen.count for seen in stretch.frames], np.int64)
+    columns["signature"] = np.array([seen.signature for seen in stretch.frames], np.uint8).reshape(-1, SIGNATURE_SIZE)
+    if measured: columns |= dict(sampled=stretch.sampled, embedded=np.arange(len(columns["position"])) if stretch.everything else stretch.sampled)
+    stretches.append(stretch.end, columns | dict(failures=np.frombuffer(json.dumps(causes, sort_keys=True).encode(), np.uint8)))
+
+def _join_columns(parts):
+    "Columns of several batches, one behind the other."
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
 
 @patch
-def _look_at_stretches(self: FaceExtractor, team, dataset, batch_size, start, bar):
-    "For each stretch: where it ends, position and number of faces of the frames that could be decoded, and its batches, which are being measured."
-    most = face_batch(find_device(self.device))
-    def ready(least, size=most):
-        while len(faces) >= least: batches.append(team.submit(self._measure_batch, faces[:size])); del faces[:size]
-    end, faces, decoded, batches = start + STRETCH_FRAMES, [], [], []
-    for position, count, found in self._find_faces(team, dataset, batch_size, start, bar):
-        while position >= end:
-            ready(1)
-            yield end, decoded, batches
-            end, decoded, batches = end + STRETCH_FRAMES, [], []
-        decoded.append((position, count))
-        faces.extend((position, *face) for face in found)
-        ready(most + 1)
-    ready(1, -(-len(faces) // len(team.threads)) or 1)
-    for last in range(end, len(dataset) + STRETCH_FRAMES, STRETCH_FRAMES):
-        yield min(last, len(dataset)), decoded, batches
-        decoded, batches = [], []
+def _look_at_stretches(self: FaceExtractor, team, dataset, batch_size, start, bar, everything):
+    "Each stretch when its frames were looked at and its faces are being measured."
+    if start == len(dataset): return
+    most, threads = face_batch(find_device(self.device)), len(team.threads)
+    stretch, waiting = _Stretch(start + STRETCH_FRAMES, everything), []
+    def measure(least, size=most):
+        while len(waiting) >= least:
+            stretch.measuring.append(team.submit(self._measure_batch, waiting[:size]))
+            del waiting[:size]
+    def embed(least, size=most):
+        while len(stretch.crops) >= least:
+            stretch.embedding.append(team.submit(self._embed_batch, stretch.crops[:size]))
+            del stretch.crops[:size]
+    for seen in self._find_faces(team, dataset, batch_size, start, bar):
+        while seen.position >= stretch.end:
+            measure(1)
+            stretch.choose()
+            embed(1)
+            yield stretch
+            stretch = _Stretch(stretch.end + STRETCH_FRAMES, everything)
+        stretch.add(seen, float(dataset.time[seen.position]))
+        waiting.extend((seen.position, face) for face in seen.faces)
+        measure(most + 1)
+        embed(most)
+    measure(1, -(-len(waiting) // threads) or 1)
+    while True:
+        stretch.end = min(stretch.end, len(dataset))
+        stretch.choose()
+        embed(1, 4)
+        yield stretch
+        if stretch.end == len(dataset): return
+        stretch = _Stretch(stretch.end + STRETCH_FRAMES, everything)
 
 # %% ../nbs/13_extraction.ipynb #c038b
 @patch
-def _measure_stretches(self: FaceExtractor, dataset, stretches, batch_size, bar):
-    "Measure what is not yet in `stretches`, and put it there."
+def _measure_stretches(self: FaceExtractor, dataset, stretches, batch_size, bar, everything):
+    "Measure what is not yet in `stretches`, and put it there. With `everything`, all faces are embedded."
     self.detector, self.encoder, self.extractor # loaded first: a missing model is told now, and before there are threads
     under_way = deque()
     def finish(most):
-        while len(under_way) > most: _put_away(stretches, *under_way[0]); under_way.popleft()
+        while len(under_way) > most:
+            _put_away(stretches, under_way[0])
+            under_way.popleft()
     with _team(self.device) as team:
         try:
-            for stretch in self._look_at_stretches(team, dataset, batch_size, stretches.done, bar):
+            for stretch in self._look_at_stretches(team, dataset, batch_size, stretches.done, bar, everything):
                 under_way.append(stretch)
                 finish(1)
         finally: finish(0)
 
 # %% ../nbs/13_extraction.ipynb #c040
+class _Names(NamedTuple):
+    "Who every face is, and how that came about."
+    tracks: np.ndarray # (N,) track of each face
+    evidence: np.ndarray # (N,) that it is a face, 0 to 1
+    labels: np.ndarray # (N,) identity index, NaN if none
+    confidence: np.ndarray # (N,) 0 to 1, NaN if not known
+    how: str # a sentence
+    proposals: list # see `propose_changes`
+
 @patch
-def _name_faces(self: FaceExtractor, file, embeddings, position, boxes):
-    "Labels and confidence of all faces, and a sentence on how they came about."
-    nobody = np.full(len(embeddings), EMPTY_VALUE)
-    if len(embeddings) == 0: return nobody, nobody, "no face was detected"
-    try: labels = self.identify(embeddings, frames=position, boxes=boxes)
+def _track_faces(self: FaceExtractor, faces, times, shots):
+    "Track of each face (N,)."
+    model, rows = MODELS[self.embeddings_model], faces["rows"]
+    embeddings, distance = faces["embeddings"], model.same_person_distance
+    tracks = link_faces(faces["position"], faces["face_box"], embeddings, distance, rows=rows, times=times, shots=shots)
+    sure = find_sure(tracks[rows], embeddings, faces["quality"][rows], model.sure_length)
+    return split_tracks(tracks, embeddings[sure], distance, rows[sure])
+
+@patch
+def _name_faces(self: FaceExtractor, file, faces, times, shots):
+    "Track, evidence, label and confidence of all faces (`_Names`)."
+    tracks = self._track_faces(faces, times, shots)
+    evidence = measure_evidence(tracks, faces["position"], faces["face_box"], faces["face_prob"], faces["presence"])
+    nobody = np.full(len(tracks), EMPTY_VALUE)
+    def unnamed(why): return _Names(tracks, evidence[tracks], nobody, nobody, why, [])
+    if len(tracks) == 0: return unnamed("no face was detected")
+    if not np.isfinite(faces["embeddings"][:, :1]).any(): return unnamed("no face could be embedded")
+    try: need_faces(len(tracks), self.num_faces or 0)
     except NotEnoughFacesError as error:
         warnings.warn(f"{file}: faces stay without identity: {error}", stacklevel=4)
-        return nobody, nobody, f"faces stay without identity: {error}"
-    if not np.isfinite(labels).any(): return nobody, nobody, "no face could be embedded"
-    people = int(np.nanmax(labels)) + 1
-    how = "number given by num_faces" if self.num_faces else (
-        f"number estimated by average linkage of {self.embeddings_model} embeddings, cut at cosine distance {MODELS[self.embeddings_model].same_person_distance}")
-    return labels, self.compute_confidence(embeddings, labels), f"people: {people}; {how}; spectral clustering, one person at most once in a frame"
+        return unnamed(f"faces stay without identity: {error}")
+    people, how = self._tell_apart(file, faces, tracks, evidence, times)
+    labels = people.labels[tracks]
+    return _Names(tracks, evidence[tracks], labels, _face_confidence(faces, tracks, labels), how, people.proposals)
+
+def _face_confidence(faces, tracks, labels):
+    "Confidence of each face (N,): its own, or the mean of its track's."
+    rows = faces["rows"]
+    own = compute_confidence(faces["embeddings"], labels[rows])
+    known = np.isfinite(own)
+    sums = np.bincount(tracks[rows][known], own[known], tracks.max() + 1)
+    with np.errstate(invalid="ignore"): confidence = (sums / np.bincount(tracks[rows][known], minlength=len(sums)))[tracks]
+    confidence[rows[known]] = own[known]
+    return np.where(np.isfinite(labels), confidence, EMPTY_VALUE)
+
+# %% ../nbs/13_extraction.ipynb #13ex0003
+@patch
+def _tell_apart(self: FaceExtractor, file, faces, tracks, evidence, times):
+    "The people behind the tracks, and a sentence on how they were told apart."
+    model, rows = MODELS[self.embeddings_model], faces["rows"]
+    table = describe_tracks(tracks, faces["position"], faces["face_box"], faces["embeddings"], rows=rows, times=times,
+        quality=faces["quality"][rows], evidence=evidence, least=self.min_evidence, sure_length=model.sure_length)
+    calibration = _calibrate(model, table, tracks[rows], faces["embeddings"])
+    people = name_tracks(table, calibration.distance, self.num_faces, self.max_cluster_frames or CLUSTER_LIMIT)
+    for sentence in _doubts(people): warnings.warn(f"{file}: {sentence}", stacklevel=5)
+    return people, self._tell_how(people, table, calibration)
+
+def _calibrate(model, table, tracks, embeddings):
+    "The distance at which two tracks of this video are two people."
+    sure = table.founders[tracks] & np.isfinite(embeddings[:, 0])
+    a, b = table.conflicts.nonzero()
+    pair = (a < b) & table.founders[a] & table.founders[b]
+    different = 1 - (table.means[a[pair]] * table.means[b[pair]]).sum(1)
+    return calibrate_distance(model.same_person_distance, compare_halves(tracks[sure], embeddings[sure]), different,
+        model.distance_strength, model.distance_reach)
+
+def _doubts(people):
+    "Sentences on people that may be one, and on those that may be two."
+    for proposal in people.proposals[:MOST_SAID]:
+        if proposal["kind"] == "merge":
+            a, b = (f"Person_{k + 1}" for k in proposal["faces"])
+            yield f"{a} and {b} may be one person (cosine distance {proposal['distance']:.2f}); look at them with view_faces"
+        else:
+            yield f"Person_{proposal['face'] + 1} may be two people (cosine distance {proposal['distance']:.2f}); look at them with view_faces"
+    if len(people.proposals) > MOST_SAID: yield f"{len(people.proposals) - MOST_SAID} more people may be one or two; view_faces proposes what to do"
+
+MOST_SAID = 3 # proposals that are told in a warning each
+
+# %% ../nbs/13_extraction.ipynb #13ex0004
+@patch
+def _tell_how(self: FaceExtractor, people, table, calibration):
+    "A sentence on how people were told apart, and how sure that is."
+    count = len(set(people.labels[np.isfinite(people.labels)]))
+    said = [f"people: {count}"]
+    if self.num_faces: said.append(f"number given by num_faces={self.num_faces}" + f", but only {count} can be told apart" * (count < self.num_faces))
+    else: said.append("number estimated")
+    said.append(f"average linkage of {int(table.members.sum())} tracks by {self.embeddings_model} embeddings, cut at cosine distance {calibration.distance:.3f}")
+    if calibration.pairs: said.append(f"this video: halves of a track {calibration.same:.2f}, two people of one frame {calibration.different:.2f} ({calibration.pairs} pairs)")
+    if people.nearest: said.append("nearest two people {:.2f} (Person_{} and Person_{})".format(people.nearest[0], people.nearest[1] + 1, people.nearest[2] + 1))
+    if people.widest: said.append(f"widest person {people.widest[0]:.2f} (Person_{people.widest[1] + 1})")
+    if people.doubles: said.append(f"told apart by place, not by looks: {', '.join(f'Person_{k + 1}' for k in people.doubles)}")
+    nameless = table.members & np.isnan(people.labels)
+    if nameless.any(): said.append(f"unassigned: {int(table.sizes[nameless].sum())} faces in {int(nameless.sum())} tracks that are near nobody and too short or too poor to be a person of their own")
+    doubtful = ~table.members & np.isnan(people.labels)
+    if doubtful.any(): said.append(f"doubtful: {int(table.sizes[doubtful].sum())} detections with evidence under {self.min_evidence:g}")
+    return "; ".join(said) + "; one person at most once in a frame"
 
 # %% ../nbs/13_extraction.ipynb #c042
 def _find_slots(
@@ -514,15 +707,25 @@ def _empty_table(*shape):
 
 # %% ../nbs/13_extraction.ipynb #c046
 @patch
-def _sizes(self: FaceExtractor): return dict(face_box=(4,), face_prob=(), face_embedding=(MODELS[self.embeddings_model].embedding_size,), face_landmarks=(68, 2), face_aus=(len(AU_NAMES),))
+def _sizes(self: FaceExtractor):
+    "What is measured of each face and stands in the result, with its shape."
+    embedding = (MODELS[self.embeddings_model].embedding_size,)
+    return dict(face_box=(4,), face_prob=(), face_embedding=embedding, face_landmarks=(68, 2), face_aus=(len(AU_NAMES),))
 
-def _gather(stretches, sizes):
-    "Of all stretches: where faces are, the columns in `sizes` (N, …), which frames were decoded, how many faces were in them, and what failed."
-    found = dict(position=[np.empty(0, np.int64)], decoded=[np.empty(0, np.int64)], n_detected=[np.empty(0, np.int64)]) | {name: [np.empty((0, *size), np.float32)] for name, size in sizes.items()}
-    failures = {}
+_OF_FACE = dict(face_box=(4,), face_prob=(), quality=(), presence=())
+
+def _gather(stretches, embedding_size):
+    "Of all stretches: what names are found from, which frames were decoded, how many faces were in them, and what failed."
+    found = {name: [np.empty(0, np.int64)] for name in ("position", "decoded", "n_detected", "rows")}
+    found |= {name: [np.empty((0, *size), np.float32)] for name, size in _OF_FACE.items()}
+    found["embeddings"], failures, count = [np.empty((0, embedding_size), np.float32)], {}, 0
     for columns in stretches:
-        for name in found:
-            if name in columns: found[name].append(columns[name])
+        for name in found.keys() & columns.keys(): found[name].append(columns[name])
+        if "sampled" in columns:
+            chosen = np.searchsorted(columns["embedded"], columns["sampled"])
+            found["embeddings"].append(columns["face_embedding"][chosen])
+            found["rows"].append(columns["sampled"] + count)
+            count += len(columns["position"])
         for what, causes in json.loads(columns["failures"].tobytes()).items(): failures.setdefault(what, []).extend(causes)
     return {name: np.concatenate(found.pop(name)) for name in list(found)}, failures
 
@@ -547,7 +750,7 @@ def _describe(self: FaceExtractor, dataset, filepath, arguments, identification)
         models=json.dumps(self._records()),
         software=json.dumps({"mexca_video": __version__} | {name: version(name) for name in packages}),
         au_scale=MODELS[self.au_model].scale if self.au_model else "not measured",
-        source=f"mexca_video {__version__}", history=history_line("FaceExtractor.apply", self._all_options() | arguments))
+        source=f"mexca_video {__version__}", history=history_line("FaceExtractor.apply", self._all_options() | arguments)) | dataset.facts()
 
 @patch
 def _all_options(self: FaceExtractor): return {name: str(v) if name == "device" and v is not None else v for name, v in self._options.items()}
@@ -564,10 +767,11 @@ def apply(self: FaceExtractor,
     process_subclip: tuple = (0, None), # start and end of the part to process, in seconds
     show_progress: bool = True, # whether to show a progress bar
     *,
-    return_embeddings: bool = False, # whether the result holds the embeddings; they are biometric data
+    return_embeddings: bool = False, # whether all faces are embedded and the result holds the embeddings; they are biometric data
     checkpoint: str = None, # a folder that keeps what is finished (embeddings too) and from which an interrupted run goes on; it is yours to delete
 ): # `xarray.Dataset`, see `schema`
     "Find, identify and measure the faces of a video. Raises `ValueError` or `OSError` for a file, a part or a checkpoint that cannot be used."
+    check_process()
     from tqdm.auto import tqdm
     from mexca_video.video import VideoDataset
     batch_size, skip_frames, process_subclip = map(_plain, (batch_size, skip_frames, process_subclip))
@@ -580,7 +784,7 @@ def apply(self: FaceExtractor,
         with tqdm(total=len(dataset), initial=stretches.done, unit="frame", desc=dataset.file_name, disable=not show_progress) as bar:
             bar.faces = 0
             try:
-                self._measure_stretches(dataset, stretches, batch_size, bar)
+                self._measure_stretches(dataset, stretches, batch_size, bar, return_embeddings)
                 result = self._assemble(dataset, filepath, stretches, arguments)
             except BaseException: self._stopped = copy(dataset), filepath, stretches, arguments; raise
         stretches.close()
@@ -591,7 +795,7 @@ def apply(self: FaceExtractor,
 def _open_stretches(self: FaceExtractor, checkpoint, filepath, arguments):
     "Where finished stretches go: into the folder `checkpoint`, with what is there already, or into memory."
     if checkpoint is None: return Stretches()
-    return Checkpoint(checkpoint, self.describe_run(filepath, **arguments) | dict(format=2, models=self._records(), mexca_video=__version__))
+    return Checkpoint(checkpoint, self.describe_run(filepath, **arguments) | dict(format=3, models=self._records(), mexca_video=__version__))
 
 @patch
 def describe_run(self: FaceExtractor,
@@ -618,20 +822,33 @@ def partial(self: FaceExtractor): # `xarray.Dataset`
 def _assemble(self: FaceExtractor, dataset, filepath, stretches, arguments):
     "The Dataset of all finished stretches."
     sizes = self._sizes()
-    faces, failures = _gather(stretches, {name: sizes[name] for name in ("face_box", "face_embedding")})
-    labels, confidence, how = self._name_faces(dataset.file_name, faces.pop("face_embedding"), faces["position"], faces["face_box"])
+    faces, failures = _gather(stretches, *sizes["face_embedding"])
     decoded, position = faces["decoded"], faces["position"]
-    rows, slot = np.searchsorted(decoded, position), _find_slots(position, labels)
+    rows, shots = np.searchsorted(decoded, position), find_shots(columns["signature"] for columns in stretches)
+    names = self._name_faces(dataset.file_name, faces, dataset.time[position], shots[rows])
+    slot = _find_slots(position, names.labels)
     if not arguments["return_embeddings"]: sizes.pop("face_embedding")
     placed = _place(stretches, sizes, rows, slot, (len(decoded), int(slot.max(initial=-1)) + 1))
-    for name, values in (("face_label", labels), ("face_confidence", confidence)):
+    confidence = names.confidence
+    if "face_embedding" in placed: confidence = compute_confidence(placed["face_embedding"][rows, slot], names.labels)
+    of_face = dict(face_label=names.labels, face_confidence=confidence, face_track=names.tracks, face_evidence=names.evidence, presence=faces["presence"])
+    for name, values in of_face.items():
         placed[name] = _empty_table(*placed["face_prob"].shape)
         placed[name][rows, slot] = values
     _warn_of_failures(failures, dataset.file_name)
-    attrs = self._describe(dataset, filepath, arguments, how) | _what_is_missing(dataset, decoded, stretches.done)
-    status = derive_status(n_detected=faces["n_detected"], landmarks_planned=bool(self.landmark_model), aus_planned=bool(self.au_model),
+    status = self._find_status(faces["n_detected"], placed, placed.pop("presence"))
+    attrs = self._describe(dataset, filepath, arguments, names.how) | _what_is_missing(dataset, decoded, stretches.done)
+    if names.proposals: attrs["identity_proposals"] = json.dumps(names.proposals)
+    return note_doubts(build_features(frame=dataset.video_frames[decoded], time=dataset.time[decoded], n_detected=faces["n_detected"],
+        shot=shots, status=status, attrs=attrs, **placed))
+
+@patch
+def _find_status(self: FaceExtractor, n_detected, placed, presence):
+    "Status of each cell (frame, face)."
+    doubtful = (placed["face_evidence"] < self.min_evidence) & np.isnan(placed["face_label"])
+    return derive_status(n_detected=n_detected, landmarks_planned=bool(self.landmark_model), aus_planned=bool(self.au_model),
+        doubtful=doubtful, no_presence=presence < LEAST_PRESENCE,
         **{name: placed[name] for name in ("face_box", "face_landmarks", "face_aus", "face_label")})
-    return build_features(frame=dataset.video_frames[decoded], time=dataset.time[decoded], n_detected=faces["n_detected"], status=status, attrs=attrs, **placed)
 
 def _what_is_missing(dataset, decoded, done):
     "Attributes that say which frames a result does not hold; a warning if the file is damaged."

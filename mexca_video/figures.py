@@ -44,17 +44,17 @@ def _row(ds, frame):
     raise ValueError(f"Frame {frame} is not in the result; the nearest are {' and '.join(map(str, sorted(near)))} (see ds.frame)")
 
 # %% ../nbs/16_figures.ipynb #c013
-def _open(video):
-    "A path becomes a `VideoDataset`; anything else stays what it is."
+def _open(ds, video):
+    "A path becomes a `VideoDataset`, turned as for the result; anything else stays what it is."
     if not isinstance(video, (str, Path)): return video
-    from mexca_video.video import VideoDataset
-    return VideoDataset(str(video))
+    from mexca_video.video import open_video_of
+    return open_video_of(ds, str(video))
 
 def _picture(ds, video, frame):
     "(H, W, 3) uint8 picture of a frame."
     size = int(ds.attrs["video_height"]), int(ds.attrs["video_width"])
     if video is None: return np.full((*size, 3), 225, "uint8")
-    video = _open(video)
+    video = _open(ds, video)
     if hasattr(video, "video_frames"):
         found = np.flatnonzero(np.asarray(video.video_frames) == frame)
         if not len(found): raise ValueError(f"Frame {frame} is not among the selected frames of {video.file_name}: open it without skip_frames, start and end")
@@ -518,7 +518,7 @@ def draw_faces(
     if by not in ("time", "confidence"): raise ValueError(f"by={by!r} is unknown; use 'time' or 'confidence'")
     if per not in ("face", "track"): raise ValueError(f"per={per!r} is unknown; use 'face' or 'track'")
     need_features(ds, "face_box", "face_label", "face_name", "face_confidence", "time", some_aus=True)
-    slots, colors, video = ds.face.values, person_colors(ds), _open(video)
+    slots, colors, video = ds.face.values, person_colors(ds), _open(ds, video)
     chosen = _sheet(ds, n, by, per)
     if ax is None: ax = plt.subplots(figsize=(1.2*n + 1.2, 1.4*max(len(slots), 1)), layout="constrained")[1]
     for row, column, k, text in chosen: _draw_face(ax, ds, video, row, k, column, colors[int(slots[k])], text)
@@ -699,7 +699,7 @@ def _picture_size(ds, n):
 def _draw_pictures(fig, ds, video, frames, top):
     "The frames in rows, with a letter, the time and the number of each; returns where they end."
     columns, width, height = _picture_size(ds, len(frames))
-    video = _open(video)
+    video = _open(ds, video)
     for i, frame in enumerate(frames):
         left = _MARGIN + i % columns*(width + _GAP)
         ax = _place(fig, left, top + i//columns*(height + 0.35), width, height)

@@ -10,7 +10,7 @@ from .models import MODELS, fill_network, import_feat, read_task_model
 from .networks import compile_module, compile_network, read_network, run_module
 
 # %% auto #0
-__all__ = ['MESH_TO_68', 'upright_squares', 'level_squares', 'PyFeatLandmarker', 'FaceMesh', 'load_landmarker',
+__all__ = ['MESH_TO_68', 'LEAST_PRESENCE', 'upright_squares', 'level_squares', 'PyFeatLandmarker', 'FaceMesh', 'load_landmarker',
            'measure_landmarks', 'find_eyes']
 
 # %% ../nbs/08_landmarks.ipynb #c006
@@ -95,6 +95,8 @@ MESH_TO_68 = [
 ]
 
 # %% ../nbs/08_landmarks.ipynb #c015
+LEAST_PRESENCE = 0.0 # log odds below which no face is seen
+
 class FaceMesh:
     "MediaPipe's face mesh in OpenVINO: (N, 3, 256, 256) pictures, 0 to 1, to (N, 478, 2) x, y, 0 to 1 of the side."
     name, padding = "facemesh", "border"

@@ -6,7 +6,7 @@
 from __future__ import annotations
 import threading
 import numpy as np
-from .networks import compile_kernels, compile_network, has_bfloat16, kernel, run_module, to_device
+from .networks import compile_kernels, compile_network, has_bfloat16, kernel, prepare_inference, run_module, to_device
 
 # %% auto #0
 __all__ = ['SCREEN_MARGIN', 'SCREEN_FROM', 'resize_area', 'cut_area', 'FastMTCNN']
@@ -65,7 +65,7 @@ def resize_area(
     height: int, # of the result, pixels
     width: int, # of the result, pixels
 ) -> np.ndarray: # (3, height, width) float32, (x - 127.5) / 128
-    "Resize a picture by area averaging and standardise it: what torch's `interpolate(mode=\"area\")` gives, to the last bit if no window holds more than 65,536 pixels."
+    "Resize a picture by area averaging and standardise it: torch's `interpolate(mode=\"area\")`, exact if no window holds more than 65,536 pixels."
     return _shrink([image], [(height, width)])[0][0]
 
 def _shrink(images, sizes):
@@ -284,6 +284,7 @@ class FastMTCNN:
         self.compiled = detector.device.type == "cpu" if compiled is None else compiled
         self.screen = self.compiled and (has_bfloat16() if screen is None else screen) and detector.thresholds[0] > SCREEN_MARGIN
         if self.compiled:
+            prepare_inference() # graphs are built by threads
             self.cells = _Batches(lambda n: _cell_graph(detector.pnet, n), (16, 32, 64, 96, 128, 192, 256, 384, 512, 1024))
             self.rnet = _Batches(lambda n: _candidate_graph(detector.rnet, n, 24, (True, True, False), 2), (8, 16, 24, 32, 48, 64, 96, 128, 256))
             self.onet = _Batches(lambda n: _candidate_graph(detector.onet, n, 48, (True, True, True, False), 3), (1, 2, 4, 6, 8, 12, 16, 32, 64))

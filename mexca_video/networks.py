@@ -4,33 +4,110 @@
 
 # %% ../nbs/04_networks.ipynb #c003
 from __future__ import annotations
-import os, sys, tempfile, threading
+import atexit, os, sys, tempfile, threading
 from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 import numpy as np
+import mexca_video.models # before OpenVINO, which it keeps from reporting that it is used
 
 # %% auto #0
-__all__ = ['ENGINES', 'read_network', 'count_cores', 'has_bfloat16', 'Network', 'compile_network', 'compile_module', 'to_device',
-           'run_module', 'own_stream', 'float32_convolutions', 'kernel', 'compile_kernels']
+__all__ = ['LAST_WAIT', 'ENGINES', 'ForkError', 'check_process', 'prepare_inference', 'read_network', 'count_cores',
+           'has_bfloat16', 'Network', 'compile_network', 'compile_module', 'to_device', 'run_module', 'own_stream',
+           'float32_convolutions', 'kernel', 'compile_kernels']
 
 # %% ../nbs/04_networks.ipynb #c006
+_ONCE = threading.RLock()
+
 @cache
-def _core():
-    "The one OpenVINO core of this process."
+def _new_core():
     import openvino
     return openvino.Core()
+
+def _core():
+    "The one OpenVINO core of this process."
+    with _ONCE: return _new_core()
+
+# %% ../nbs/04_networks.ipynb #f04a0002
+_BEGUN, _READY = {}, [] # in which process libraries began to work; the prepared core
+
+class ForkError(RuntimeError):
+    "A network is wanted in a process that was forked from one in which networks had run."
+
+def check_process():
+    "Raise `ForkError` if networks ran in the process from which this one was forked: here they would wait for ever."
+    if _BEGUN.get("inference", os.getpid()) == os.getpid(): return
+    raise ForkError("This process was forked from one in which networks had run, and a fork takes none of their threads along: it would wait for ever. "
+        "Start new processes, in a script under `if __name__ == \"__main__\":`, with\n    from multiprocessing import get_context\n"
+        "    with get_context(\"spawn\").Pool() as pool: results = pool.map(extract, files)")
+
+# %% ../nbs/04_networks.ipynb #f04a0003
+def _infer_once():
+    "Arrays into a graph, into a network and out of it: the first ones."
+    import openvino, openvino.opset13 as op
+    x = op.parameter([1, 1], np.float32)
+    model = openvino.Model([op.add(x, np.ones((1, 1), np.float32))], [x])
+    request = _core().compile_model(model, "CPU").create_infer_request()
+    request.infer([np.zeros((1, 1), np.float32)], share_inputs=True, share_outputs=False)
+
+def prepare_inference(): # `openvino.Core`
+    "Do what OpenVINO and numba do at their first call, once in a process. Raises `ForkError`."
+    check_process()
+    with _ONCE:
+        if not _READY:
+            _BEGUN["inference"] = os.getpid()
+            with _call(): _infer_once()
+            for module in [name for name in list(_KERNELS) if name in sys.modules]: compile_kernels(module)
+            _READY.append(_core())
+        return _READY[0]
+
+# %% ../nbs/04_networks.ipynb #f04a0005
+def _begin_in_child():
+    "In a forked child: new locks, no calls, and one thread for OpenMP."
+    global _ONCE, _COMPILING, _CHANGED
+    _ONCE, _COMPILING, _CHANGED = threading.RLock(), threading.Lock(), threading.Condition()
+    _CALLS.clear()
+    if not _BEGUN: return
+    from threadpoolctl import threadpool_limits
+    threadpool_limits(1, "openmp")
+    if "torch" in sys.modules: sys.modules["torch"].set_num_threads(1)
+
+if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_begin_in_child)
+
+# %% ../nbs/04_networks.ipynb #f04a0009
+LAST_WAIT = 10 # seconds
+_CALLS, _CHANGED, _ENDING = [], threading.Condition(), threading.Event()
+
+@contextmanager
+def _call():
+    "A call into OpenVINO."
+    with _CHANGED:
+        if _ENDING.is_set() and threading.current_thread() is not threading.main_thread(): raise SystemExit
+        _CALLS.append(threading.get_ident())
+    try: yield
+    finally:
+        with _CHANGED:
+            _CALLS.remove(threading.get_ident())
+            _CHANGED.notify_all()
+
+@atexit.register
+def _wait_for_calls():
+    "Wait for the calls of this process into OpenVINO, and let no thread begin another one."
+    with _CHANGED:
+        _ENDING.set()
+        _CHANGED.wait_for(lambda: not _CALLS, LAST_WAIT)
 
 # %% ../nbs/04_networks.ipynb #c008
 def read_network(
     data: bytes, # the content of an ONNX or TFLite file
 ): # `openvino.Model`
     "Read a network into OpenVINO."
-    if data[4:8] != b"TFL3": return _core().read_model(data, b"")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    core = prepare_inference()
+    with _call(), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        if data[4:8] != b"TFL3": return core.read_model(data, b"")
         path = Path(folder) / "network.tflite"
         path.write_bytes(data)
-        return _core().read_model(path)
+        return core.read_model(path)
 
 # %% ../nbs/04_networks.ipynb #c010
 ENGINES = ("exact", "fast")
@@ -49,15 +126,18 @@ class Network:
     def __init__(self,
         compiled, # `openvino.CompiledModel`
     ):
+        prepare_inference()
         self.compiled, self.local = compiled, threading.local()
         self.free = compiled.inputs[0].partial_shape[0].is_dynamic
 
     def __call__(self, *inputs):
+        check_process()
         n = len(inputs[0])
         room = 2 ** (n - 1).bit_length() if self.free and n else n
         if room > n: inputs = [np.concatenate([x, np.zeros((room - n, *x.shape[1:]), x.dtype)]) for x in inputs]
-        if not hasattr(self.local, "request"): self.local.request = self.compiled.create_infer_request()
-        outs = list(self.local.request.infer(list(inputs), share_inputs=True, share_outputs=False).values())
+        with _call():
+            if not hasattr(self.local, "request"): self.local.request = self.compiled.create_infer_request()
+            outs = list(self.local.request.infer(list(inputs), share_inputs=True, share_outputs=False).values())
         return [out[:n] for out in outs] if room > n else outs
 
 # %% ../nbs/04_networks.ipynb #c011
@@ -68,7 +148,8 @@ def compile_network(
     "Compile a network for the CPU, one core for each thread that runs it."
     precision = "bf16" if engine == "fast" and has_bfloat16() else "f32"
     options = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": count_cores(), "ENABLE_CPU_PINNING": False, "INFERENCE_PRECISION_HINT": precision}
-    return Network(_core().compile_model(model, "CPU", options))
+    core = prepare_inference()
+    with _call(): return Network(core.compile_model(model, "CPU", options))
 
 # %% ../nbs/04_networks.ipynb #c014
 def compile_module(
@@ -78,7 +159,8 @@ def compile_module(
 ): # `Network`
     "Compile a network of torch for the CPU, for any number of pictures."
     import openvino, torch, warnings
-    with torch.inference_mode(), warnings.catch_warnings():
+    prepare_inference()
+    with _call(), torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore") # tracing warns of every size that it takes for a constant
         example = torch.zeros(1, 3, size, size)
         traced = torch.jit.freeze(torch.jit.trace(module, example, check_trace=False))
@@ -144,6 +226,7 @@ def compile_kernels(
     "Put machine code in the place of the kernels of a module, if that has not been done."
     with _COMPILING:
         if not (marked := _KERNELS.get(module)): return
+        _BEGUN.setdefault("kernels", os.getpid())
         from numba import njit
         common = dict(nogil=True, cache=True, error_model="numpy")
         vars(sys.modules[module]).update({name: njit(**common | options)(function) for name, (function, options) in marked.items()})

@@ -6,7 +6,7 @@
 __all__ = ['EMPTY_VALUE', 'AU_TITLES', 'AU_NAMES', 'BOX_EDGES', 'AXES', 'LANDMARK_PARTS', 'STATUS', 'VARIABLES', 'SIZES',
            'OPTIONAL', 'COORDINATES', 'ATTRIBUTES', 'JSON_ATTRIBUTES', 'Variable', 'person_slots', 'default_names',
            'derive_status', 'Attribute', 'clean_attribute', 'history_line', 'describe_variable', 'build_features',
-           'check_features', 'demo_features', 'need_features']
+           'check_features', 'demo_features', 'list_double', 'need_features']
 
 # %% ../nbs/00_schema.ipynb #c003
 import json, re
@@ -156,10 +156,17 @@ ATTRIBUTES = {name: Attribute(*row) for name, row in {
     "software": (str, "Versions of the libraries, as a JSON object"),
     "au_scale": (str, "What the numbers of face_aus mean"),
     "identification": (str, "How many people there are, and how that number was found"),
+    "identity_proposals": (str, "People that may be one, and people that may be two, as a JSON list", False),
+    "doubts": (str, "What was doubtful when the run ended, one sentence a line", False),
     "unfinished": (str, "Where a run was stopped, if it was", False),
     "video_damage": (str, "What is missing from the video file, if anything is", False),
+    "video_start": (float, "Clock of a player when it shows the first frame, s; add it to time for a transcript's time", False),
+    "video_tracks": (str, "Which film of the file was read, if there are several", False),
+    "video_sizes": (str, "Sizes of the pictures in the file, if they differ", False),
+    "video_pixels": (str, "How the pictures were scaled, if the pixels in the file are not square", False),
+    "video_colour": (str, "How the colours were converted, if the file is HDR", False),
 }.items()}
-JSON_ATTRIBUTES = ("arguments", "models", "software")
+JSON_ATTRIBUTES = ("arguments", "models", "software", "identity_proposals")
 
 # %% ../nbs/00_schema.ipynb #c041
 def clean_attribute(
@@ -606,17 +613,22 @@ def _lost_form(ds):
         elif found.dims != row.dims: yield f"{name!r} has the dimensions ({', '.join(map(str, found.dims))}), not ({', '.join(row.dims)}); start again from the whole result"
 
 # %% ../nbs/00_schema.ipynb #c118f
+def list_double(
+    ds,  # a Dataset
+):  # iterator over str
+    "Say which of `frame` and `face` hold an entry twice, with the way back."
+    for dim in [dim for dim in ("frame", "face") if dim in ds.variables]:
+        entries, counts = np.unique(ds[dim].values, return_counts=True)
+        if (counts > 1).any(): yield f'{dim!r} holds {entries[counts > 1][0]} twice, as after xr.concat; keep results of several videos apart, or take each {dim} once with ds.drop_duplicates("{dim}")'
+
 def _lost_entries(ds, some_aus, any_order):
-    "Entries that are missing, double or in another order, with the way back."
+    "Entries that are missing or in another order, with the way back."
     for dim, wanted in (("box_edge", BOX_EDGES), ("axis", AXES), ("au", AU_NAMES)):
         if dim not in ds.variables or tuple(ds[dim].values) == wanted: continue
         if any_order and sorted(ds[dim].values) == sorted(wanted): continue
         if dim == "au" and some_aus and set(ds.au.values) <= set(AU_NAMES): continue
         found = ", ".join(map(str, ds[dim].values[:5])) + " …" * (ds.sizes[dim] > 5)
         yield f"{dim!r} is {found}; it needs all {len(wanted)}, in the order of the schema. Select from the values, as in ds.face_aus.sel(au=...), and keep ds whole"
-    for dim in [dim for dim in ("frame", "face") if dim in ds.variables]:
-        entries, counts = np.unique(ds[dim].values, return_counts=True)
-        if (counts > 1).any(): yield f'{dim!r} holds {entries[counts > 1][0]} twice, as after xr.concat; keep results of several videos apart, or take each {dim} once with ds.drop_duplicates("{dim}")'
     if "frame" in ds.variables and (np.diff(ds.frame.values) < 0).any(): yield '\'frame\' does not increase; ds.sortby("frame") puts it in order'
 
 # %% ../nbs/00_schema.ipynb #c118g
@@ -633,6 +645,7 @@ def need_features(
     names = names or [name for name in VARIABLES if name not in OPTIONAL]
     def departures():
         if missing := [name for name in names if name not in ds.variables]: yield f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there; start again from the whole result, before variables were selected"
+        yield from list_double(ds)
         yield from _lost_dimensions(ds, names)
         yield from _lost_form(ds)
         yield from _lost_entries(ds, some_aus, any_order)

@@ -104,6 +104,17 @@ def _check_arguments(ds, video, out, how):
     if ds.sizes["frame"] and ds.frame.values.max() >= len(video): raise ValueError(f"{video.file_name} has {len(video)} frames and the result reaches frame {ds.frame.values.max()}: give the video that was analysed")
     if (video.width, video.height) != (ds.attrs["video_width"], ds.attrs["video_height"]): raise ValueError(f"{video.file_name} has {video.width} × {video.height} pixels, the result another size: give the video that was analysed")
 
+# %% ../nbs/19_sharing.ipynb #19c00001
+_HD = 1280, 720 # pixels; a picture that reaches one of them is in high definition
+_UNKNOWN, _BT709, _BT601, _HDR_CURVES = (0, 2), 1, 6, (16, 18) # code points of ITU-T H.273; the curves are PQ and HLG
+
+def _find_colours(source, video):
+    "The tags of the copy, by their names in PyAV; `source`: codec context of the clip."
+    standard = _BT709 if video.width >= _HD[0] or video.height >= _HD[1] else _BT601
+    tags = dict(colorspace=standard, color_range=1, color_primaries=standard, color_trc=standard) # range 1: limited, 16 to 235
+    if source.color_trc in _HDR_CURVES: return tags | dict(color_primaries=_BT709, color_trc=_BT709)
+    return tags | {name: getattr(source, name) for name in ("color_primaries", "color_trc") if getattr(source, name) not in _UNKNOWN}
+
 # %% ../nbs/19_sharing.ipynb #c017
 def _add_streams(target, source, picture, video):
     "A video stream as large as the pictures, and a copy of each audio stream; the sound's packets in order."
@@ -113,6 +124,8 @@ def _add_streams(target, source, picture, video):
     stream = target.add_stream(codec, rate=Fraction(video.video_fps).limit_denominator(1001))
     stream.width, stream.height, stream.pix_fmt = video.width + video.width % 2, video.height + video.height % 2, "yuv420p"
     stream.time_base = stream.codec_context.time_base = picture.time_base
+    for name, code in _find_colours(picture.codec_context, video).items(): setattr(stream.codec_context, name, code)
+    stream.codec_context.sample_aspect_ratio = Fraction(1)
     stream.codec_context.options = {"bf": "0", **options} # without B-frames every frame leaves with its own time
     sounds = {sound.index: target.add_stream_from_template(sound) for sound in source.streams.audio}
     target.start_encoding()
@@ -124,9 +137,20 @@ def _add_streams(target, source, picture, video):
     return stream, packets()
 
 # %% ../nbs/19_sharing.ipynb #c018
+def _make_frame(image, pts, context, reformatter):
+    "A picture as a frame of the stream: even sides, its time, and colours as the stream's tags say."
+    import av
+    from av.video.reformatter import ColorRange, Colorspace
+    image = np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), "edge")
+    formula = Colorspace.ITU709 if context.colorspace == _BT709 else Colorspace.ITU601
+    frame = reformatter.reformat(av.VideoFrame.from_ndarray(image, format="rgb24"), format=context.pix_fmt, dst_colorspace=formula, dst_color_range=ColorRange.MPEG)
+    frame.pts, frame.time_base = pts, context.time_base
+    return frame
+
 def _write_copy(video, part, out, boxes, how, margin):
     "Write the copy to `part`; `out` says its kind."
     import av
+    from av.video.reformatter import VideoReformatter
     from mexca_video.video import open_video
     kind = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}[out.suffix.lower()]
     source, picture = open_video(video.path)
@@ -135,14 +159,11 @@ def _write_copy(video, part, out, boxes, how, margin):
         except (ValueError, av.FFmpegError) as error:
             sounds = ", ".join(s.codec_context.name for s in source.streams.audio) or "none"
             raise ValueError(f"{out.name}: a {out.suffix} file cannot be begun with the sound of {video.file_name} ({sounds}): {error}; try .mkv, which takes almost any sound") from error
-        waiting, images = next(sound, None), (image for _, batch in video.batches(4) for image in batch)
+        waiting, images, reformatter = next(sound, None), (image for _, batch in video.batches(4) for image in batch), VideoReformatter()
         for pts, image, hidden in zip(video.video_pts.tolist(), images, boxes):
-            image = np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), "edge")
             for box in hidden: hide_box(image, box, how, margin)
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = pts, stream.codec_context.time_base
-            target.mux(stream.encode(frame))
-            while waiting and waiting[0] <= pts * float(frame.time_base):
+            target.mux(stream.encode(_make_frame(image, pts, stream.codec_context, reformatter)))
+            while waiting and waiting[0] <= pts * float(stream.codec_context.time_base):
                 target.mux(waiting[1])
                 waiting = next(sound, None)
         target.mux(stream.encode())
@@ -160,10 +181,10 @@ def blur_faces(
     hold: float = 0.25, # seconds before and after a detection in which the face is hidden as well
 ) -> Path: # `out`
     "Write a copy of a clip with people hidden; sound, number of frames and timestamps stay. Warns where a hidden person was lost, and where nothing was analysed. Raises `ValueError` for an unknown name, another video or the video itself as `out`, and `FrameError` for a frame that cannot be decoded."
-    from mexca_video.video import VideoDataset
+    from mexca_video.video import open_video_of
     need_features(ds, "face_box", "face_name", "n_detected", "time", some_aus=True)
     out, path = Path(out), getattr(video, "path", video)
-    with VideoDataset(str(path)) as video:
+    with open_video_of(ds, str(path)) as video:
         _check_arguments(ds, video, out, how)
         visible = _names_to_slots(ds, keep)
         hidden, time = [slot for slot in ds.face.values if int(slot) not in visible], np.asarray(video.time)

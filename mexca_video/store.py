@@ -6,14 +6,14 @@
 __all__ = ['MAX_BYTES', 'TABLE_COLUMNS', 'check_place', 'complete_or_nothing', 'save', 'load', 'to_table', 'to_csv']
 
 # %% ../nbs/15_store.ipynb #c003
-import os, stat
+import os, re, stat, warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 
-from .schema import AU_NAMES, AXES, BOX_EDGES, EMPTY_VALUE, SIZES, STATUS, VARIABLES, clean_attribute, need_features
+from .schema import AU_NAMES, AXES, BOX_EDGES, EMPTY_VALUE, SIZES, STATUS, VARIABLES, clean_attribute, list_double, need_features
 
 # %% ../nbs/15_store.ipynb #n68e8686
 def _mode_of_new_files(folder):
@@ -91,6 +91,7 @@ def save(
     if not isinstance(ds, xr.Dataset): raise TypeError(f"save needs an xarray.Dataset, not a {type(ds).__name__}")
     if wrong := list(_list_wrong_shapes(ds)):
         raise ValueError(f"cannot write {path}: {'; '.join(wrong[:3])}. Select whole dimensions, people with a list (face=[0]); ds.to_netcdf writes any other Dataset")
+    for twice in list_double(ds): warnings.warn(f"{path} holds what no other function reads: {twice}", stacklevel=2)
     plain = ds.drop_encoding().assign_attrs({name: clean_attribute(name, value) for name, value in ds.attrs.items()})
     with complete_or_nothing(path) as part:
         plain.to_netcdf(part, engine="netcdf4", format="NETCDF4", encoding=_encoding(plain))
@@ -275,14 +276,22 @@ def _check_names(ds, path):
         if name.strip() in _MISSING_WORDS:
             raise ValueError(f"cannot write {path}: R and pandas take the face_name {name!r} for a missing value. Give that person another name first: ds = rename_faces(ds, {{{name!r}: 'another name'}})")
 
+# %% ../nbs/15_store.ipynb #15f00002
+_FORMULA = r"""(^|[;\t\r\n])([ "]*)(?='*[=+\-@＝＋－＠\t\r\n])"""  # where a spreadsheet would begin to read a formula
+
+def _quote(text):
+    "Put an apostrophe before what a spreadsheet would take for a formula; one more where apostrophes stand there already, so that it can be taken away again."
+    return re.sub(_FORMULA, r"\1\2'", text)
+
 # %% ../nbs/15_store.ipynb #p15a0006
 def to_csv(
     ds,  # features Dataset
     path: str | os.PathLike,  # .csv; an older file of that name is replaced
     keep_empty: bool = True,  # as in `to_table`
 ) -> Path:  # `path`
-    "Write `to_table(ds)` to a text file. Raises FileNotFoundError for a folder that is not there, ValueError for a name that means a missing value elsewhere."
+    "Write `to_table(ds)` to a text file, with an apostrophe before text that a spreadsheet would run as a formula. Raises FileNotFoundError for a folder that is not there, ValueError for a name that means a missing value elsewhere."
     _check_names(ds, path)
     table = to_table(ds, keep_empty)
+    for column in ("face_name", "video_file"): table[column] = table[column].map(_quote, na_action="ignore").astype("string")
     with complete_or_nothing(path) as part: table.to_csv(part, index=False, encoding="utf-8", lineterminator="\n")
     return Path(path)

@@ -8,77 +8,256 @@ import numpy as np
 from .networks import compile_kernels, kernel
 
 # %% auto #0
-__all__ = ['OVERLAP', 'link_faces', 'divide_tracklets']
+__all__ = ['OVERLAP', 'GAP', 'MOST_SAMPLES', 'BEST', 'EVERY', 'link_faces', 'split_tracks', 'find_sure', 'Sampler']
 
-# %% ../nbs/10_tracking.ipynb #c006
-OVERLAP = 0.4
+# %% ../nbs/10_tracking.ipynb #c496ce9d
+OVERLAP = 0.3 # least IoU of a box and the one before
+GAP = 1.0 # seconds for which a track may pause
 
 @kernel
-def _overlap(a, b):
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+def _overlap(a, b, dx, dy):
+    "IoU of two boxes, the first moved by `dx` and `dy`."
+    width = min(a[2] + dx, b[2]) - max(a[0] + dx, b[0])
+    height = min(a[3] + dy, b[3]) - max(a[1] + dy, b[1])
     if width <= 0 or height <= 0: return 0.0
     both = width * height
     return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
 @kernel
 def _alike(a, b):
+    "Cosine of two embeddings; NaN if one is missing."
     dot, aa, bb = 0.0, 0.0, 0.0
-    for k in range(len(a)): dot += a[k] * b[k]; aa += a[k] * a[k]; bb += b[k] * b[k]
+    for k in range(len(a)):
+        dot += a[k] * b[k]
+        aa += a[k] * a[k]
+        bb += b[k] * b[k]
     return dot / max(np.sqrt(aa * bb), 1e-12)
 
-# %% ../nbs/10_tracking.ipynb #c006b
+# %% ../nbs/10_tracking.ipynb #51fd628d
 @kernel
-def _link(starts, frames, boxes, embeddings, least_overlap, least_alike, previous):
-    "Note the previous detection of each detection, if there is one."
-    before, best, score = np.empty(len(frames), np.int64), np.empty(len(frames), np.int64), np.empty(len(frames))
-    for f in range(1, len(starts) - 1):
-        a, b, c = starts[f - 1], starts[f], starts[f + 1]
-        if frames[b] - frames[a] != 1: continue
-        for i in range(a, b): best[i] = -1; score[i] = -1.0
-        for j in range(b, c):
-            before[j] = -1
-            highest = -1.0
-            for i in range(a, b):
-                shared = _overlap(boxes[i], boxes[j])
-                if shared < least_overlap: continue
-                cosine = _alike(embeddings[i], embeddings[j])
-                if not cosine >= least_alike: continue
-                if shared + cosine > highest: highest = shared + cosine; before[j] = i
-                if shared + cosine > score[i]: score[i] = shared + cosine; best[i] = j
-        for j in range(b, c):
-            if before[j] >= 0 and best[before[j]] == j: previous[j] = before[j]
+def _fit(i, j, times, boxes, speed, index, embeddings, least, most_apart):
+    "How well detection `j` goes on where detection `i` was; 0 if it does not."
+    pause = times[j] - times[i]
+    here = _overlap(boxes[i], boxes[j], 0.0, 0.0)
+    there = _overlap(boxes[i], boxes[j], speed[i, 0] * pause, speed[i, 1] * pause)
+    fit = max(here, there)
+    if fit < least: return 0.0
+    if index[i] < 0 or index[j] < 0: return fit
+    cosine = _alike(embeddings[index[i]], embeddings[index[j]])
+    if np.isnan(cosine): return fit
+    return fit + 0.5 * (1 + cosine) if 1 - cosine <= most_apart else 0.0
 
-# %% ../nbs/10_tracking.ipynb #c007
+@kernel
+def _move(i, j, times, boxes, speed):
+    "Note how fast the box moves from detection `i` to `j`, in pixels a second."
+    pause = max(times[j] - times[i], 1e-6)
+    for k in range(2):
+        before = (boxes[i, k] + boxes[i, k + 2]) / 2
+        now = (boxes[j, k] + boxes[j, k + 2]) / 2
+        speed[j, k] = (now - before) / pause
+
+# %% ../nbs/10_tracking.ipynb #9dbd68fd
+@kernel
+def _link(starts, frames, times, shots, boxes, index, embeddings, least, most_apart, gap, previous):
+    "Note the previous detection of each detection (N,), -1 if there is none."
+    speed = np.zeros((len(frames), 2))
+    ends = np.empty(len(frames), np.int64)
+    open_tracks = 0
+    for f in range(len(starts) - 1):
+        a, b, kept = starts[f], starts[f + 1], 0
+        for k in range(open_tracks):
+            i = ends[k]
+            close = frames[a] - frames[i] == 1 or times[a] - times[i] <= gap
+            if shots[i] == shots[a] and close:
+                ends[kept] = i
+                kept += 1
+        open_tracks = _continue(ends, kept, a, b, frames, times, boxes, speed, index, embeddings, least, most_apart, previous)
+
+@kernel
+def _continue(ends, count, a, b, frames, times, boxes, speed, index, embeddings, least, most_apart, previous):
+    "Continue the tracks that end with the detections `ends` by the detections `a` to `b` of one frame; return how many are open then."
+    fits = np.zeros((count, b - a))
+    for k in range(count):
+        for j in range(a, b):
+            needed = least if frames[a] - frames[ends[k]] == 1 else least + 0.1
+            fits[k, j - a] = _fit(ends[k], j, times, boxes, speed, index, embeddings, needed, most_apart)
+    for k in range(min(count, b - a)):
+        best = np.argmax(fits)
+        track, j = best // (b - a), best % (b - a)
+        if fits[track, j] <= 0: break
+        previous[a + j] = ends[track]
+        _move(ends[track], a + j, times, boxes, speed)
+        ends[track] = a + j
+        fits[track] = 0
+        fits[:, j] = 0
+    for j in range(a, b):
+        if previous[j] < 0:
+            ends[count] = j
+            count += 1
+    return count
+
+# %% ../nbs/10_tracking.ipynb #dd7afa0a
 def link_faces(
     frames: np.ndarray, # (N,) number of each face's frame among the processed frames, not decreasing
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
-    embeddings: np.ndarray, # (N, E); a row with NaN is linked to nothing
-    distance: float, # cosine distance from which on two faces are two people
-) -> np.ndarray: # (N,) tracklet 0, 1, … of each face, in the order in which they begin
-    "Follow faces from frame to frame."
+    embeddings: np.ndarray = None, # (M, E) of the faces in `rows`; one with NaN says nothing
+    distance: float = 1.0, # cosine distance from which on two tracks are two people
+    *,
+    rows: np.ndarray = None, # (M,) faces that have an embedding; None: all
+    times: np.ndarray = None, # (N,) seconds of each face's frame; None: 25 frames a second
+    shots: np.ndarray = None, # (N,) shot of each face's frame; None: all in one
+) -> np.ndarray: # (N,) track 0, 1, … of each face, in the order in which they begin
+    "Link faces to tracks, from frame to frame. No track has two faces in one frame, and none crosses a shot boundary."
     frames, boxes = np.asarray(frames), np.ascontiguousarray(boxes, np.float64)
+    if embeddings is None: embeddings, rows = np.empty((0, 1), np.float32), np.empty(0, int)
+    index = np.full(len(frames), -1)
+    index[slice(None) if rows is None else rows] = np.arange(len(embeddings))
+    times = frames / 25 if times is None else np.asarray(times, float)
+    shots = np.zeros(len(frames), np.int64) if shots is None else np.asarray(shots, np.int64)
     starts = np.append(np.flatnonzero(np.diff(frames, prepend=frames[:1] - 1)), len(frames))
     previous = np.full(len(frames), -1)
     compile_kernels(__name__)
-    _link(starts, frames, boxes, np.ascontiguousarray(embeddings), OVERLAP, 1 - distance / 2, previous)
-    return _number_tracklets(previous)
+    apart = min(1.6 * distance, 1.0)
+    _link(starts, frames, times, shots, boxes, index, np.ascontiguousarray(embeddings), OVERLAP, apart, GAP, previous)
+    return _number_tracks(previous)
 
-def _number_tracklets(previous):
-    "Tracklet of each face from the previous face of each."
-    begins, tracklet = previous < 0, np.empty(len(previous), np.int64)
-    tracklet[begins] = np.arange(begins.sum())
-    for i in np.flatnonzero(~begins).tolist(): tracklet[i] = tracklet[previous[i]]
-    return tracklet
+def _number_tracks(previous):
+    "Track of each face from the previous face of each."
+    begins, track = previous < 0, np.empty(len(previous), np.int64)
+    track[begins] = np.arange(begins.sum())
+    for i in np.flatnonzero(~begins).tolist(): track[i] = track[previous[i]]
+    return track
 
-# %% ../nbs/10_tracking.ipynb #c012
-def divide_tracklets(
-    tracklets: np.ndarray, # (N,) tracklet 0, 1, … of each face
-    longest: int, # number of faces in a piece
-) -> np.ndarray: # (N,) piece 0, 1, … of each face
-    "Divide tracklets into pieces of at most `longest` faces, in order."
-    if len(tracklets) == 0: return tracklets
-    order = np.argsort(tracklets, kind="stable")
-    place = np.empty(len(tracklets), np.int64)
-    sizes = np.bincount(tracklets)
-    place[order] = np.arange(len(tracklets)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.unique(tracklets * (sizes.max() // longest + 1) + place // longest, return_inverse=True)[1]
+# %% ../nbs/10_tracking.ipynb #71944d2a
+MOST_SAMPLES = 500 # embeddings of a track that are looked at
+
+def _find_break(samples, distance):
+    "Where, in the embeddings (M, E) of a track in order, another person begins; 0 if nowhere."
+    unit = samples / np.maximum(np.linalg.norm(samples, axis=1, keepdims=True), 1e-12)
+    sums, count = np.cumsum(unit, 0), np.arange(1, len(unit))
+    before, after = sums[:-1], sums[-1] - sums[:-1]
+    long_before = np.linalg.norm(before, axis=1)
+    long_after = np.linalg.norm(after, axis=1)
+    apart = 1 - (before * after).sum(1) / np.maximum(long_before * long_after, 1e-12)
+    loose = np.maximum(1 - long_before / count, 1 - long_after / count[::-1])
+    here = (count >= 2) & (count[::-1] >= 2) & (loose < distance / 2)
+    best = int(np.argmax(np.where(here, apart, 0)))
+    return best + 1 if len(apart) and here[best] and apart[best] > 1.15 * distance else 0
+
+# %% ../nbs/10_tracking.ipynb #931a9968
+def split_tracks(
+    tracks: np.ndarray, # (N,) track of each face, faces in the order of frames
+    embeddings: np.ndarray, # (M, E) of the faces in `rows`
+    distance: float, # cosine distance from which on two tracks are two people
+    rows: np.ndarray = None, # (M,) faces that have an embedding, in order; None: all
+) -> np.ndarray: # (N,) track 0, 1, … of each face
+    "Cut tracks where the embeddings say that another person goes on."
+    rows = np.arange(len(tracks)) if rows is None else rows
+    tracks, known = tracks.copy(), np.flatnonzero(np.isfinite(embeddings[:, :1]).all(1))
+    order = known[np.argsort(tracks[rows[known]], kind="stable")]
+    waiting = np.split(order, np.flatnonzero(np.diff(tracks[rows[order]])) + 1)
+    highest = tracks.max(initial=-1)
+    while waiting:
+        part = waiting.pop()
+        if len(part) < 4: continue
+        some = part[np.linspace(0, len(part) - 1, min(len(part), MOST_SAMPLES)).astype(int)]
+        at = _find_break(np.asarray(embeddings[some], float), distance)
+        if not at: continue
+        begin = rows[some[at]]
+        highest += 1
+        tracks[begin:][tracks[begin:] == tracks[begin]] = highest
+        waiting += [part[part < some[at]], part[part >= some[at]]]
+    return np.unique(tracks, return_inverse=True)[1]
+
+# %% ../nbs/10_tracking.ipynb #16fca96a
+def find_sure(
+    tracks: np.ndarray, # (M,) track of each embedded face
+    embeddings: np.ndarray, # (M, E)
+    quality: np.ndarray, # (M,) 0 to 1
+    least: float, # length of an embedding from which on it is sure
+) -> np.ndarray: # (M,) bool
+    "Which embeddings are those of good pictures."
+    best = np.zeros(int(tracks.max(initial=-1)) + 1)
+    np.maximum.at(best, tracks, quality)
+    return (quality >= best[tracks] / 2) & (np.linalg.norm(embeddings, axis=1) >= least)
+
+# %% ../nbs/10_tracking.ipynb #de24bc14
+BEST, EVERY = 5, 1.0 # faces of a track and chunk that are embedded; seconds for which there is one at least
+
+class _Candidates:
+    "The faces of one track, as long as they may be chosen."
+    def __init__(self): self.faces = [] # (quality, second, row, crop)
+
+    def add(self, quality, second, row, crop):
+        self.faces.append((quality, second, row, crop))
+        if len(self.faces) > 2 * BEST + 2: self.prune()
+
+    def prune(self):
+        "Keep the best faces, and the best one of each second."
+        ranked = sorted(self.faces, key=lambda face: (-face[0], face[2]))
+        of_second = {}
+        for face in ranked: of_second.setdefault(face[1], face)
+        self.faces = list({face[2]: face for face in [*ranked[:BEST], *of_second.values()]}.values())
+
+# %% ../nbs/10_tracking.ipynb #9ae2eb62
+class Sampler:
+    "Chooses, while the frames of a chunk come in, which of its faces are embedded."
+    def __init__(self,
+        everything: bool = False, # whether all faces are chosen
+    ):
+        self.everything, self.rows = everything, 0
+        self.ends, self.tracks, self.done = [], [], []
+
+    def add(self,
+        frame: int, # number among the processed frames
+        time: float, # seconds
+        boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
+        quality: np.ndarray, # (N,) 0 to 1
+        crops: list, # N pictures for the encoder
+        new_shot: bool = False, # whether the picture may have changed altogether
+    ):
+        "Take the faces of the next frame."
+        if new_shot: self.ends = []
+        linked = self._link(frame, boxes)
+        for k, track in enumerate(linked):
+            track.add(float(quality[k]), int(time // EVERY), self.rows + k, crops[k])
+        self.rows += len(boxes)
+
+    def chosen(self) -> tuple: # rows (M,) of the chunk's faces, and their M crops
+        "The faces that are embedded, in order."
+        for track in self.done: track.prune()
+        faces = sorted((face for track in self.done for face in track.faces), key=lambda face: face[2])
+        return np.array([face[2] for face in faces], np.int64), [face[3] for face in faces]
+
+# %% ../nbs/10_tracking.ipynb #f34d6fff
+from fastcore.basics import patch
+
+@patch
+def _link(self: Sampler, frame, boxes):
+    "The candidates to which each face of a frame belongs."
+    if self.everything: open_tracks = []
+    else: open_tracks = [(last, box, track) for last, box, track in self.ends if frame - last <= 2]
+    fits = {}
+    for i, (_, box, _) in enumerate(open_tracks):
+        for j in range(len(boxes)):
+            fit = _iou(box, boxes[j])
+            if fit >= OVERLAP: fits[i, j] = fit
+    linked = [None] * len(boxes)
+    for i, j in sorted(fits, key=fits.get, reverse=True):
+        if linked[j] is None and open_tracks[i] is not None:
+            linked[j], open_tracks[i] = open_tracks[i][2], None
+    for j in range(len(boxes)):
+        if linked[j] is None:
+            linked[j] = _Candidates()
+            self.done.append(linked[j])
+    now = [(frame, boxes[j], linked[j]) for j in range(len(boxes))]
+    self.ends = [track for track in open_tracks if track is not None] + now
+    return linked
+
+def _iou(a, b):
+    "IoU of two boxes."
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0: return 0.0
+    both = float(width * height)
+    return both / float((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)

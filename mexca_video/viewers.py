@@ -4,7 +4,7 @@
 
 # %% ../nbs/18_viewers.ipynb #c003
 from __future__ import annotations
-import base64, html, io, json, secrets
+import base64, html, io, json, secrets, threading
 from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,22 +48,24 @@ def _drawn(figure, format="jpeg"):
 class _Pictures:
     "Frames of a video by their number in the file, the last ones kept."
     BACK, KEPT = 8, 300 # frames decoded together when stepping back, and JPEGs kept
-    def __init__(self, path, frames):
+    def __init__(self, path, frames): # `path`: or a `VideoDataset`
         from mexca_video.video import VideoDataset
-        self.video, self.frames, self.raw, self.jpegs, self.lost = VideoDataset(str(path)), np.asarray(frames), OrderedDict(), OrderedDict(), {}
-        self.width, self.height = self.video.width, self.video.height
+        self.video = path if isinstance(path, VideoDataset) else VideoDataset(str(path))
+        self.frames, self.raw, self.jpegs, self.lost = np.asarray(frames), OrderedDict(), OrderedDict(), {}
+        self.width, self.height, self.one_at_a_time = self.video.width, self.video.height, threading.RLock()
 
     def image(self, frame):
         "(H, W, 3) uint8"
         from mexca_video.video import FrameError
-        try:
-            for number in [] if frame in self.raw else self._together(frame): self.raw[number] = self.video[number]["Image"].numpy()
-        except (FrameError, OSError) as error:
-            self.lost[frame] = str(error)
-            return np.full((self.height, self.width, 3), 190, np.uint8)
-        while len(self.raw) > 2 * self.BACK: self.raw.popitem(last=False)
-        self.raw.move_to_end(frame)
-        return self.raw[frame]
+        with self.one_at_a_time:
+            try:
+                for number in [] if frame in self.raw else self._together(frame): self.raw[number] = self.video[number]["Image"].numpy()
+            except (FrameError, OSError) as error:
+                self.lost[frame] = str(error)
+                return np.full((self.height, self.width, 3), 190, np.uint8)
+            while len(self.raw) > 2 * self.BACK: self.raw.popitem(last=False)
+            self.raw.move_to_end(frame)
+            return self.raw[frame]
 
     def _together(self, frame):
         "The frame, and those before it if somebody steps back."
@@ -72,11 +74,12 @@ class _Pictures:
         return [*before, frame]
 
     def jpeg(self, frame):
-        if frame in self.jpegs: return self.jpegs[frame]
-        jpeg = _jpeg(self.image(frame))
-        if frame not in self.lost: self.jpegs[frame] = jpeg
-        if len(self.jpegs) > self.KEPT: self.jpegs.popitem(last=False)
-        return jpeg
+        with self.one_at_a_time:
+            if frame in self.jpegs: return self.jpegs[frame]
+            jpeg = _jpeg(self.image(frame))
+            if frame not in self.lost: self.jpegs[frame] = jpeg
+            if len(self.jpegs) > self.KEPT: self.jpegs.popitem(last=False)
+            return jpeg
 
     def effort(self, frames):
         "How many frames are decoded to get at each of `frames` from elsewhere: the way from the key frame before it."
@@ -90,7 +93,8 @@ def _open_pictures(ds, video):
     if video is None: raise ValueError(f"No video was given. Where is {name}?")
     video = getattr(video, "path", video)
     if not Path(video).is_file(): raise ValueError(f"{video} is not there. Where is {name}?")
-    try: pictures = _Pictures(video, ds.frame.values)
+    from mexca_video.video import open_video_of
+    try: pictures = _Pictures(open_video_of(ds, str(video)), ds.frame.values)
     except (ValueError, OSError) as error: raise ValueError(f"{error} Where is {name}?") from error
     size, expected = (pictures.width, pictures.height), (ds.attrs.get("video_width"), ds.attrs.get("video_height"))
     if size != expected: raise ValueError(f"{video} has {size[0]} × {size[1]} pixels and the result is of {expected[0]} × {expected[1]}. Where is {name}?")

@@ -6,6 +6,7 @@ in the wrong place, turned or mirrored is found out even after lossy coding.
 """
 import contextlib
 import os
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -46,12 +47,14 @@ def ordinary_priority():
 
 @ordinary_priority()
 def write_clip(path, codec="libx264", pix_fmt="yuv420p", count=48, size=(64, 48), rate=25, gop=12, options=None,
-               ticks=None, time_base=None, turn=None, draw=picture, colour=None, mux=None, sound=False):
+               ticks=None, time_base=None, turn=None, draw=picture, colour=None, mux=None, sound=False, pixel=None, hdr=None,
+               first=0):
     """Write `count` frames to `path` and return it.
 
     `ticks`: presentation time of each frame in units of `time_base` (default: n at `rate`); `turn`: arguments
     of `set_display_rotation`; `draw(number, width, height)`: the RGB or RGBA picture; `colour`: (colorspace, range)
-    tags; `mux`: options of the container; `sound`: add a silent audio stream.
+    tags; `mux`: options of the container; `sound`: add a silent audio stream; `pixel`: width of a pixel divided by its
+    height; `hdr`: (transfer, primaries) tags; `first`: the number that the first frame shows.
     """
     time_base = Fraction(time_base or Fraction(1, rate))
     ticks = range(count) if ticks is None else ticks
@@ -60,16 +63,82 @@ def write_clip(path, codec="libx264", pix_fmt="yuv420p", count=48, size=(64, 48)
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
         stream.codec_context.time_base, stream.codec_context.gop_size = time_base, gop
         if colour: stream.codec_context.colorspace, stream.codec_context.color_range = colour
+        if pixel: stream.codec_context.sample_aspect_ratio = Fraction(pixel)
+        if hdr: stream.codec_context.color_trc, stream.codec_context.color_primaries = hdr
         if turn: stream.set_display_rotation(**turn)
         audio = container.add_stream("aac", rate=16000, layout="mono") if sound else None
         for number, tick in zip(range(count), ticks):
-            drawn = draw(number, *size)
+            drawn = draw(first + number, *size)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), format="rgba" if drawn.shape[2] == 4 else "rgb24")
             if colour: frame = frame.reformat(format=pix_fmt, dst_colorspace=colour[0], dst_color_range=colour[1])
             frame.pts, frame.time_base = tick, time_base
             container.mux(stream.encode(frame))
         if sound: _add_silence(container, audio, count / rate)
         container.mux(stream.encode(None))
+    return Path(path)
+
+
+def write_changing(path, kinds, count=10, **arguments):
+    "Write a bare stream in which every `count` frames are encoded anew, with the arguments of `write_clip` that `kinds` give."
+    path, whole = Path(path), b""
+    for k, kind in enumerate(kinds):
+        part = write_clip(path.with_stem(f"{path.stem}_{k}"), count=count, first=k * count, **arguments, **kind)
+        whole += part.read_bytes()
+        part.unlink()
+    path.write_bytes(whole)
+    return path
+
+
+def _box(kind, *parts):
+    "A box of an MP4 or HEIF file."
+    content = b"".join(parts)
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def _full_box(kind, *parts, version=0): return _box(kind, struct.pack(">I", version << 24), *parts)
+
+
+def _still(folder, codec, number):
+    "(box that configures the decoder, packet) of one picture of 64 x 48 pixels."
+    options = {"x265-params": "log-level=none"} if codec == "libx265" else {"preset": 10}
+    path = write_clip(Path(folder) / f"tile_{number}.mp4", codec=codec, count=1, first=number, options=options)
+    data, name = path.read_bytes(), b"hvcC" if codec == "libx265" else b"av1C"
+    place = data.index(name) - 4
+    with av.open(str(path)) as container: packet = next(bytes(p) for p in container.demux(video=0) if p.size)
+    return data[place:place + struct.unpack(">I", data[place:place + 4])[0]], packet
+
+
+def write_photograph(path, rows=1, columns=1, codec="libx265", thumbnail=False):
+    "Write a HEIC or AVIF photograph of `rows` x `columns` tiles of 64 x 48 pixels (one: no grid); tile k shows the number k."
+    kind, brand = (b"hvc1", b"heic") if codec == "libx265" else (b"av01", b"avif")
+    count, grid = rows * columns, 100
+    tiles = [_still(Path(path).parent, codec, k) for k in range(count)]
+    packets = [packet for _, packet in tiles] + [tiles[0][1]] * thumbnail
+    items, main = list(range(1, len(packets) + 1)), grid if count > 1 else 1
+    size = 64 * columns, 48 * rows
+    layout = struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, *size)
+    info = [_full_box(b"infe", struct.pack(">HH4sx", i, 0, kind), version=2) for i in items]
+    links = [struct.pack(">HBBB", i, 2, 0x81, 2) for i in items]
+    uses = []
+    if count > 1:
+        info.append(_full_box(b"infe", struct.pack(">HH4sx", grid, 0, b"grid"), version=2))
+        links.append(struct.pack(">HBB", grid, 1, 3))
+        uses.append(_box(b"dimg", struct.pack(f">HH{count}H", grid, count, *items[:count])))
+    if thumbnail: uses.append(_box(b"thmb", struct.pack(">HHH", items[-1], 1, main)))
+    extents = [_full_box(b"ispe", struct.pack(">II", *pixels)) for pixels in ((64, 48), size)]
+    properties = _box(b"iprp", _box(b"ipco", tiles[0][0], *extents), _full_box(b"ipma", struct.pack(">I", len(links)), *links))
+    start = _box(b"ftyp", brand, bytes(4), b"mif1", brand)
+
+    def meta(place):
+        places = []
+        for item, packet in zip(items, packets):
+            places.append(struct.pack(">HHHHII", item, 0, 0, 1, place, len(packet)))
+            place += len(packet)
+        if count > 1: places.append(struct.pack(">HHHHII", grid, 1, 0, 1, 0, len(layout)))
+        return _full_box(b"meta", _full_box(b"hdlr", struct.pack(">I4s13x", 0, b"pict")), _full_box(b"pitm", struct.pack(">H", main)),
+                         _full_box(b"iloc", struct.pack(">HH", 0x4400, len(places)), *places, version=1),
+                         _full_box(b"iinf", struct.pack(">H", len(info)), *info), _full_box(b"iref", *uses), properties, _box(b"idat", layout))
+    Path(path).write_bytes(start + meta(len(start) + len(meta(0)) + 8) + _box(b"mdat", *packets))
     return Path(path)
 
 

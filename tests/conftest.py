@@ -6,6 +6,10 @@ from hub import Hub
 from mexca_video import models
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "numeric: compares numbers of libraries; has to pass on every processor")
+
+
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     "An empty cache, and no other place where a model could be found."

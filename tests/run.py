@@ -1,14 +1,22 @@
-"""All tests, in three parts: notebooks and modules are in step, every notebook runs, pytest."""
+"""Tests, part by part: python tests/run.py [short | long]
+
+short: notebooks and modules are in step, every notebook runs, pytest. long: what compares numbers, as other processors
+would compute them; how far results are apart there; `tests/long`.
+"""
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+
+from processors import SETTINGS, environment
 
 ROOT, BIN = Path(__file__).resolve().parents[1], Path(sys.executable).parent
 KEPT = ("nbs", "mexca_video", "pyproject.toml")  # what nbdev_clean and nbdev_export write
+NUMERIC = "_(networks|mtcnn|detection|encoding|landmarks|action_units).ipynb"  # notebooks that compare numbers of libraries
 
 
 def contents(root):
@@ -32,19 +40,53 @@ def check_clean():
 
 
 def check_notebooks():
-    "Every notebook runs from top to bottom; two at a time, one thread of torch each."
-    return subprocess.run([BIN / "nbdev_test", "--n_workers", "2", "--do_print"], cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode == 0
+    "Every notebook runs from top to bottom; two at a time."
+    return succeeds([BIN / "nbdev_test", "--n_workers", "2", "--do_print"])
 
 
 def check_tests():
-    "A few files at a time, one thread of torch each."
-    command = [BIN / "python", "-m", "pytest", "tests", "-q", "-rs", "--durations=10", "-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode == 0
+    "A few files at a time."
+    return pytest("tests", "--ignore=tests/long", "-rs", "--durations=10")
 
 
-def main():
+def pytest(*arguments, setting=""):
+    workers = str(min(os.cpu_count() or 1, 4))
+    command = [BIN / "python", "-m", "pytest", *arguments, "-q", "-n", workers, "--dist", "loadfile"]
+    return succeeds(command, setting)
+
+
+def succeeds(command, setting=""):
+    "One thread of torch for each process."
+    return subprocess.run(command, cwd=ROOT, env=environment(setting) | {"OMP_NUM_THREADS": "1"}).returncode == 0
+
+
+def check_numbers(setting):
+    "What compares numbers, with a setting that makes libraries compute as on another processor: pytest, and notebooks."
+    command = [BIN / "nbdev_test", "--n_workers", "2", "--file_re", NUMERIC]
+    tests = pytest("tests", "--ignore=tests/long", "-m", "numeric", setting=setting)
+    return tests & succeeds(command, setting)
+
+
+def check_processors():
+    "How far results are apart."
+    return succeeds([BIN / "python", "tests/processors.py"])
+
+
+def check_long():
+    "Tests that take minutes each, one after the other."
+    return succeeds([BIN / "python", "-m", "pytest", "tests/long", "-q", "-rs", "--durations=10"])
+
+
+SHORT = {"nbdev": check_clean, "notebooks": check_notebooks, "pytest": check_tests}
+LONG = {f"numeric tests and notebooks, {setting}": partial(check_numbers, setting) for setting in SETTINGS if setting}
+LONG |= {"results of other processors": check_processors}
+if (ROOT / "tests" / "long").is_dir():
+    LONG["tests/long"] = check_long
+
+
+def main(parts):
     results = {}
-    for name, check in (("nbdev", check_clean), ("notebooks", check_notebooks), ("pytest", check_tests)):
+    for name, check in parts.items():
         start = time.time()
         results[name] = check()
         print(f"== {name}: {'passed' if results[name] else 'FAILED'} in {time.time() - start:.0f} s", flush=True)
@@ -54,4 +96,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main({"short": SHORT, "long": LONG}[sys.argv[1] if sys.argv[1:] else "short"]))

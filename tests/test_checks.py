@@ -7,10 +7,13 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
-from mexca_video import load_checks, sample_checks, save_checks, score_checks
+from mexca_video import demo_features, load, load_checks, rename_faces, sample_checks, save, save_checks, score_checks
 from mexca_video.checks import MAX_FILE, exact_interval
-from mexca_video.schema import build_features
+from mexca_video.doubts import RULES, DoubtWarning, describe_doubts, note_doubts
+from mexca_video.cli import _say_in_one_line
+from mexca_video.schema import STATUS, build_features, check_features
 
 
 def made_up(sure):
@@ -199,3 +202,100 @@ def test_large_and_odd_files(film, tmp_path):
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.json") # reading it would wait for ever
         with pytest.raises(ValueError, match="no ordinary file"): load_checks(tmp_path / "pipe.json", film)
+
+
+# --- doubts about the whole ---------------------------------------------------------------------------------------------
+
+def crowded(n_faces=3, n_people=1, width=60.0, **arguments):
+    "A result of 100 frames in which only the first `n_people` of the faces have a person."
+    there = np.ones((100, n_faces))
+    ds = made_up(there * 0.9)
+    ds["face_box"] = ds.face_box * 0 + np.array([0, 0, width, width], "f4")
+    ds.face_label[:, n_people:], ds.status[:, n_people:] = np.nan, STATUS["unassigned"]
+    return ds.assign_attrs(arguments=json.dumps(arguments), identification="people: 1")
+
+
+def test_nothing_is_said_of_a_sound_result():
+    for n in (2, 5): assert describe_doubts(demo_features(n_faces=n)) == []
+    assert describe_doubts(crowded(2, 2)) == [] and describe_doubts(demo_features(n_frames=0)) == []
+
+
+@pytest.mark.parametrize("make, says", [
+    (lambda: demo_features(n_faces=0), "No face was found in 48 frames"),
+    (lambda: demo_features(n_faces=0).assign_attrs(arguments='{"min_face_size": 80}'), "smaller than min_face_size=80?"),
+    (lambda: crowded(num_faces=1), "200 of 300 faces belong to nobody: up to 3 faces are in a frame, and num_faces=1."),
+    (lambda: crowded(num_faces=None), "200 of 300 faces belong to nobody."),
+    (lambda: crowded(num_faces=5), "200 of 300 faces belong to nobody."),
+    (lambda: crowded(n_people=0).assign_attrs(identification="faces stay without identity: num_faces=9, but only 3 faces were detected."),
+     "300 of 300 faces belong to nobody: num_faces=9, but only 3 faces were detected."),
+    (lambda: crowded(3, 3, width=45.9), "300 of 300 faces are under 46 pixels wide (the narrowest 46)"),
+    (lambda: crowded(3, 3, width=20), "300 of 300 faces are under 46 pixels wide (the narrowest 20)"),
+    (lambda: crowded(3, 3).assign_attrs(video_turned=270), "The picture seems to be turned; rotate=270 would put it upright."),
+    (lambda: crowded(3, 3).assign_attrs(video_turned="The picture seems to lie on its side; give rotate=90."), "The picture seems to lie on its side; give rotate=90."),
+])
+def test_one_doubt_one_sentence(make, says):
+    found = describe_doubts(make())
+    assert len(found) == 1 and found[0].startswith(says.rstrip("?")) or says in found[0]
+    assert found[0].endswith((".", "?")) and "\n" not in found[0]
+
+
+@pytest.mark.parametrize("frames, says", [(49, ["Faces were found in only 49 of 100 frames."]), (50, [])])
+def test_few_frames(frames, says):
+    sure = np.full((100, 1), np.nan)
+    sure[:frames] = 0.9
+    assert describe_doubts(made_up(sure).assign(face_box=lambda ds: ds.face_box * 10)) == says
+
+
+@pytest.mark.parametrize("wrong, said", [(2, 0), (3, 1)])
+def test_single_detections_are_not_worth_a_sentence(wrong, said):
+    "Two faces of a hundred are not; three are."
+    ds = crowded(1, 1)
+    ds.status[:wrong, 0] = STATUS["landmarks_failed"]
+    assert len(describe_doubts(ds)) == said
+
+
+def test_status_words_that_this_version_does_not_know():
+    "Words and numbers are those of the Dataset; a doubtful detection is not counted as a face of nobody too."
+    ds = crowded(2, 1)
+    ds.status.attrs.update(flag_meanings="ok absent doubtful no_presence", flag_values=np.array([0, 1, 7, 9], "int8"))
+    ds.status[:, 0], ds.status[:, 1] = 9, 7
+    ds.face_box[:, 1] /= 6 # a detection that is no face may be small
+    assert describe_doubts(ds) == ["100 of 200 detections have too little evidence to be faces (status doubtful).",
+        "100 of 200 detections show no face to the face mesh, so they have no landmarks and action units (status no_presence)."]
+    assert "100 faces" in _say_in_one_line(ds)
+    ds.status[:, 0] = 7
+    assert [line.split(":")[0] for line in describe_doubts(ds)] == ["No face was found in 100 frames", "200 of 200 detections have too little evidence to be faces (status doubtful)."]
+    del ds.status.attrs["flag_values"], ds.status.attrs["flag_meanings"]
+    ds.status[:] = STATUS["aus_failed"]
+    assert "(status aus_failed)" in describe_doubts(ds)[-1]
+
+
+def test_doubts_stand_in_the_result_and_name_nobody(tmp_path):
+    ds = rename_faces(crowded(num_faces=1), {0: "Ada"}).assign_attrs(video_file="ada at home.mp4")
+    with pytest.warns(DoubtWarning, match="^ada at home.mp4: 200 of 300 faces") as said: noted = note_doubts(ds)
+    assert len(said) == 1 and noted.attrs["doubts"] == "\n".join(describe_doubts(ds)) and "doubts" not in ds.attrs
+    assert "ada" not in noted.attrs["doubts"].lower()
+    assert load(save(noted, tmp_path / "a.nc")).attrs["doubts"] == noted.attrs["doubts"]
+    assert not [sentence for sentence in check_features(noted) if "doubts" in sentence]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert note_doubts(demo_features()).identical(demo_features())
+
+
+def test_every_rule_has_its_case():
+    "A rule that nothing here calls forth would be one that nobody tried."
+    cases = [demo_features(n_faces=0), crowded(num_faces=1), crowded(3, 3, 20), crowded().assign_attrs(video_turned="Turned.")]
+    few = crowded()
+    few.n_detected[10:] = 0
+    failed = crowded()
+    failed.status[:] = STATUS["aus_failed"]
+    for rule in RULES: assert any(list(rule(ds, np.isfinite(ds.face_box.values).all(-1))) for ds in [*cases, few, failed]), rule.__name__
+
+
+def test_two_results_in_one():
+    from mexca_video.cli import summarize
+
+    for dim, says in (("frame", "as after xr.concat"), ("video", "has the dimensions")):
+        for read in (describe_doubts, summarize):
+            with pytest.raises(ValueError, match=says): read(xr.concat([demo_features(), demo_features()], dim))
+    with pytest.raises(ValueError, match="as after xr.concat"): describe_doubts(xr.concat([demo_features(), demo_features(n_faces=3)], "frame", join="outer"))

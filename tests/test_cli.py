@@ -1,4 +1,5 @@
 """The commands as a shell sees them."""
+import contextlib
 import json
 import os
 import shutil
@@ -12,8 +13,9 @@ import pytest
 
 from mexca_video import FaceExtractor, demo_features, load, rename_faces, save, to_csv
 from mexca_video.checkpoints import Checkpoint
-from mexca_video.cli import _warnings_as_lines, cli, main
-from mexca_video.samples import sample_path
+from mexca_video.doubts import DoubtWarning, describe_doubts
+from mexca_video.cli import _warnings_as_lines, cli, main, summarize
+from mexca_video.samples import sample_clip, sample_path
 
 BIN = Path(sys.executable).parent
 QUICK = ["--embedded", "--process-subclip", "0", "0.2", "--show-progress", "false"]
@@ -90,7 +92,9 @@ def test_progress_goes_to_standard_error(tmp_path):
     (["-f", "a.mp4", "--num-faces", "0"], 2, "num_faces=0"),
     (["-f", "a.mp4", "--au-model", "blendshapes"], 2, "reads its 478 points"),
     (["-f", "a.mp4", "--output-format", "xlsx"], 2, "nc,csv"),
-    (["-f", "a.mp4", "b/a.mov"], 2, "same place"),
+    (["-f", "friday/*.mp4"], 2, "--filepath friday/*.mp4: no file matches this pattern"),
+    (["-f", "a.mp4", "x/[ab]?.mov"], 2, "--filepath x/[ab]?.mov: no file matches"),
+    (["-f", os.path.dirname(__file__) + "/data"], 2, "tests/data: there is no file in this folder or below it that ends in .3gp"),
     (["-f", "a.mp4", "--batch-size", "0"], 2, "--batch-size: '0' is not a whole number from 1"),
     (["-f", "a.mp4", "--batch-size", "two"], 2, "--batch-size: 'two' is not a whole number from 1"),
     (["-f", "a.mp4", "--skip-frames", "0"], 2, "--skip-frames: '0' is not a whole number from 1"),
@@ -268,8 +272,10 @@ def test_warnings_name_their_file_and_identities_are_counted(tmp_path):
     done = run("-f", tmp_path / "one.mp4", tmp_path / "two.mp4", sample_path("no_face"), *QUICK, "--num-faces", "9", "-o", tmp_path / "out")
     assert done.returncode == 0 and len(done.stdout.split()) == 3
     *first, last = done.stderr.splitlines()
-    assert len(first) == 2 and "UserWarning" not in done.stderr and ".py:" not in done.stderr
-    for line, name in zip(first, ("one.mp4", "two.mp4")): assert line.startswith(f"extract-faces: {name}: faces stay without identity: ")
+    assert len(first) == 5 and "UserWarning" not in done.stderr and ".py:" not in done.stderr
+    for line, name in zip(first[:4:2], ("one.mp4", "two.mp4")): assert line.startswith(f"extract-faces: {tmp_path / name}: faces stay without identity: ")
+    for line, name in zip(first[1::2], ("one.mp4", "two.mp4")): assert line.startswith(f"extract-faces: {tmp_path / name}: 6 frames, 6 faces, 0 people, 16 of 20 action units; doubtful: 6 of 6 faces belong to nobody: num_faces=9")
+    assert first[4].startswith(f"extract-faces: {sample_path('no_face')}: 5 frames, 0 faces, 0 people; doubtful: No face was found in 5 frames")
     assert last == f"extract-faces: faces were found but not told apart in 2 of 3 files, their face_label is empty: {tmp_path / 'one.mp4'}, {tmp_path / 'two.mp4'}"
 
 
@@ -282,6 +288,20 @@ def test_warnings_are_shown_once_for_each_file(capsys):
     assert warnings.showwarning is before
     assert capsys.readouterr().err.splitlines() == [
         "extract-faces: a.mp4: two lines", "extract-faces: a.mp4: named already", "extract-faces: b.mp4: two lines", "extract-faces: b.mp4: named already"]
+
+
+@pytest.mark.parametrize("text, line", [
+    ("talk.mp4 is damaged. Frame 3", "monday/talk.mp4 is damaged. Frame 3"),
+    ("monday/talk.mp4 is damaged", "monday/talk.mp4 is damaged"),
+    ("tuesday/talk.mp4 is newer", "monday/talk.mp4: tuesday/talk.mp4 is newer"),
+    ("no talk.mp4, nor talk.mp4.", "no monday/talk.mp4, nor talk.mp4."),
+    ("smalltalk.mp4x", "monday/talk.mp4: smalltalk.mp4x"), ("", "monday/talk.mp4: str"), ("two\nlines", "monday/talk.mp4: two lines"),
+])
+def test_a_line_names_its_file_by_its_path(text, line):
+    "There may be a talk.mp4 for each day."
+    from mexca_video.cli import _one_line
+
+    assert _one_line(text, "monday/talk.mp4") == line
 
 
 def test_the_users_own_filter_holds(tmp_path):
@@ -321,6 +341,105 @@ def test_one_bad_result_does_not_stop_the_others(corrected, tmp_path, capsys):
 def test_tables_of_one_name(tmp_path):
     words = ["table", tmp_path / "a" / "talk.nc", tmp_path / "b" / "talk.nc"]
     done = run(*words, "-o", tmp_path, command="mexca-video")
-    assert done.returncode == 2 and "FILE.nc names several files called talk" in done.stderr
-    assert run(*words, command="mexca-video").returncode == 1  # beside each there is room, but no such files
+    assert done.returncode == 1 and done.stderr.count("there is no file") == 2 # two tables would have their places, but there are no such files
     assert run("table", command="mexca-video").returncode == 2
+
+
+def test_tables_of_a_pattern_and_a_folder(corrected, tmp_path, capsys):
+    "Patterns that no shell replaced, folders, and results of one name."
+    for day in ("monday", "tuesday"):
+        (tmp_path / "out" / day).mkdir(parents=True)
+        shutil.copy(corrected, tmp_path / "out" / day / "talk.nc")
+    tables = [f"{day}/talk.csv" for day in ("monday", "tuesday")]
+    for words, home in ((["out/*/*.nc"], "out"), (["out"], "out"), (["out/*/*.nc", "-o", "new"], "new"), (["out", "-o", "other"], "other")):
+        with contextlib.chdir(tmp_path): assert main(["table", *words]) == 0
+        assert [Path(path).as_posix() for path in capsys.readouterr().out.split()] == [f"{home}/{table}" for table in tables]
+    for words, said in ((["none/*.nc"], "FILE.nc none/*.nc: no file matches"), (["empty"], "that ends in .nc")):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        with contextlib.chdir(tmp_path), pytest.raises(SystemExit) as stopped: main(["table", *words])
+        assert stopped.value.code == 2 and said in capsys.readouterr().err
+
+
+# --- which files, and where their results go ----------------------------------------------------------------------------
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    "Three folders with a talk.mp4 each, one with a note besides, and what macOS leaves."
+    for name in ("monday/talk.mp4", "tuesday/talk.mp4", "friday/late/talk.mp4", "friday/walk.MOV", "friday/notes.txt", "friday/._walk.MOV", ".trash/talk.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(sample_path("single_face"), tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def written(capsys, *words):
+    status, shown = cli([*words, "--embedded", "--landmark-model", "None", "--au-model", "None", "--process-subclip", "0", "0.03", "--show-progress", "false", "-o", "out"]), capsys.readouterr()
+    return status, [Path(path).relative_to("out").as_posix() for path in shown.out.splitlines()], shown.err.splitlines()
+
+
+ALL = ["friday/walk.nc", "friday/late/talk.nc", "monday/talk.nc", "tuesday/talk.nc"]
+
+
+@pytest.mark.parametrize("words, wanted", [
+    (["-f", "monday/talk.mp4", "friday/walk.MOV"], ["talk.nc", "walk.nc"]),
+    (["-f", "monday/talk.mp4", "tuesday/talk.mp4", "friday/late/talk.mp4"], ["monday/talk.nc", "tuesday/talk.nc", "friday/late/talk.nc"]),
+    (["-f", "*day/*.mp4"], ["monday/talk.nc", "tuesday/talk.nc"]),
+    (["-f", "**/*.mp4"], ["friday/late/talk.nc", "monday/talk.nc", "tuesday/talk.nc"]),
+    (["-f", "."], ALL), (["-f", "./"], ALL), (["-f", "."] + ["monday/talk.mp4", "./monday/talk.mp4"], ALL),
+    (["-f", "friday"], ["walk.nc", "late/talk.nc"]), (["-f", "friday", "-f", "monday"], ["walk.nc", "late/talk.nc", "talk.nc"]),
+])
+def test_every_file_has_its_place(study, capsys, words, wanted):
+    status, paths, lines = written(capsys, *words)
+    assert status == 0, lines
+    assert paths == wanted and all((study / "out" / path).is_file() for path in paths)
+    assert len(lines) == len(wanted) and all(": 1 frame, 1 face, 1 person" in line for line in lines)
+
+
+def test_lines_tell_files_of_one_name_apart(study, capsys):
+    (study / "tuesday" / "talk.mp4").write_text("no video")
+    status, paths, lines = written(capsys, "-f", "monday/talk.mp4", "tuesday/talk.mp4")
+    assert (status, paths) == (1, ["monday/talk.nc"])
+    assert "monday/talk.mp4: 1 frame" in lines[0] and lines[1].startswith("extract-faces: tuesday/talk.mp4 cannot be read")
+
+
+def test_one_stem_two_endings(study, capsys):
+    shutil.copy("monday/talk.mp4", "monday/talk.mov")
+    assert written(capsys, "-f", "monday/talk.mp4", "monday/talk.mov", "friday/walk.MOV")[:2] == (0, ["monday/talk.mp4.nc", "monday/talk.mov.nc", "friday/walk.nc"])
+
+
+def test_a_file_with_a_pattern_for_a_name(study, capsys):
+    "A file that is there is itself, whatever its name looks like."
+    shutil.copy("monday/talk.mp4", "take [1].mp4")
+    assert written(capsys, "-f", "take [1].mp4")[:2] == (0, ["take [1].nc"])
+
+
+def test_places_are_the_same_when_the_run_goes_on(study, capsys, monkeypatch):
+    assert written(capsys, "-f", ".", "--resume")[:2] == (0, ALL)
+    monkeypatch.setattr(FaceExtractor, "_measure_stretches", lambda *args: pytest.fail("it was measured again"))
+    status, paths, lines = written(capsys, "-f", ".", "--resume")
+    assert (status, paths) == (0, ALL) and len(lines) == 4 # the line comes for finished files too
+    assert not list(study.glob("out/**/*.checkpoint"))
+
+
+# --- what is said of each file ------------------------------------------------------------------------------------------
+
+def test_a_crowd_and_num_faces(tmp_path, capsys):
+    "Two people stand side by side in the last scenes of the sample clip; one was asked for."
+    status = cli(["-f", str(sample_clip()), "--embedded", "--landmark-model", "None", "--au-model", "None", "--num-faces", "1", "--process-subclip", "4", "5",
+        "--skip-frames", "6", "--show-progress", "false", "-o", str(tmp_path)])
+    said = capsys.readouterr().err.splitlines()
+    assert status == 0 and len(said) == 1 # once, though apply warns of it too
+    assert "4 frames, 8 faces, 1 person; doubtful: 4 of 8 faces belong to nobody: up to 2 faces are in a frame, and num_faces=1." in said[0]
+    assert describe_doubts(load(tmp_path / "people.nc"))[0] in said[0]
+
+
+def test_summary_says_what_is_doubtful():
+    assert "doubtful" not in summarize(demo_features())
+    assert summarize(demo_features(n_faces=0)).splitlines()[-1].startswith("doubtful: No face was found in 48 frames")
+
+
+def test_doubts_of_apply_are_not_said_twice(capsys):
+    with _warnings_as_lines("a.mp4"):
+        warnings.warn("a.mp4: no face", DoubtWarning)
+        warnings.warn("a.mp4: damaged")
+    assert capsys.readouterr().err == "extract-faces: a.mp4: damaged\n"

@@ -9,6 +9,7 @@ from mexca_video import FaceExtractor, models
 from mexca_video.samples import sample_image
 from mexca_video.schema import LANDMARK_PARTS
 
+pytestmark = pytest.mark.numeric
 WEIGHTS = Path(__file__).resolve().parents[2] / "shared" / "weights" / models.MODELS["mobilefacenet"].file
 
 

@@ -10,6 +10,7 @@ from mexca_video.detection import cut_squares, detect_faces, load_detector, squa
 from mexca_video.landmarks import FaceMesh
 from mexca_video.samples import sample_path
 
+pytestmark = pytest.mark.numeric
 RECORDED = np.load(Path(__file__).parent / "data" / "mediapipe_pexels.npz", allow_pickle=False)
 
 

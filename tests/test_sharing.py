@@ -1,6 +1,7 @@
 "What a shared copy must keep (frames, times, sound, those who may be seen) and what it must not (faces, names, the file's own marks)."
 import json, os, warnings
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -230,6 +231,87 @@ def test_tags_of_the_file_are_not_copied(tmp_path):
     with av.open(str(out)) as file: said = json.dumps([file.metadata, file.streams.video[0].metadata])
     for secret in ("Ben", "52.37", "1970", "tagged"): assert secret not in said
     assert b"Ben at home" not in out.read_bytes()
+
+
+# --- colours ------------------------------------------------------------------------------------------------------------
+
+WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)} # of red and blue in the brightness, by the code of the matrix (ITU-T H.273)
+
+
+def write_flat(path, rgb, size, matrix, tags=None, shape=None):
+    "Three frames of one colour, by the formula and without swscale; `tags`: matrix, range, primaries, transfer."
+    (kr, kb), (r, g, b) = WEIGHTS[matrix], np.array(rgb)/255
+    y = kr*r + (1 - kr - kb)*g + kb*b
+    planes = [round(16 + 219*y), round(128 + 112*(b - y)/(1 - kb)), round(128 + 112*(r - y)/(1 - kr))]
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=25, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        if shape: stream.codec_context.sample_aspect_ratio = shape
+        for name, code in zip(("colorspace", "color_range", "color_primaries", "color_trc"), tags or ()): setattr(stream.codec_context, name, code)
+        for i in range(3):
+            frame = av.VideoFrame(*size, "yuv420p")
+            for plane, value in zip(frame.planes, planes): plane.update(bytes([value])*plane.buffer_size)
+            frame.pts = i
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return path
+
+
+def as_shown(path):
+    "What a player shows that goes by the tags: the colour in the middle of a picture; and the tags."
+    with av.open(str(path)) as file:
+        context, frame = file.streams.video[0].codec_context, next(file.decode(video=0))
+        tags = [int(getattr(context, name)) for name in ("colorspace", "color_range", "color_primaries", "color_trc")]
+        y, cb, cr = (float(plane[plane.shape[0]//2, plane.shape[1]//2]) for plane in (np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, :p.width] for p in frame.planes))
+        kr, kb = WEIGHTS[tags[0]]
+        y, cb, cr = (y - 16)/219, (cb - 128)/224, (cr - 128)/224
+        r, b = y + 2*(1 - kr)*cr, y + 2*(1 - kb)*cb
+        return np.array([r, (y - kr*r - kb*b)/(1 - kr - kb), b])*255, tags, context
+
+
+def nobody(path): return results(path, np.full((len(VideoDataset(str(path))), 1, 4), np.nan))
+
+
+@pytest.mark.parametrize("kind", [".mp4", ".mkv", ".mov"])
+@pytest.mark.parametrize("size, matrix, tags, wanted", [
+    ((1280, 720), 1, (1, 1, 1, 1), [1, 1, 1, 1]), ((1280, 720), 1, None, [1, 1, 1, 1]), ((1280, 720), 6, (6, 1, 6, 6), [1, 1, 6, 6]),
+    ((640, 360), 6, None, [6, 1, 6, 6]), ((720, 576), 5, (5, 1, 5, 6), [6, 1, 5, 6]), ((640, 360), 1, (1, 1, 1, 13), [6, 1, 1, 13]),
+])
+def test_a_player_shows_the_colours_of_the_source(tmp_path, size, matrix, tags, wanted, kind):
+    source = write_flat(tmp_path/"flat.mp4", (199, 60, 60), size, matrix, tags)
+    shown, found, context = as_shown(blur_faces(source, nobody(source), tmp_path/f"copy{kind}"))
+    assert found == wanted and context.pix_fmt == "yuv420p"
+    assert abs(shown - picture(source, 1)[size[1]//2, size[0]//2]).max() <= 2, "not what was read"
+    if tags: assert abs(shown - as_shown(source)[0]).max() <= 2.5, "not what the source shows"
+
+
+@pytest.mark.parametrize("rgb", [(16, 235, 90), (0, 0, 255), (255, 255, 255), (0, 0, 0), (128, 128, 128), (250, 200, 20)])
+def test_other_colours(tmp_path, rgb):
+    source = write_flat(tmp_path/"flat.mp4", rgb, (1280, 720), 1, (1, 1, 1, 1))
+    shown = as_shown(blur_faces(source, nobody(source), tmp_path/"copy.mp4"))[0]
+    assert abs(shown - picture(source, 1)[100, 100]).max() <= 2 and abs(shown - rgb).max() <= 4
+
+
+def test_pixels_of_the_copy_are_square(tmp_path):
+    "PAL, 16:11: the pictures of the copy have the size and the shape that the models saw."
+    source = write_flat(tmp_path/"flat.mp4", (199, 60, 60), (720, 576), 5, (5, 1, 5, 6), Fraction(16, 11))
+    with VideoDataset(str(source)) as video: width, height = video.width, video.height
+    context = as_shown(blur_faces(source, nobody(source), tmp_path/"copy.mp4"))[2]
+    assert (context.width, context.height) == (width + width % 2, height + height % 2)
+    assert context.sample_aspect_ratio in (None, 1)
+
+
+def test_hdr_is_written_as_ordinary_video(tmp_path):
+    "Ten bits, BT.2020 and HLG: eight bits, and tags that say so; the colours are those in which it is read."
+    source = Path(__file__).resolve().parents[1].parent/"shared"/"cases"/"hlg.mp4"
+    if not source.is_file(): pytest.skip(f"{source.name} is not beside the project's folder (shared/cases)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        copy = blur_faces(source, nobody(source), tmp_path/"copy.mp4")
+        read = picture(source, 0)[20, 20]
+    shown, tags, context = as_shown(copy)
+    assert tags == [6, 1, 1, 1] and context.pix_fmt == "yuv420p"
+    assert abs(shown - read).max() <= 2
 
 
 def test_hidden_people_are_not_recognised(tmp_path, clip):

@@ -4,13 +4,18 @@ import csv
 import errno
 import os
 import re
+import shutil
+import subprocess
 import tempfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 from users import plain_user
 
 from mexca_video import AU_NAMES, STATUS, check_features, demo_features, load, merge_faces, rename_faces, replay_history, save, swap_faces, to_csv, to_table
@@ -83,6 +88,12 @@ def test_save_leaves_its_argument_alone(tmp_path):
     ds = demo_features()
     save(ds, tmp_path / "a.nc")
     assert_same(ds, demo_features())
+
+
+def test_two_results_in_one_are_told(tmp_path):
+    "It can be stored, as any Dataset of the right shape, but the user hears of it where it happens and not in the next program."
+    with pytest.warns(UserWarning, match="a.nc holds what no other function reads: 'frame' holds 0 twice, as after xr.concat") as said: save(xr.concat([demo_features(), demo_features()], "frame"), tmp_path / "a.nc")
+    assert len(said) == 1 and said[0].filename == __file__
 
 
 def test_compression(tmp_path):
@@ -307,6 +318,97 @@ def test_missing_words_are_those_of_pandas():
     from pandas._libs.parsers import STR_NA_VALUES
 
     assert _MISSING_WORDS >= STR_NA_VALUES - {""}
+
+
+# --- spreadsheets -------------------------------------------------------------------------------------------------------
+
+RISKY = ["=1+1", "+49 30 1234", "-2+3", "@SUM(A1)", "'=1+1", "''=1+1", "\t=1+1", "\tAda", " =1+1", "x;=1+1", "x; =1+1", 'x;"=1+1', "x\t-1+1", "=HYPERLINK(\"http://a.b/?\"&A1)", "＝1+1"]
+HARMLESS = ["Zoë", "Anna-Lena", "'t Hooft", "a=b", "talk (2) - Ada", "talk; Ada", "7", "3-4", "Müller, \"M.\""]
+BACK = r"""(^|[;\t\r\n])([ "]*)'(?='*[=+\-@＝＋－＠\t\r\n])"""
+
+
+@pytest.mark.parametrize("text", RISKY)
+def test_text_that_is_no_formula_any_more(text, tmp_path):
+    ds = rename_faces(demo_features(), {0: text}).assign_attrs(video_file=f"{text}.mp4")
+    table = pd.read_csv(to_csv(ds, tmp_path / "a.csv"), dtype={"face_name": str})
+    name, file = table.face_name.dropna()[table.face_label == 0].unique().item(), table.video_file.unique().item()
+    for found, wanted in ((name, text), (file, f"{text}.mp4")):
+        for cell in re.split("[;\t]", found): assert not re.match(r'[\s"]*[=+\-@＝＋－＠]', cell)
+        assert not re.match(r"[\t\r\n]", found)
+        assert re.sub(BACK, r"\1\2", found) == wanted
+    assert to_table(ds).video_file.unique().tolist() == [f"{text}.mp4"] and text in to_table(ds).face_name.values
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_other_text_is_left_alone(text, tmp_path):
+    ds = rename_faces(demo_features(), {0: text})
+    assert text in pd.read_csv(to_csv(ds, tmp_path / "a.csv"), dtype={"face_name": str}).face_name.values
+
+
+@given(st.text(alphabet=st.sampled_from(list("=+-@'\"; \t\r\na1"))))
+def test_every_text_comes_back(text):
+    from mexca_video.store import _quote
+
+    assert re.sub(BACK, r"\1\2", _quote(text)) == text
+
+
+def test_numbers_are_numbers(tmp_path):
+    "A minus is a formula in a text and a sign in a number."
+    ds = demo_features()
+    ds["face_box"] = ds.face_box - 500
+    table = pd.read_csv(to_csv(ds, tmp_path / "a.csv"))
+    assert (table.x1.dropna() < 0).all() and table.x1.dtype == "float64" and "'-" not in (tmp_path / "a.csv").read_text("utf-8")
+
+
+GERMAN = """<?xml version="1.0" encoding="UTF-8"?><oor:items xmlns:oor="http://openoffice.org/2001/registry">
+<item oor:path="/org.openoffice.Setup/L10N"><prop oor:name="ooSetupSystemLocale" oor:op="fuse"><value>de-DE</value></prop></item></oor:items>"""
+OASIS = "urn:oasis:names:tc:opendocument:xmlns:"
+
+
+def open_in_german(path, folder, options):
+    "The rows of a file as LibreOffice Calc in German reads it with the import `options`: (kind, value, formula) of each cell."
+    if not (office := shutil.which("soffice")): pytest.skip("LibreOffice is not installed (Debian: libreoffice-calc)")
+    (folder / "profile" / "user").mkdir(parents=True)
+    (folder / "profile" / "user" / "registrymodifications.xcu").write_text(GERMAN)
+    command = [office, f"-env:UserInstallation={(folder / 'profile').as_uri()}", "--headless", f"--infilter=CSV:{options}", "--convert-to", "fods", "--outdir", folder, path]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=180)
+    assert (result := folder / f"{path.stem}.fods").is_file(), done.stderr
+    rows = []
+    for row in ElementTree.parse(result).getroot().iter(f"{{{OASIS}table:1.0}}table-row"):
+        cells = []
+        for cell in row.findall(f"{{{OASIS}table:1.0}}table-cell"):
+            text = "\n".join("".join(part.itertext()) for part in cell.findall(f"{{{OASIS}text:1.0}}p"))
+            found = cell.get(f"{{{OASIS}office:1.0}}value-type"), cell.get(f"{{{OASIS}office:1.0}}value", text), cell.get(f"{{{OASIS}table:1.0}}formula")
+            cells += [found] * min(int(cell.get(f"{{{OASIS}table:1.0}}number-columns-repeated", 1)), 200)
+        rows.append(cells)
+    return rows
+
+
+def test_names_and_values_survive_german_libreoffice(tmp_path):
+    "The import that the notebook describes: UTF-8, comma, English numbers, names as text."
+    names = ["Zoë", "007", "TRUE", "3-4", "1.5", "=1+1", "Jürgen; Groß", "+49"]
+    ds = rename_faces(demo_features(n_frames=12, n_faces=len(names)), dict(enumerate(names)))
+    file, table = to_csv(ds, tmp_path / "a.csv"), to_table(ds)
+    text_columns = "/".join(f"{1 + table.columns.get_loc(name)}/2" for name in ("face_name", "video_file"))
+    head, *rows = open_in_german(file, tmp_path, f"44,34,76,1,{text_columns},1033")
+    assert [value for _, value, _ in head[:table.shape[1]]] == list(table.columns)
+    assert not [cell for row in rows for cell in row if cell[2]]
+    found = pd.DataFrame([[value or None for _, value, _ in row[:table.shape[1]]] for row in rows[:len(table)]], columns=table.columns)
+    for column in table.columns.difference(["face_name", "video_file", "status"]):
+        np.testing.assert_array_equal(found[column].astype(float).astype("float32"), table[column].astype(float).astype("float32"), column)
+    found["face_name"] = found.face_name.str.replace(r"^'('*[=+@\t-])", r"\1", regex=True)
+    for column in ("face_name", "video_file", "status"): assert found[column].fillna("").tolist() == table[column].fillna("").tolist()
+
+
+@pytest.mark.parametrize("separator", [44, 59, 9], ids=["comma", "semicolon", "tab"])
+def test_nothing_is_run_by_german_libreoffice(tmp_path, separator):
+    "Whatever separator the reader chose, no cell is a formula. Without the apostrophes, some are."
+    ds = rename_faces(demo_features(n_frames=2, n_faces=len(RISKY)), dict(enumerate(RISKY))).assign_attrs(video_file="=2+3;=4+5\t=6+7.mp4")
+    formulas = lambda path: [cell for row in open_in_german(path, path.parent, f"{separator},34,76,1,,1031") for cell in row if cell[2]]
+    for name in ("safe", "plain"): (tmp_path / name).mkdir()
+    assert formulas(to_csv(ds, tmp_path / "safe" / "a.csv")) == []
+    to_table(ds).to_csv(tmp_path / "plain" / "a.csv", index=False)
+    assert formulas(tmp_path / "plain" / "a.csv")
 
 
 def test_large_table_takes_no_loop():

@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -390,3 +391,261 @@ def test_a_large_batch_may_take_its_time(monkeypatch):
     began = time.monotonic()
     (where, images), = VideoDataset(str(sample_clip()), end=2).batches(48)
     assert len(images) == 48 and time.monotonic() - began > 1.9
+
+
+# Small awkward files that lie beside the repository, with their right answers.
+
+CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
+there = pytest.mark.skipif(not CASES.is_dir(), reason="the folder shared/cases is not beside the repository")
+
+
+def read(path, **arguments):
+    "The dataset of a file and the warnings that came with it and with all of its pictures, each once."
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        ds = VideoDataset(path, **arguments)
+        pictures = images(ds)
+    return ds, pictures, [str(one.message) for one in said]
+
+
+@there
+@pytest.mark.parametrize("name, numbers", [
+    ("trimmed.mp4", range(50, 70)), ("two_edits_b.mp4", [*range(20), *range(60, 80)]), ("trim_end_b.mp4", range(30)), ("repeat_b.mp4", [*range(10)] * 2),
+    ("delayed_b.mp4", range(100)), ("drop_mjpeg.avi", range(57)), ("drop_mpeg4.avi", range(57)), ("live.webm", range(40)), ("screen_dur.webm", range(20)),
+    ("tc.mov", range(10))])
+def test_awkward_files_are_whole(name, numbers):
+    ds, pictures, said = read(CASES / name)
+    assert [clips.number_of(i) for i in pictures] == list(numbers) and ds.damage is None and said == []
+    assert (ds.width, ds.height) == (64, 48) and set(ds.facts()) == {"video_start"}
+    if name.endswith("mp4"): np.testing.assert_allclose(ds.time, np.arange(len(ds)) * .04, atol=1e-9)
+
+
+@there
+def test_the_clock_of_a_player():
+    starts = {name: VideoDataset(CASES / name).start_time for name in ("delayed_b.mp4", "live.webm", "trimmed.mp4", "drop_mjpeg.avi")}
+    assert starts == {"delayed_b.mp4": 1.5, "live.webm": .06, "trimmed.mp4": 0, "drop_mjpeg.avi": 0}
+    ds = VideoDataset(CASES / "delayed_b.mp4", start=1, end=2)
+    assert ds.time[0] == 1 and ds.facts()["video_start"] == 1.5, "start counts from the first frame"
+
+
+@there
+def test_dropped_frames_leave_a_gap():
+    for name in ("drop_mjpeg.avi", "drop_mpeg4.avi"):
+        steps = np.diff(VideoDataset(CASES / name).time) / .04
+        assert len(steps) == 56 and steps.round(6).sum() == 59 and steps.max() >= 2
+
+
+@there
+def test_a_size_that_changes_in_the_file_of_a_camera_that_was_turned():
+    ds, pictures, said = read(CASES / "resize.webm")
+    assert (ds.width, ds.height) == (192, 128) and len(ds) == 30 and ds.damage is None
+    wide = [clips.number_of(i) for i in [*pictures[:10], *pictures[20:]]]
+    upright = [clips.number_of(i[:, 54:138]) for i in pictures[10:20]]
+    assert wide == [*range(10), *range(20, 30)] and upright == list(range(10, 20))
+    assert all(i[:, :53].max() == 0 == i[:, 139:].max() for i in pictures[10:20]), "beside an upright picture it is black"
+    assert said == ["resize.webm: the picture changes its size on the way (96x64, 64x96, 192x128); all frames are scaled to 192x128 with their shape kept."]
+    assert "64x96" in ds.facts()["video_sizes"]
+
+
+@there
+def test_the_default_of_two_films_is_read():
+    ds, pictures, said = read(CASES / "two_default2.mkv")
+    assert [clips.number_of(i) for i in pictures] == list(range(100, 110))
+    assert len(said) == 1 and said[0].startswith("two_default2.mkv: film 2 of 2 is read") and ds.facts()["video_tracks"] == "film 2 of 2 was read"
+
+
+@there
+def test_hdr_of_a_telephone_is_said_once():
+    ds, pictures, said = read(CASES / "hlg.mp4")
+    assert len(said) == 1 and "HDR video (HLG)" in said[0] and "HLG" in ds.facts()["video_colour"]
+    with av.open(str(CASES / "hlg.mp4")) as container: signal = next(container.decode(video=0)).to_ndarray(format="rgb48le")[24, 32, 0] / 65535
+    light = 1000 / 203 * ((np.exp((signal - .55991073) / .17883277) + .28466892) / 12 if signal > .5 else signal**2 / 3)**1.2
+    above = max(light - .75, 0) / .25
+    assert abs(pictures[0][24, 32] - 255 * (min(light, .75) + .25 * above / (1 + above))**(1 / 2.4)).max() <= 2
+
+
+# Geometry
+
+@pytest.mark.parametrize("pixel, size", [("16/11", (93, 48)), ("4/3", (85, 48)), ("8/9", (64, 54)), ("1280/1281", (64, 48)), ("1/1", (64, 48))])
+@pytest.mark.parametrize("suffix, codec", [("mp4", "libx264"), ("mkv", "libx264"), ("ts", "libx264"), ("avi", "mpeg4")])
+def test_pixels_that_are_not_square(folder, pixel, size, suffix, codec):
+    path = clips.write_clip(folder / f"pixel.{suffix}", codec=codec, count=5, pixel=pixel, options=dict(crf=10))
+    ds, pictures, said = read(path)
+    assert (ds.width, ds.height) == size and said == []
+    assert [(clips.number_of(i), i.shape) for i in pictures] == [(k, (*size[::-1], 3)) for k in range(5)]
+    assert ("video_pixels" in ds.facts()) == (size != (64, 48))
+    whole = ds[:]["Image"]
+    assert whole.shape == (5, *size[::-1], 3)
+
+
+def test_pixels_of_a_picture_that_lies_on_its_side(folder):
+    path = clips.write_clip(folder / "pixel_turned.mp4", count=3, pixel="3/2", turn=dict(degrees=90), draw=clips._turned(1))
+    ds, pictures, said = read(path)
+    assert (ds.width, ds.height) == (48, 96) and [clips.number_of(i) for i in pictures] == [0, 1, 2]
+
+
+def test_a_ratio_that_cannot_be_is_not_believed(folder):
+    ds = VideoDataset(clips.write_clip(folder / "absurd.mp4", count=2, pixel=50))
+    assert (ds.width, ds.height) == (64, 48) and clips.number_of(ds[1]["Image"]) == 1
+
+
+def _change(folder, suffix, kinds, **arguments): return clips.write_changing(folder / f"changing{len(list(folder.iterdir()))}.{suffix}", kinds, **arguments)
+
+
+SIZES = [dict(size=(96, 64)), dict(size=(64, 96)), dict(size=(192, 128))]
+
+
+@pytest.mark.parametrize("suffix, arguments", [("h264", dict(options=dict(bf=2))), ("h265", dict(codec="libx265", options={"x265-params": "log-level=none"}))])
+def test_sizes_are_known_before_decoding(folder, suffix, arguments):
+    path = _change(folder, suffix, SIZES, **arguments)
+    with pytest.warns(UserWarning, match="96x64, 64x96, 192x128"): ds = VideoDataset(path)
+    assert ds._decoder is None and ds._index.canvas == (192, 128)
+    shown = [ds[i]["Image"].numpy() for i in range(len(ds))]
+    assert len(ds) == 30 and [clips.number_of(i[:, 54:138] if k // 10 == 1 else i) for k, i in enumerate(shown)] == list(range(30))
+
+
+def test_sizes_in_the_packets_of_an_mp4(folder):
+    "As video calls leave them: the file's header knows the first size only."
+    path = clips.remux(_change(folder, "h264", SIZES[:1] + SIZES[2:], options=dict(bf=0)), folder / "sizes.mp4", lambda number, data, pts: (data, number * 48000))
+    ds, pictures, said = read(path)
+    assert (ds.width, ds.height) == (192, 128) and [clips.number_of(i) for i in pictures] == list(range(20)) and len(said) == 1
+    assert clips.number_of(ds[3]["Image"]) == 3 and clips.number_of(ds[15]["Image"]) == 15, "after a jump"
+
+
+def test_a_shape_of_pixels_that_changes(folder):
+    "Television goes from 4:3 to 16:9 between two programmes."
+    path = _change(folder, "m2v", [dict(pixel="4/3"), dict(pixel="16/9")], codec="mpeg2video", options=dict(q=2, bf=2))
+    ds, pictures, said = read(path)
+    assert len(said) == 1 and "(85x48, 106x48)" in said[0] and (ds.width, ds.height) == (106, 48)  # MPEG-2 knows 2.21:1, not 16:9 of this
+    assert [clips.number_of(_without_bars(i)) for i in pictures] == list(range(20))
+    bars = [int((i.max((0, 2)) == 0).sum()) for i in pictures]
+    assert bars == [21] * 10 + [0] * 10, "the last frames of the first programme have its shape"
+
+
+def _without_bars(picture):
+    rows, columns = np.flatnonzero(picture.max((1, 2))), np.flatnonzero(picture.max((0, 2)))
+    return picture[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+
+
+def test_a_size_that_nobody_could_know_keeps_its_shape(folder):
+    "Motion JPEG says its size in each picture only."
+    parts = [clips.write_clip(folder / f"m{k}.mkv", codec="mjpeg", pix_fmt="yuvj420p", count=3, first=3 * k, size=size) for k, size in enumerate([(96, 64), (64, 96)])]
+    packets = []
+    for part in parts:
+        with av.open(str(part)) as container: packets += [bytes(p) for p in container.demux(video=0) if p.size]
+    path = clips.remux(clips.write_clip(folder / "m.mkv", codec="mjpeg", pix_fmt="yuvj420p", count=6, size=(96, 64)), folder / "unknown.mkv", lambda number, data, pts: (packets[number], pts))
+    ds, pictures, said = read(path)
+    assert [clips.number_of(_without_bars(i)) for i in pictures] == list(range(6)) and {i.shape for i in pictures} == {(64, 96, 3)}
+    assert len(said) == 1 and "96x64, 64x96" in said[0] and "video_sizes" in ds.facts()
+
+
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+def test_rotate_turns_clockwise_after_the_file(written, rotate):
+    for name in ("plain", "turned_90", "mirrored"):
+        ds, plain = VideoDataset(written(name), rotate=rotate), VideoDataset(written(name))
+        picture = ds[7]["Image"].numpy()
+        np.testing.assert_array_equal(picture, np.rot90(plain[7]["Image"].numpy(), -rotate // 90))
+        assert picture.shape == (ds.height, ds.width, 3) and ds[3:5]["Image"].shape == (2, ds.height, ds.width, 3)
+        for _, batch in ds.batches(8): assert batch.shape[1:] == (ds.height, ds.width, 3)
+        assert pickle.loads(pickle.dumps(ds)).rotate == rotate
+
+
+@pytest.mark.parametrize("rotate", [45, -90, 360, 90., True, "90", None])
+def test_another_angle_is_refused(written, rotate):
+    with pytest.raises(ValueError, match="is not 0, 90, 180 or 270"): VideoDataset(written("plain"), rotate=rotate)
+
+
+def test_a_result_says_how_its_video_is_opened(written):
+    xr = pytest.importorskip("xarray")
+    for arguments, rotate in (('{"rotate": 90}', 90), ('{"skip_frames": 2}', 0), ("not JSON", 0), ("[]", 0)):
+        assert video.open_video_of(xr.Dataset(attrs={"arguments": arguments}), written("plain")).rotate == rotate
+    assert video.open_video_of(xr.Dataset(), written("plain")).rotate == 0
+
+
+@pytest.mark.parametrize("codec, suffix", [("libx265", "heic"), ("libsvtav1", "avif")])
+def test_photographs_in_tiles_are_refused_and_whole_ones_read(folder, codec, suffix):
+    for rows, columns, thumbnail in ((2, 2, False), (2, 3, True)):
+        path = clips.write_photograph(folder / f"tiles.{suffix}", rows, columns, codec, thumbnail)
+        with pytest.raises(ValueError) as error: VideoDataset(path)
+        assert f"stored in {rows * columns} tiles" in str(error.value) and "save it as JPEG" in str(error.value) and "\n" not in str(error.value)
+    for thumbnail in (False, True):
+        ds, pictures, said = read(clips.write_photograph(folder / f"whole.{suffix}", codec=codec, thumbnail=thumbnail))
+        assert [clips.number_of(i) for i in pictures] == [0] and said == []
+
+
+# Time
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_a_picture_that_starts_after_the_sound(folder, suffix):
+    late = clips.write_clip(folder / f"late.{suffix}", ticks=range(21, 69), sound=True, options=dict(bf=0))
+    ds = VideoDataset(late)
+    assert ds.start_time == pytest.approx(.84, abs=.07) and ds.time[0] == 0 and ds.damage is None
+    assert VideoDataset(clips.write_clip(folder / f"prompt.{suffix}", sound=True, options=dict(bf=0))).start_time == pytest.approx(0, abs=.07)
+
+
+@pytest.mark.parametrize("suffix, arguments, words", [
+    ("avi", dict(codec="mpeg4"), "48 frames are announced, "), ("mkv", {}, "it is to end at 1.9"), ("webm", dict(codec="libvpx"), "it is to end at 1.9"),
+    ("mp4", dict(mux=dict(movflags="frag_keyframe+empty_moov")), "bytes are missing at its end")])
+def test_every_kind_of_file_that_lacks_bytes_is_cut_short(folder, suffix, arguments, words):
+    path = clips.write_clip(folder / f"lacking.{suffix}", **arguments)
+    whole = path.read_bytes()
+    assert read(path)[2] == [] and read(path)[0].damage is None
+    path.write_bytes(whole[:int(len(whole) * .8)])
+    with pytest.warns(UserWarning, match=f"lacking.{suffix} is cut short: "): ds = VideoDataset(path)
+    assert words in ds.damage and len(ds) < 48
+
+
+# Colour
+
+HD, SD = (1280, 720), (640, 360)
+COLOUR = 199, 60, 60
+
+
+def _untagged(folder, size, space, pix_fmt="yuv420p", codec="libx264", options=None, name="untagged.mkv"):
+    "One frame of `COLOUR`, encoded with the matrix `space` (1: BT.709, 5: BT.601) and no tag."
+    path = folder / name
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options or dict(crf="5"))
+        stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
+        frame = av.VideoFrame.from_ndarray(np.full((*size[::-1], 3), COLOUR, np.uint8), format="rgb24")
+        frame = frame.reformat(format=pix_fmt, dst_colorspace=space, dst_color_range=1)
+        frame.colorspace, frame.color_range = 2, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with av.open(str(path)) as container: assert next(container.decode(video=0)).colorspace in (2, 5 * (codec == "libvpx"))
+    return path
+
+
+@pytest.mark.parametrize("size, space", [(HD, 1), ((720, 1280), 1), ((1280, 532), 1), (SD, 5), ((720, 576), 5)])
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p10le"])
+def test_without_a_tag_the_size_tells_the_colours(folder, size, space, pix_fmt):
+    for other in (1, 5):
+        wrong = np.abs(VideoDataset(_untagged(folder, size, other, pix_fmt))[0]["Image"].numpy().astype(int) - COLOUR).max()
+        assert (wrong <= 4) == (other == space), (other, wrong)
+
+
+def test_formats_that_know_their_colours_are_not_guessed(folder):
+    "VP8 and JPEG have one matrix whatever their size; RGB and gray have none."
+    assert np.abs(VideoDataset(_untagged(folder, HD, 5, codec="libvpx", options=dict(crf="4", b="20M"), name="vp8.webm"))[0]["Image"].numpy().astype(int) - COLOUR).max() <= 4
+    Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    Image.fromarray(np.full((720, 1280, 3), COLOUR, np.uint8)).save(folder / "large.jpg", quality=95)
+    assert np.abs(VideoDataset(folder / "large.jpg")[0]["Image"].numpy().astype(int) - COLOUR).max() <= 4
+    def flat(number, width, height): return np.full((height, width, 3), COLOUR, np.uint8)
+    rgb = VideoDataset(clips.write_clip(folder / "rgb.mov", codec="png", pix_fmt="rgb24", count=1, size=HD, draw=flat))
+    assert (rgb[0]["Image"].numpy() == COLOUR).all()
+    gray = VideoDataset(clips.write_clip(folder / "gray.mkv", codec="ffv1", pix_fmt="gray", count=1, size=HD))
+    assert clips.number_of(gray[0]["Image"]) == 0 and np.ptp(gray[0]["Image"].numpy(), axis=2).max() == 0
+
+
+@pytest.mark.parametrize("curve, white", [(18, .75), (16, .5806889)])
+def test_hdr_becomes_ordinary_colours(folder, curve, white):
+    "Paper white is near white, gray stays gray, and the colours of BT.2020 become stronger in BT.709."
+    signals = [(white,) * 3, (white / 2,) * 3, (.7 * white, .5 * white, .5 * white)]
+    def draw(number, width, height): return np.full((height, width, 3), np.round(np.array(signals[number]) * 255), np.uint8)
+    path = clips.write_clip(folder / f"hdr_{curve}.mkv", codec="libx265", pix_fmt="yuv420p10le", count=3, draw=draw, colour=(9, 1), hdr=(curve, 9), options={"x265-params": "log-level=none", "crf": "4"})
+    ds, pictures, said = read(path)
+    first, second, third = (i[24, 32].astype(int) for i in pictures)
+    assert len(said) == 1 and "HDR" in said[0] and "video_colour" in ds.facts()
+    assert 236 <= first.min() and first.max() <= 246 and np.ptp(first) <= 2 >= np.ptp(second) and second.max() < 120
+    with av.open(str(path)) as container: pale = [f.to_ndarray(format="rgb24")[24, 32].astype(int) for f in container.decode(video=0)][2]
+    assert third[0] / third[1] > 1.1 * pale[0] / pale[1]
