@@ -637,7 +637,7 @@ export default { render };
 
 # %% ../nbs/18_viewers.ipynb #c041
 _GALLERY_CSS = """
-.mexca-gallery { max-height: 36em; overflow: auto }
+.mexca-gallery { max-height: 48em; overflow: auto }
 .mexca-person { display: flex; gap: 8px; align-items: flex-start; padding: 4px 0; border-top: 1px solid #8884 }
 .mexca-head { flex: 0 0 9em; text-align: left; background: none; border: none; color: inherit }
 .mexca-head { font: 12px sans-serif; cursor: pointer }
