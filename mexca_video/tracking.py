@@ -128,7 +128,7 @@ def _number_tracks(previous):
     return track
 
 # %% ../nbs/10_tracking.ipynb #71944d2a
-MOST_SAMPLES = 500 # embeddings of a track that are looked at
+MOST_SAMPLES = 64 # embeddings of a track that are looked at
 
 def _find_break(samples, distance):
     "Where, in the embeddings (M, E) of a track in order, another person begins; 0 if nowhere."
