@@ -587,8 +587,8 @@ function render({ model, el }) {
     for (const b of box.querySelectorAll(".mexca-thumb")) b.setAttribute("aria-pressed", chosen.has(b.dataset.key));
   }
   function thumb(parent, kind, t, color) {
-    const b = add(parent, kind, "mexca-thumb"), img = add(b, "img", ""); b.title = t.title; img.alt = t.title;
-    b.style.borderColor = color; pictures.show(img, t.pic); return b;
+    const b = add(parent, kind, "mexca-thumb"), img = add(b, "img", ""); b.title = t.title; img.alt = "";
+    b.setAttribute("aria-label", [t.title, t.caption].join(", ")); b.style.borderColor = color; pictures.show(img, t.pic); return b;
   }
   function proposal(p) {
     const line = add(box, "div", "mexca-proposal"); line.dataset.key = p.key;
