@@ -224,7 +224,7 @@ def load(
 
 # %% ../nbs/15_store.ipynb #c024
 TABLE_COLUMNS = ("frame", "time", "face", "face_name", "face_label", "face_confidence", "face_prob", *BOX_EDGES,
-                 *(f"{axis}_{i}" for axis in AXES for i in range(SIZES["landmark"])), *AU_NAMES, "video_file", "status", "n_detected")
+                 *(f"{axis}_{i}" for axis in AXES for i in range(SIZES["landmark"])), *AU_NAMES, "video_file", "status", "n_detected", "shot", "face_track", "face_evidence")
 
 # %% ../nbs/15_store.ipynb #c025
 def _measurements(ds, seen, slot):
@@ -244,6 +244,18 @@ def _circumstances(ds, row, cell):
     clip = pd.array([ds.attrs.get("video_file")] * len(row), dtype="string")
     return pd.DataFrame({"video_file": clip, "status": pd.array(word.astype(object), dtype="string"), "n_detected": count})
 
+# %% ../nbs/15_store.ipynb #15ex0002
+def _tracking(ds, row, place):
+    "Shot, track and evidence of each row of the table. `place`: position of its slot, -1 for a frame without any face."
+    import pandas as pd
+
+    columns = {name: np.full(len(row), EMPTY_VALUE) for name in ("shot", "face_track", "face_evidence")}
+    if "shot" in ds.variables: columns["shot"][:] = ds.shot.values[row]
+    for name in ("face_track", "face_evidence"):
+        if name in ds.variables: columns[name][place >= 0] = ds[name].values[row[place >= 0], place[place >= 0]]
+    whole = {name: pd.array(columns[name], dtype="Float64").astype("Int64") for name in ("shot", "face_track")}
+    return pd.DataFrame(whole | {"face_evidence": columns["face_evidence"].astype("float32")})
+
 # %% ../nbs/15_store.ipynb #p15a0004
 def to_table(
     ds,  # features Dataset
@@ -258,14 +270,17 @@ def to_table(
     empty = np.flatnonzero(~detected.any(axis=1)) if keep_empty else seen[:0]
     order = np.argsort(np.concatenate([seen, empty]), kind="stable")
     filled = order < len(seen)  # which rows of the table hold a face
-    wide = np.full((len(order), len(TABLE_COLUMNS) - 7), EMPTY_VALUE, "float32")
+    wide = np.full((len(order), len(TABLE_COLUMNS) - 10), EMPTY_VALUE, "float32")
     wide[filled] = _measurements(ds, seen, slot)
     face, name, cell = np.full(len(order), None, object), np.full(len(order), None, object), np.full(len(order), -1)
     face[filled], name[filled], cell[filled] = ds.face.values[slot], ds.face_name.values[slot], ds.status.values[seen, slot]
     row = np.concatenate([seen, empty])[order]
     first = pd.DataFrame({"frame": ds.frame.values[row], "time": ds.time.values[row],
                           "face": pd.array(face, dtype="Int64"), "face_name": pd.array(name, dtype="string")})
-    return pd.concat([first, pd.DataFrame(wide, columns=TABLE_COLUMNS[4:-3]), _circumstances(ds, row, cell)], axis=1)
+    place = np.where(filled, 0, -1)
+    place[filled] = slot
+    parts = first, pd.DataFrame(wide, columns=TABLE_COLUMNS[4:-6]), _circumstances(ds, row, cell), _tracking(ds, row, place)
+    return pd.concat(parts, axis=1)
 
 # %% ../nbs/15_store.ipynb #c034
 _MISSING_WORDS = frozenset("#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null".split("|"))  # what pandas takes for a missing value; R: NA

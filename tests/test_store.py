@@ -230,8 +230,9 @@ def rows_one_by_one(ds, keep_empty):
             points = face.face_landmarks
             yield [int(f), here.time.item(), int(slot), face.face_name.item(), face.face_label.item(), face.face_confidence.item(), face.face_prob.item(),
                    *face.face_box.values.tolist(), *points.sel(axis="x").values.tolist(), *points.sel(axis="y").values.tolist(),
-                   *face.face_aus.values.tolist(), "demo.mp4", list(STATUS)[face.status.item()], here.n_detected.item()]
-        if not found and keep_empty: yield [int(f), here.time.item()] + [None] * 165 + ["demo.mp4", "no_face", 0]
+                   *face.face_aus.values.tolist(), "demo.mp4", list(STATUS)[face.status.item()], here.n_detected.item(),
+                   here.shot.item(), int(face.face_track), face.face_evidence.item()]
+        if not found and keep_empty: yield [int(f), here.time.item()] + [None] * 165 + ["demo.mp4", "no_face", 0, here.shot.item(), None, None]
 
 
 @pytest.mark.parametrize("keep_empty", [True, False])
@@ -242,7 +243,7 @@ def test_table(make, keep_empty):
     assert list(table.columns) == [
         "frame", "time", "face", "face_name", "face_label", "face_confidence", "face_prob", "x1", "y1", "x2", "y2",
         *[f"x_{i}" for i in range(68)], *[f"y_{i}" for i in range(68)],
-        *"AU01 AU02 AU04 AU05 AU06 AU07 AU09 AU10 AU11 AU12 AU14 AU15 AU17 AU20 AU23 AU24 AU25 AU26 AU28 AU43".split(), "video_file", "status", "n_detected"]
+        *"AU01 AU02 AU04 AU05 AU06 AU07 AU09 AU10 AU11 AU12 AU14 AU15 AU17 AU20 AU23 AU24 AU25 AU26 AU28 AU43".split(), "video_file", "status", "n_detected", "shot", "face_track", "face_evidence"]
     assert len(table) == len(wanted)
     for found, row in zip(table.astype(object).values.tolist(), wanted):
         for a, b in zip(found, row):
@@ -265,7 +266,7 @@ def test_csv_is_plain(tmp_path):
     assert len(rows) == len(to_table(ds)) and rows[0]["face_name"] == 'Zoë, "Z."'
     assert {int(row["frame"]) for row in rows} == set(ds.frame.values.tolist())
     empty = next(row for row in rows if not row["face"])
-    assert {empty[name] for name in empty if name not in ("frame", "time", "video_file", "status", "n_detected")} == {""}
+    assert {empty[name] for name in empty if name not in ("frame", "time", "video_file", "status", "n_detected", "shot")} == {""}
     assert (empty["video_file"], empty["status"], empty["n_detected"]) == ("demo.mp4", "no_face", "0")
     first = ds.face_aus.sel(face=0).isel(frame=0)
     assert [np.float32(rows[0][au]) for au in AU_NAMES] == first.values.tolist()
