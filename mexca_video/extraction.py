@@ -30,7 +30,7 @@ from .models import MODELS, file_sha256, model_record
 from .networks import ENGINES, ForkError, check_process, float32_convolutions, has_bfloat16, own_stream, prepare_inference
 from .schema import AU_NAMES, EMPTY_VALUE, build_features, derive_status, history_line
 from .shots import CUT_LEAST, CUT_PEAK, SIGNATURE_SIZE, find_shots, measure_change, measure_signature
-from .tracking import Sampler, find_sure, link_faces, split_tracks
+from .tracking import Sampler, cut_pauses, find_sure, link_faces, split_tracks
 
 # %% auto #0
 __all__ = ['EMBEDDED', 'GPU_THREADS', 'PATIENCE', 'MOST_SAID', 'IN_MEMORY', 'TURN_FRAMES', 'UPRIGHT', 'LandmarksAndUnits',
@@ -231,7 +231,8 @@ def _identify_tracks(self: FaceExtractor, embeddings, frames, boxes):
     need_faces(int(finite.sum()), self.num_faces or 0)
     if not finite.any(): return np.full(len(embeddings), EMPTY_VALUE)
     distance = MODELS[self.embeddings_model].same_person_distance
-    tracks = split_tracks(link_faces(frames, boxes, embeddings, distance), embeddings, distance)
+    tracks = cut_pauses(link_faces(frames, boxes, embeddings, distance), frames, embeddings, distance)
+    tracks = split_tracks(tracks, embeddings, distance)
     table = describe_tracks(tracks, frames, boxes, embeddings)
     labels = name_tracks(table, distance, self.num_faces, self.max_cluster_frames or CLUSTER_LIMIT).labels[tracks]
     return np.where(finite, labels, EMPTY_VALUE)
@@ -601,6 +602,7 @@ def _track_faces(self: FaceExtractor, faces, times, shots):
     model, rows = MODELS[self.embeddings_model], faces["rows"]
     embeddings, distance = faces["embeddings"], model.same_person_distance
     tracks = link_faces(faces["position"], faces["face_box"], embeddings, distance, rows=rows, times=times, shots=shots)
+    tracks = cut_pauses(tracks, faces["position"], embeddings, distance, rows)
     sure = find_sure(tracks[rows], embeddings, faces["quality"][rows], model.sure_length)
     return split_tracks(tracks, embeddings[sure], distance, rows[sure])
 

@@ -11,11 +11,11 @@ from .networks import compile_kernels, kernel
 from .schema import EMPTY_VALUE
 
 # %% auto #0
-__all__ = ['PART', 'COUNT_SAMPLE', 'COUNT_SHARE', 'CLUSTER_LIMIT', 'BLOCK', 'FOUNDING_SECONDS', 'PLACE_WEIGHT', 'PLACE_REACH',
-           'FARTHER', 'SECOND_CHANCE', 'MOST_ADMITTED', 'NARROW', 'HALF_LIMIT', 'measure_distance', 'find_means',
-           'find_track_means', 'count_people', 'NotEnoughFacesError', 'load_clusterer', 'list_conflicts', 'group_faces',
-           'cluster_faces', 'need_faces', 'number_by_appearance', 'assign_people', 'find_centroids', 'leave_strangers',
-           'Tracks', 'describe_tracks', 'join_tracks', 'cluster_tracks', 'join_rest', 'Calibration',
+__all__ = ['PART', 'COUNT_SAMPLE', 'COUNT_SHARE', 'CLUSTER_LIMIT', 'BLOCK', 'FOUNDING_SECONDS', 'BRIEF_SECONDS', 'PLACE_WEIGHT',
+           'PLACE_REACH', 'FARTHER', 'SECOND_CHANCE', 'MOST_ADMITTED', 'NARROW', 'HALF_LIMIT', 'measure_distance',
+           'find_means', 'find_track_means', 'count_people', 'NotEnoughFacesError', 'load_clusterer', 'list_conflicts',
+           'group_faces', 'cluster_faces', 'need_faces', 'number_by_appearance', 'assign_people', 'find_centroids',
+           'leave_strangers', 'Tracks', 'describe_tracks', 'join_tracks', 'cluster_tracks', 'join_rest', 'Calibration',
            'calibrate_distance', 'compare_halves', 'propose_changes', 'People', 'name_tracks', 'compute_confidence']
 
 # %% ../nbs/11_identification.ipynb #c008
@@ -277,6 +277,7 @@ class Tracks(NamedTuple):
 
 # %% ../nbs/11_identification.ipynb #fcc8b599
 FOUNDING_SECONDS = 0.8 # a track with poor embeddings founds a person if it lasts as long
+BRIEF_SECONDS = 0.4 # one that is shorter founds nobody
 
 def describe_tracks(
     tracks: np.ndarray, # (N,) track 0 … T-1 of each face
@@ -300,7 +301,9 @@ def describe_tracks(
     width = np.median(boxes[:, 2] - boxes[:, 0]) if len(boxes) else 1
     members = np.isfinite(means[:, :1]).all(1)
     if evidence is not None: members &= evidence >= least
-    founders = members & ((length >= sure_length) | (_last(tracks, times, count) >= FOUNDING_SECONDS))
+    lasting, moments = _last(tracks, times, count), np.unique(times)
+    step = np.median(np.diff(moments)) if len(moments) > 1 else 0
+    founders = members & (lasting + step >= BRIEF_SECONDS) & ((length >= sure_length) | (lasting >= FOUNDING_SECONDS))
     if evidence is None: founders &= sizes > 1
     if not founders.any(): founders = members
     evidence = np.ones(count) if evidence is None else evidence

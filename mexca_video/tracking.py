@@ -8,11 +8,13 @@ import numpy as np
 from .networks import compile_kernels, kernel
 
 # %% auto #0
-__all__ = ['OVERLAP', 'GAP', 'MOST_SAMPLES', 'BEST', 'EVERY', 'link_faces', 'split_tracks', 'find_sure', 'Sampler']
+__all__ = ['OVERLAP', 'GAP', 'APART', 'MOST_SAMPLES', 'PAUSE', 'BEST', 'EVERY', 'link_faces', 'split_tracks', 'find_sure',
+           'cut_pauses', 'Sampler']
 
 # %% ../nbs/10_tracking.ipynb #c496ce9d
 OVERLAP = 0.3 # least IoU of a box and the one before
 GAP = 1.0 # seconds for which a track may pause
+APART = 1.3 # how much further apart than two tracks of one person two faces of one track may lie
 
 @kernel
 def _overlap(a, b, dx, dy):
@@ -117,7 +119,7 @@ def link_faces(
     starts = np.append(np.flatnonzero(np.diff(frames, prepend=frames[:1] - 1)), len(frames))
     previous = np.full(len(frames), -1)
     compile_kernels(__name__)
-    _link(starts, frames, times, shots, boxes, index, np.ascontiguousarray(embeddings), OVERLAP, distance, GAP, previous)
+    _link(starts, frames, times, shots, boxes, index, np.ascontiguousarray(embeddings), OVERLAP, APART * distance, GAP, previous)
     return _number_tracks(previous)
 
 def _number_tracks(previous):
@@ -179,6 +181,46 @@ def find_sure(
     best = np.zeros(int(tracks.max(initial=-1)) + 1)
     np.maximum.at(best, tracks, quality)
     return (quality >= best[tracks] / 2) & (np.linalg.norm(embeddings, axis=1) >= least)
+
+# %% ../nbs/10_tracking.ipynb #10ex0002
+PAUSE = 2 # processed frames without the face that are no pause yet
+
+def cut_pauses(
+    tracks: np.ndarray, # (N,) track of each face
+    frames: np.ndarray, # (N,) number of each face's frame among the processed frames
+    embeddings: np.ndarray, # (M, E) of the faces in `rows`
+    distance: float, # cosine distance from which on two tracks are two people
+    rows: np.ndarray = None, # (M,) faces that have an embedding; None: all
+) -> np.ndarray: # (N,) track 0, 1, … of each face, in the order in which they begin
+    "Cut tracks at pauses behind which somebody else goes on."
+    if len(tracks) == 0: return tracks
+    rows = np.arange(len(tracks)) if rows is None else rows
+    order = np.lexsort((frames, tracks))
+    another = np.diff(tracks[order]) != 0
+    pause = ~another & (np.diff(frames[order]) > PAUSE)
+    part = np.empty(len(tracks), np.int64)
+    part[order] = np.cumsum(np.r_[False, another | pause])
+    sums = _add_unit(embeddings, part[rows], part.max() + 1)
+    apart = 1 - (sums[:-1] * sums[1:]).sum(1)
+    somebody_else = np.nan_to_num(apart) > distance
+    begins = another.copy()
+    begins[pause] = somebody_else[part[order][:-1][pause]]
+    found = np.empty(len(tracks), np.int64)
+    found[order] = np.cumsum(np.r_[False, begins])
+    return _by_appearance(found)
+
+def _add_unit(embeddings, groups, count):
+    "Direction of the sum of each group's embeddings (G, E), NaN for an empty group."
+    known = np.isfinite(embeddings[:, 0])
+    unit = embeddings[known] / np.maximum(np.linalg.norm(embeddings[known], axis=1, keepdims=True), 1e-12)
+    sums = np.zeros((count, embeddings.shape[1]))
+    np.add.at(sums, groups[known], unit)
+    with np.errstate(invalid="ignore"): return sums / np.linalg.norm(sums, axis=1, keepdims=True)
+
+def _by_appearance(groups):
+    "The same groups, numbered in the order in which they begin."
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
 
 # %% ../nbs/10_tracking.ipynb #de24bc14
 BEST, EVERY = 5, 1.0 # faces of a track and chunk that are embedded; seconds for which there is one at least
