@@ -24,6 +24,7 @@ from mexca_video import demo_features, load, models, sample_clip, save, to_csv
 from mexca_video.checkpoints import Checkpoint, CheckpointError, Stretches, delete_checkpoint
 from mexca_video.models import MODELS, ModelError, find_model, read_state_dict
 from mexca_video.schema import VARIABLES
+from mexca_video.shots import SIGNATURE_SIZE
 from mexca_video.store import MAX_BYTES, complete_or_nothing
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="this system has no permissions for owner, group and others")
@@ -193,7 +194,7 @@ for _name, _row in VARIABLES.items():
     RESULTS[f"{_name} turned round"] = reshaped(_name, *_row.dims[::-1], "pixel"), f"{_name} has the dimensions"
     RESULTS[f"{_name} without a dimension"] = reshaped(_name, *_row.dims[:-1]), f"{_name} has the dimensions" if len(_row.dims) > 1 else ""
     RESULTS[f"{_name} of another type"] = reshaped(_name, dtype="f4" if _row.dtype == "str" or "int" in _row.dtype else "S4"), f"{_name} "
-RESULTS.pop("time without a dimension"), RESULTS.pop("n_detected without a dimension"), RESULTS.pop("face_name without a dimension")
+RESULTS.pop("time without a dimension"), RESULTS.pop("n_detected without a dimension"), RESULTS.pop("face_name without a dimension"), RESULTS.pop("shot without a dimension")
 for _dim in ("au", "box_edge", "axis", "landmark"):
     RESULTS[f"half of {_dim}"] = lambda path, dim=_dim: demo_features().isel({dim: slice(1)}).to_netcdf(path, engine="netcdf4"), f"1 entries along {_dim}"
 
@@ -315,7 +316,8 @@ def stretch(n=3, **other):
     "What a stretch of 64 frames holds."
     columns = dict(begin=np.array(0), end=np.array(64), position=np.arange(n), decoded=np.arange(64), n_detected=np.ones(64, np.int64), failures=np.frombuffer(b"{}", np.uint8),
                    face_box=np.zeros((n, 4), "f4"), face_prob=np.zeros(n, "f4"), face_embedding=np.zeros((n, 128), "f4"),
-                   face_landmarks=np.zeros((n, 68, 2), "f4"), face_aus=np.zeros((n, 20), "f4")) | other
+                   face_landmarks=np.zeros((n, 68, 2), "f4"), face_aus=np.zeros((n, 20), "f4"), presence=np.zeros(n, "f4"), quality=np.zeros(n, "f4"),
+                   points=np.zeros((n, 5, 2), "f4"), sampled=np.arange(n), embedded=np.arange(n), signature=np.zeros((64, SIGNATURE_SIZE), np.uint8)) | other
     return {name: value for name, value in columns.items() if value is not None}
 
 
@@ -367,6 +369,9 @@ STRETCHES = {
     "fewer boxes than faces": (lambda path: npz(stretch(face_box=np.zeros((2, 4), "f4"))), "face_box has the shape"),
     "landmarks without an axis": (lambda path: npz(stretch(face_landmarks=np.zeros((3, 68), "f4"))), "face_landmarks has the shape"),
     "another embedding": (lambda path: npz(stretch(face_embedding=np.zeros((3, 512), "f4"))), "face_embedding has the shape"),
+    "signatures of another size": (lambda path: npz(stretch(signature=np.zeros((64, 3), np.uint8))), "signature is"),
+    "faces that are not there": (lambda path: npz(stretch(sampled=np.array([0, 1, 3]))), "sampled names other faces"),
+    "points of no face": (lambda path: npz(stretch(points=np.zeros((2, 5, 2), "f4"))), "points is"),
     "whole numbers": (lambda path: npz(stretch(face_prob=np.zeros(3, "i4"))), "face_prob is int32"),
     "frames of another stretch": (lambda path: npz(stretch(position=np.array([0, 1, 64]))), "position names other frames"),
     "negative frames": (lambda path: npz(stretch(decoded=np.arange(64) - 1)), "decoded names other frames"),
