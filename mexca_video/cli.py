@@ -253,7 +253,7 @@ def _extract_all(args):
     for path, place in zip(files, places):
         try:
             with _warnings_as_lines(path): ds = _extract_file(extractor, path, place, args)
-            print(f"extract-faces: {path}: {_say_in_one_line(ds)}", file=sys.stderr)
+            print(f"extract-faces: {' '.join(str(path).split())}: {_say_in_one_line(ds)}", file=sys.stderr)
             if ds.n_detected.any() and ds.face_label.isnull().all(): nameless.append(path)
             for target in _targets(place, args).values(): print(target, flush=True)
         except Exception as error:

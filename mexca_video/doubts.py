@@ -40,7 +40,7 @@ def _doubt_nobody(ds, faces):
     if not len(ds.frame) or _with_face(ds).any(): return
     smallest = _arguments(ds).get("min_face_size")
     below = f"smaller than min_face_size={smallest}" if smallest else "small"
-    yield f"No face was found in {len(ds.frame)} frames: is the picture turned, dark or blurred, or are its faces {below}?"
+    yield f"No face was found in {len(ds.frame)} frame{'s' * (len(ds.frame) != 1)}: is the picture turned, dark or blurred, or are its faces {below}?"
 
 def _doubt_few_frames(ds, faces):
     "Faces in few frames only."
