@@ -11,12 +11,13 @@ from .networks import compile_kernels, kernel
 from .schema import EMPTY_VALUE
 
 # %% auto #0
-__all__ = ['PART', 'COUNT_SAMPLE', 'COUNT_SHARE', 'CLUSTER_LIMIT', 'BLOCK', 'FOUNDING_SECONDS', 'BRIEF_SECONDS', 'PLACE_WEIGHT',
-           'PLACE_REACH', 'FARTHER', 'SECOND_CHANCE', 'MOST_ADMITTED', 'NARROW', 'HALF_LIMIT', 'measure_distance',
-           'find_means', 'find_track_means', 'count_people', 'NotEnoughFacesError', 'load_clusterer', 'list_conflicts',
-           'group_faces', 'cluster_faces', 'need_faces', 'number_by_appearance', 'assign_people', 'find_centroids',
-           'leave_strangers', 'Tracks', 'describe_tracks', 'join_tracks', 'cluster_tracks', 'join_rest', 'Calibration',
-           'calibrate_distance', 'compare_halves', 'propose_changes', 'People', 'name_tracks', 'compute_confidence']
+__all__ = ['PART', 'COUNT_SAMPLE', 'COUNT_SHARE', 'CLUSTER_LIMIT', 'BLOCK', 'FOUNDING_SECONDS', 'BRIEF_SECONDS', 'CLEAR',
+           'PLACE_WEIGHT', 'PLACE_REACH', 'FARTHER', 'SECOND_CHANCE', 'MOST_ADMITTED', 'NARROW', 'HALF_LIMIT',
+           'measure_distance', 'find_means', 'find_track_means', 'count_people', 'NotEnoughFacesError',
+           'load_clusterer', 'list_conflicts', 'group_faces', 'cluster_faces', 'need_faces', 'number_by_appearance',
+           'assign_people', 'find_centroids', 'leave_strangers', 'Tracks', 'describe_tracks', 'join_tracks',
+           'cluster_tracks', 'join_rest', 'Calibration', 'calibrate_distance', 'compare_halves', 'propose_changes',
+           'People', 'name_tracks', 'compute_confidence']
 
 # %% ../nbs/11_identification.ipynb #c008
 PART = 16384
@@ -277,7 +278,7 @@ class Tracks(NamedTuple):
 
 # %% ../nbs/11_identification.ipynb #fcc8b599
 FOUNDING_SECONDS = 0.8 # a track with poor embeddings founds a person if it lasts as long
-BRIEF_SECONDS = 0.4 # one that is shorter founds nobody
+BRIEF_SECONDS, CLEAR = 0.4, 0.95 # one that is shorter must have that much evidence
 
 def describe_tracks(
     tracks: np.ndarray, # (N,) track 0 … T-1 of each face
@@ -303,10 +304,12 @@ def describe_tracks(
     if evidence is not None: members &= evidence >= least
     lasting, moments = _last(tracks, times, count), np.unique(times)
     step = np.median(np.diff(moments)) if len(moments) > 1 else 0
-    founders = members & (lasting + step >= BRIEF_SECONDS) & ((length >= sure_length) | (lasting >= FOUNDING_SECONDS))
-    if evidence is None: founders &= sizes > 1
+    unknown = evidence is None
+    evidence = np.ones(count) if unknown else evidence
+    founders = members & ((lasting + step >= BRIEF_SECONDS) | (evidence >= CLEAR))
+    founders &= (length >= sure_length) | (lasting >= FOUNDING_SECONDS)
+    if unknown: founders &= sizes > 1
     if not founders.any(): founders = members
-    evidence = np.ones(count) if evidence is None else evidence
     return Tracks(means, sizes, _count_together(frames, tracks), centres / width, evidence, founders, members)
 
 def _embed_tracks(tracks, embeddings, quality, count):
@@ -452,12 +455,13 @@ def cluster_tracks(
     distance: float, # cosine distance from which on two tracks are two people
     num_faces: int = None, # number of people, if it is known
     most: int = CLUSTER_LIMIT, # tracks that are compared with each other
+    target: int = 1, # number of people that are enough, however near they are
 ) -> np.ndarray: # (T,) person 0, 1, … of each track, NaN for a track that is no founder
     "Cluster the tracks that may found a person."
     labels = np.full(len(tracks.sizes), EMPTY_VALUE)
     if not tracks.founders.any(): return labels
     rows, groups, table, apart, forbidden = _compare(tracks, distance, most)
-    found = join_tracks(apart, np.sqrt(table.sizes), forbidden, distance, num_faces or 1)
+    found = join_tracks(apart, np.sqrt(table.sizes), forbidden, distance, target)
     if num_faces and found.max() + 1 > num_faces:
         found = join_tracks(apart, np.sqrt(table.sizes), forbidden, distance + FARTHER, num_faces)
         found = _keep_most_seen(found, table.sizes, num_faces)
@@ -487,6 +491,7 @@ def _admit(tracks, distance, num_faces, most):
         founders[track], members[track] = True, True
         trial = tracks._replace(founders=founders, members=members)
         if _stands_alone(trial, labels, track, distance): tracks, labels = trial, cluster_tracks(trial, distance, num_faces, most)
+    if len(set(labels[np.isfinite(labels)])) < num_faces: labels = cluster_tracks(tracks, distance, num_faces, most, num_faces)
     return tracks, labels
 
 MOST_ADMITTED = 50 # tracks that are looked at again
