@@ -2,7 +2,7 @@
 
 import pytest
 from people_clips import CLIPS
-from test_people import BOTH, clip_marks, is_right, resume, runs, same_people  # noqa: F401
+from test_people import BOTH, clip_marks, is_right, resumed_and_whole, runs, same_people  # noqa: F401
 
 PEOPLED = [name for name in CLIPS if CLIPS[name].people]
 
@@ -14,9 +14,8 @@ def test_batch_size_changes_nothing(runs, name):  # noqa: F811
 
 
 @clip_marks(PEOPLED)
-def test_resumed_run_has_the_same_people(runs, name, tmp_path, monkeypatch):  # noqa: F811
-    clip = runs.write(name)
-    same_people(runs.features(clip, None), resume(monkeypatch, clip, tmp_path / "run", 24))
+def test_resumed_run_has_the_same_people(runs, name, tmp_path):  # noqa: F811
+    same_people(*resumed_and_whole(runs.write(name), tmp_path / "run", 24))
 
 
 @BOTH
