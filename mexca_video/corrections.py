@@ -523,8 +523,9 @@ def describe_proposal(
         parts = " and ".join(_part(ds, proposal["face"], part) for part in proposal["tracks"])
         return f"{name(proposal['face'])} may be two people ({rests}): {parts}."
     both = int(_detected(ds)[:, np.isin(ds.face.values, proposal["faces"])].all(axis=1).sum())
-    where = f"in {both} frame{'s' * (both != 1)}" if both else "never"
-    return f"{' and '.join(map(name, proposal['faces']))} may be one person ({rests}); both are in the picture {where}."
+    often = f" in {both} frame{'s' * (both != 1)}" if both else ""
+    pair = " and ".join(map(name, proposal["faces"]))
+    return f"{pair} may be one person ({rests}); they are {'' if both else 'never '}in the picture together{often}."
 
 # %% ../nbs/14_corrections.ipynb #9b1f20f7
 def _worth_keeping(ds, slot):

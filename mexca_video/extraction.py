@@ -227,7 +227,7 @@ def _count(embeddings, distance):
 @patch
 def _identify_tracks(self: FaceExtractor, embeddings, frames, boxes):
     "Tell people apart by their tracks; nothing is known but embeddings, frames and boxes."
-    finite = np.isfinite(embeddings).all(1)
+    finite = np.isfinite(embeddings.sum(1)) # a row with NaN has no sum
     need_faces(int(finite.sum()), self.num_faces or 0)
     if not finite.any(): return np.full(len(embeddings), EMPTY_VALUE)
     distance = MODELS[self.embeddings_model].same_person_distance

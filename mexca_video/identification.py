@@ -308,10 +308,12 @@ def describe_tracks(
 
 def _embed_tracks(tracks, embeddings, quality, count):
     "Mean embedding of each track, and the mean length of its embeddings."
-    known = np.isfinite(embeddings[:, :1]).all(1)
-    tracks, embeddings = tracks[known], embeddings[known]
-    means = find_track_means(embeddings, tracks, count, None if quality is None else quality[known])
-    return means, find_means(np.linalg.norm(embeddings, axis=1)[:, None], tracks, count)[:, 0]
+    known = np.isfinite(embeddings[:, 0])
+    if not known.all():
+        tracks, embeddings = tracks[known], embeddings[known]
+        quality = None if quality is None else quality[known]
+    lengths = np.sqrt(np.einsum("ij,ij->i", embeddings, embeddings)) # a million embeddings are in memory once
+    return find_track_means(embeddings, tracks, count, quality), find_means(lengths[:, None], tracks, count)[:, 0]
 
 def _last(tracks, times, count):
     "How long each track lasts (T,), in seconds."

@@ -4,7 +4,7 @@
 
 # %% ../nbs/04_networks.ipynb #c003
 from __future__ import annotations
-import atexit, os, sys, tempfile, threading
+import atexit, ctypes, os, sys, tempfile, threading, time, weakref
 from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
@@ -29,7 +29,8 @@ def _core():
     with _ONCE: return _new_core()
 
 # %% ../nbs/04_networks.ipynb #f04a0002
-_BEGUN, _READY = {}, [] # in which process libraries began to work; the prepared core
+_BEGUN, _READY, _NETWORKS = {}, [], weakref.WeakSet() # in which process libraries began to work; the prepared core; all networks
+_KERNELS, _COMPILING = {}, threading.Lock() # functions of which machine code is to be made, see Kernels below
 
 class ForkError(RuntimeError):
     "A network is wanted in a process that was forked from one in which networks had run."
@@ -63,10 +64,11 @@ def prepare_inference(): # `openvino.Core`
 
 # %% ../nbs/04_networks.ipynb #f04a0005
 def _begin_in_child():
-    "In a forked child: new locks, no calls, and one thread for OpenMP."
+    "In a forked child: new locks, no calls, one thread for OpenMP, and networks that are never cleared away."
     global _ONCE, _COMPILING, _CHANGED
     _ONCE, _COMPILING, _CHANGED = threading.RLock(), threading.Lock(), threading.Condition()
     _CALLS.clear()
+    for kept in (*_NETWORKS, *_READY): ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
     if not _BEGUN: return
     from threadpoolctl import threadpool_limits
     threadpool_limits(1, "openmp")
@@ -82,8 +84,11 @@ _CALLS, _CHANGED, _ENDING = [], threading.Condition(), threading.Event()
 def _call():
     "A call into OpenVINO."
     with _CHANGED:
-        if _ENDING.is_set() and threading.current_thread() is not threading.main_thread(): raise SystemExit
-        _CALLS.append(threading.get_ident())
+        late = _ENDING.is_set() and threading.current_thread() is not threading.main_thread()
+        if not late: _CALLS.append(threading.get_ident())
+    if late:
+        time.sleep(LAST_WAIT) # by then the process is gone; a thread that ends now would give back its requests, a call as well
+        raise SystemExit
     try: yield
     finally:
         with _CHANGED:
@@ -128,6 +133,7 @@ class Network:
     ):
         prepare_inference()
         self.compiled, self.local = compiled, threading.local()
+        _NETWORKS.add(self)
         self.free = compiled.inputs[0].partial_shape[0].is_dynamic
 
     def __call__(self, *inputs):
@@ -208,8 +214,6 @@ def float32_convolutions(
     finally: torch.backends.cudnn.allow_tf32 = before
 
 # %% ../nbs/04_networks.ipynb #c017
-_KERNELS, _COMPILING = {}, threading.Lock()
-
 def kernel(
     function=None, # a function of numbers and arrays
     **options, # of `numba.njit`

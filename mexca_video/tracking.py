@@ -117,8 +117,7 @@ def link_faces(
     starts = np.append(np.flatnonzero(np.diff(frames, prepend=frames[:1] - 1)), len(frames))
     previous = np.full(len(frames), -1)
     compile_kernels(__name__)
-    apart = min(1.6 * distance, 1.0)
-    _link(starts, frames, times, shots, boxes, index, np.ascontiguousarray(embeddings), OVERLAP, apart, GAP, previous)
+    _link(starts, frames, times, shots, boxes, index, np.ascontiguousarray(embeddings), OVERLAP, distance, GAP, previous)
     return _number_tracks(previous)
 
 def _number_tracks(previous):
@@ -129,7 +128,7 @@ def _number_tracks(previous):
     return track
 
 # %% ../nbs/10_tracking.ipynb #71944d2a
-MOST_SAMPLES = 500 # embeddings of a track that are looked at
+MOST_SAMPLES = 64 # embeddings of a track that are looked at
 
 def _find_break(samples, distance):
     "Where, in the embeddings (M, E) of a track in order, another person begins; 0 if nowhere."

@@ -587,8 +587,8 @@ function render({ model, el }) {
     for (const b of box.querySelectorAll(".mexca-thumb")) b.setAttribute("aria-pressed", chosen.has(b.dataset.key));
   }
   function thumb(parent, kind, t, color) {
-    const b = add(parent, kind, "mexca-thumb"), img = add(b, "img", ""); b.title = t.title; img.alt = t.title;
-    b.style.borderColor = color; pictures.show(img, t.pic); return b;
+    const b = add(parent, kind, "mexca-thumb"), img = add(b, "img", ""); b.title = t.title; img.alt = "";
+    b.setAttribute("aria-label", [t.title, t.caption].join(", ")); b.style.borderColor = color; pictures.show(img, t.pic); return b;
   }
   function proposal(p) {
     const line = add(box, "div", "mexca-proposal"); line.dataset.key = p.key;
@@ -637,7 +637,7 @@ export default { render };
 
 # %% ../nbs/18_viewers.ipynb #c041
 _GALLERY_CSS = """
-.mexca-gallery { max-height: 36em; overflow: auto }
+.mexca-gallery { max-height: 48em; overflow: auto }
 .mexca-person { display: flex; gap: 8px; align-items: flex-start; padding: 4px 0; border-top: 1px solid #8884 }
 .mexca-head { flex: 0 0 9em; text-align: left; background: none; border: none; color: inherit }
 .mexca-head { font: 12px sans-serif; cursor: pointer }

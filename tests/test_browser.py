@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mexca_video import VideoDataset, sample_clip
+from tracks import with_proposals, with_tracks
 
 pytestmark = pytest.mark.skipif(bool(browser.missing()), reason=f"the browser tests need {browser.missing()}")
 TUTORIAL = Path(__file__).parents[1] / "nbs" / "tutorials" / "02_two_people.ipynb"
@@ -97,7 +98,7 @@ def test_tutorial_runs(tutorial):
     tutorial.page.screenshot(path=browser.ARTEFACTS / "tutorial.png")
     assert tutorial.page.locator(BOX).count() == 2 and tutorial.page.locator(".mexca-gallery").count() == 1
     assert tutorial.page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    shows(tutorial, 216)
+    shows(tutorial, 30)
     stills = tutorial.page.locator("img.mexca-still")
     assert stills.count() == 3 and not any(stills.nth(i).is_visible() for i in range(3)), "the still pictures hide behind the living viewers"
     tutorial.show(BOX, "detections")
@@ -105,7 +106,7 @@ def test_tutorial_runs(tutorial):
 
 def test_slider_moves_the_picture(tutorial):
     drag_slider(tutorial, 0.5)
-    browser.wait(lambda: picture(tutorial)[0] != 216, 20, "the slider does nothing")
+    browser.wait(lambda: picture(tutorial)[0] != 30, 20, "the slider does nothing")
     frame = tutorial.ask("viewer.frame")
     assert abs(frame - 144) < 20
     shows(tutorial, frame)
@@ -217,9 +218,17 @@ def choose(tutorial, index, option):
 
 
 def test_split_move_rename_merge_undo(tutorial):
-    assert rows(tutorial) == names(tutorial) == ["Person_1", "Person_2"]
+    assert rows(tutorial) == names(tutorial) == ["Person_1", "Person_2", "Person_3", "Person_4"]
     tutorial.show(".mexca-gallery", "people")
     before = tutorial.ask("people.dataset.face_prob.notnull().sum('frame').values.tolist()")
+
+    press(tutorial, "Make them one")  # the woman
+    browser.wait(lambda: len(rows(tutorial)) == 3, 20, "the proposal is not accepted")
+    assert tutorial.ask("bool(people.dataset.drop_attrs().identical(mended.drop_attrs()))"), "a click does what the tutorial's code does"
+    choose(tutorial, 1, "Person_2")
+    choose(tutorial, 2, "Person_4")
+    press(tutorial, "Merge")  # a mistake, which is to be found again
+    browser.wait(lambda: len(rows(tutorial)) == 2, 20, "the merge does not appear")
 
     choose(tutorial, 1, "Person_2")
     press(tutorial, "Suggest a split")
@@ -228,10 +237,10 @@ def test_split_move_rename_merge_undo(tutorial):
     choose(tutorial, 0, "a new person")
     press(tutorial, "Move")
     browser.wait(lambda: len(rows(tutorial)) == 3, 20, "the split does not appear")
-    assert names(tutorial) == ["Person_1", "Person_2", "Person_3"]
-    assert tutorial.ask("people.dataset.face_prob.sel(face=2).notnull().sum().item()") == 12  # the visitor's frames, and no others
+    assert names(tutorial) == ["Person_2", "Person_3", "Person_1"]  # the first free name
+    assert tutorial.ask("people.dataset.face_prob.isel(face=2).notnull().sum().item()") == 12  # the visitor's frames, and no others
 
-    choose(tutorial, 1, "Person_3")
+    choose(tutorial, 1, "Person_1")
     field = tutorial.page.locator("input[placeholder=name]")
     field.fill("Visitor")
     field.press("Tab")
@@ -240,7 +249,7 @@ def test_split_move_rename_merge_undo(tutorial):
     tutorial.show(".mexca-gallery", "people_split")
 
     choose(tutorial, 1, "Visitor")
-    choose(tutorial, 2, "Person_1")
+    choose(tutorial, 2, "Person_3")
     press(tutorial, "Merge")
     browser.wait(lambda: len(rows(tutorial)) == 2, 20, "the merge does not appear")
     press(tutorial, "Undo")
@@ -253,10 +262,10 @@ def test_split_move_rename_merge_undo(tutorial):
     browser.wait(lambda: any(name.startswith("Unassigned") for name in rows(tutorial)), 20, "nobody's faces do not appear")
     tutorial.show(".mexca-gallery", "people_nobody")
     press(tutorial, "Undo")
-    browser.wait(lambda: len(rows(tutorial)) == 3, 20, "undo does nothing")
+    browser.wait(lambda: "Visitor" in rows(tutorial) and len(rows(tutorial)) == 3, 20, "undo does nothing")
 
     after = tutorial.ask("people.dataset.face_prob.notnull().sum('frame').values.tolist()")
-    assert names(tutorial) == ["Person_1", "Person_2", "Visitor"] and sum(after) == sum(before)
+    assert names(tutorial) == ["Person_2", "Person_3", "Visitor"] and sum(after) == sum(before)
     assert tutorial.ask("persons_in(people.dataset, 216)") == ["Visitor"]
     assert tutorial.ask("bool(replay_history(ds, people.dataset).identical(people.dataset))")
 
@@ -315,6 +324,103 @@ def test_notebook_7(lab, page, folder, result):
     page.mouse.click(box["x"] + (x1 + x2) / 2 * scale, box["y"] + (y1 + y2) / 2 * scale)
     browser.wait(lambda: notebook.ask("viewer.selected") == 0, 10, "the click selects nobody")
     notebook.show(BOX, "notebook_7")
+
+
+TRACKS = """from mexca_video import load, replay_history, sample_clip, view_detections, view_faces
+ds = load("asked.nc")
+people = view_faces(ds, sample_clip(), path="answered.nc")
+people""", "viewer = view_detections(ds, sample_clip())\nviewer"
+
+
+@pytest.fixture(scope="module")
+def tracks(lab, page, folder, result):
+    "The people viewer and the detection viewer of a result with tracks, a doubtful one and two proposals."
+    from mexca_video import load, save
+
+    save(with_proposals(with_tracks(load(result))), folder / "asked.nc")
+    blank(folder / "tracks.ipynb", *TRACKS)
+    notebook = browser.Notebook(page, lab.format("lab/workspaces/tracks/tree/tracks.ipynb"))
+    notebook.run_all(120)
+    page.wait_for_selector(".mexca-person .mexca-thumb img[src^=data]", timeout=20000)
+    return notebook
+
+
+def proposals(notebook):
+    return notebook.page.locator(".mexca-question").all_inner_texts()
+
+
+def thumb(notebook, track):
+    "The thumbnail of a track among the people's rows."
+    return notebook.page.locator(f".mexca-person .mexca-thumb[data-key$=':{track}']")
+
+
+def test_tracks_have_pictures(tracks):
+    tracks.show(".mexca-gallery", "tracks")
+    found = tracks.page.locator(".mexca-person .mexca-thumb")
+    assert found.count() == tracks.ask("len({*ds.face_track.values[ds.face_track.notnull().values]})")
+    tracks.page.locator(".mexca-person").last.scroll_into_view_if_needed()
+    browser.wait(lambda: tracks.page.evaluate("[...document.querySelectorAll('.mexca-gallery img')].every(img => img.naturalWidth == 72)"), 20, "a picture does not come")
+    tracks.show(".mexca-person >> nth=-1", "tracks_doubtful")
+    assert rows(tracks)[-1] == "doubtful" and "evidence 0.20" in found.last.inner_text()
+
+
+def test_a_proposal_is_dismissed_accepted_and_taken_back(tracks):
+    assert len(proposals(tracks)) == 2
+    before = rows(tracks)
+    press(tracks, "Dismiss", 0)
+    browser.wait(lambda: len(proposals(tracks)) == 1, 20, "what was dismissed stays")
+    assert "may be two people" in proposals(tracks)[0]
+    tracks.show(".mexca-gallery", "tracks_dismissed")
+    press(tracks, "Make them two")
+    browser.wait(lambda: len(proposals(tracks)) == 0 and len(rows(tracks)) == len(before) + 1, 20, "nobody is split")
+    tracks.page.wait_for_function("[...document.querySelectorAll('.mexca-gallery img')].slice(0, 4).every(img => img.naturalWidth == 72)", timeout=5000)
+    tracks.show(".mexca-gallery", "tracks_split")
+    for left in (1, 2):
+        press(tracks, "Undo")
+        browser.wait(lambda: len(proposals(tracks)) == left, 20, "undo does nothing")
+    press(tracks, "Make them one")
+    browser.wait(lambda: len(rows(tracks)) < len(before) or "Unassigned_1" in rows(tracks) or len(proposals(tracks)) == 1, 20, "nobody is merged")
+    tracks.show(".mexca-gallery", "tracks_merged")
+    assert "merge_faces" in tracks.page.locator(".mexca-message").first.inner_text()
+    press(tracks, "Undo")
+    browser.wait(lambda: len(proposals(tracks)) == 2 and rows(tracks) == before, 20, "undo does nothing")
+    assert tracks.ask("bool(people.dataset.identical(ds))")
+    press(tracks, "Dismiss", 0)
+    browser.wait(lambda: len(proposals(tracks)) == 1, 20, "what was dismissed stays")
+    assert tracks.ask("len(view_faces(ds, sample_clip(), path='answered.nc').gallery.proposals)") == 1, "what was dismissed does not come back from the file"
+
+
+def test_a_track_is_assigned_by_clicks(tracks):
+    doubted = tracks.ask("int(ds.face_track.max())")
+    owner = tracks.ask(f"str(ds.face_name.values[(ds.face_track == {doubted - 1}).any('frame').values.argmax()])")
+    thumb(tracks, doubted).scroll_into_view_if_needed()
+    thumb(tracks, doubted).click()
+    choose(tracks, 0, owner)
+    press(tracks, "Move")
+    browser.wait(lambda: "doubtful" not in rows(tracks), 20, "the track stays doubtful")
+    thumb(tracks, doubted).scroll_into_view_if_needed()
+    tracks.show(".mexca-gallery", "tracks_assigned")
+    assert tracks.ask("people.dataset.history.split('\\n')[-1].split()[1]") == "mexca_video.assign_track"
+    assert tracks.ask("bool(replay_history(ds, people.dataset).identical(people.dataset))")
+    assert tracks.ask(f"int((people.dataset.status.values == 6).sum())") == 0
+    press(tracks, "Undo")
+    browser.wait(lambda: rows(tracks)[-1] == "doubtful", 20, "undo does nothing")
+
+
+def test_the_next_odd_frame_is_a_doubtful_one(tracks):
+    "Its box is dashed, and the line below tells its track and evidence."
+    frame = tracks.ask("int(ds.frame.values[(ds.status == 6).any('face')][0])")
+    tracks.ask(f"setattr(viewer, 'frame', {frame - 3})")
+    shows(tracks, frame - 3)
+    tracks.page.locator(BOX).first.focus()
+    tracks.page.keyboard.press("n")
+    shows(tracks, frame)
+    press(tracks, "tracks")
+    browser.wait(lambda: tracks.page.locator(f"{BOX} rect[stroke-dasharray]").count() == 2, 10, "no dashed box")
+    browser.wait(lambda: "evidence 0.20" in tracks.page.locator(f"{BOX} .mexca-name").all_inner_texts()[-1], 10, "the evidence is not told")
+    where = tracks.page.locator(".mexca-where").first.inner_text()
+    assert "doubtful" in where and "evidence 0.20" in where
+    tracks.show(BOX, "tracks_detections")
 
 
 LATENCY = """async () => {

@@ -410,7 +410,7 @@ def test_accepted_and_dismissed(asked, tmp_path):
 
 def test_a_merge_says_what_becomes_of_two_in_one_frame(asked):
     both = int((asked.face_label.sel(face=1).notnull() & asked.face_label.sel(face=2).notnull()).sum())
-    assert describe_proposal(asked, PROPOSALS[0]) == f"Person_2 and Person_3 may be one person (distance 0.55); both are in the picture in {both} frames."
+    assert describe_proposal(asked, PROPOSALS[0]) == f"Person_2 and Person_3 may be one person (distance 0.55); they are in the picture together in {both} frames."
     assert (accept_proposal(asked, PROPOSALS[0]).status == STATUS["unassigned"]).sum() == both
     assert "2 people (distance 0.60): 1 track (13 faces) and 1 track (31 faces)" in describe_proposal(asked, PROPOSALS[1]).replace("two", "2")
 

@@ -87,7 +87,6 @@ def test_compiled_landmarks_are_torch_s(name, hub, cache):
     assert 300 * abs(plain - compiled).max() < 0.01
 
 
-@pytest.mark.numeric
 def test_torch_s_cascade_is_the_compiled_one():
     "What serves a GPU, here on the CPU: the same result of a whole run."
     extractor = FaceExtractor.embedded(3, landmark_model=None, au_model=None)
@@ -114,7 +113,6 @@ def test_fast_deviates_little():
     assert cosine.where(exact.face_prob.notnull()).min() > 0.999 and exact.face_label.equals(fast.face_label)
 
 
-@pytest.mark.numeric
 def test_a_gpu_that_has_no_room_for_a_batch(monkeypatch):
     "Torch's cascade sees several frames at once, here on the CPU; without room it takes half of them."
     extractor, sizes = FaceExtractor.embedded(3, landmark_model=None, au_model=None), []

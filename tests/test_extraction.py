@@ -85,7 +85,6 @@ def test_identify_and_confidence_by_themselves(features, options):
     assert confidence.min() >= 0 and confidence.max() <= 1
 
 
-@pytest.mark.numeric
 def test_batch_size_changes_nothing(clip):
     extractor, part = FaceExtractor.embedded(2), dict(process_subclip=(3, 5), show_progress=False, return_embeddings=True, skip_frames=3)
     one = extractor.apply(clip, 1, **part)

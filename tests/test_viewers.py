@@ -425,7 +425,8 @@ def test_a_thumbnail_for_each_track(tracked, clip):
     assert sorted(thumb["track"] for thumb in thumbs) == sorted(tracks.track)
     for track, n in zip(tracks.track, tracks.n): assert f"\n{n} frames" in thumb_of(viewer, track)["caption"]
     doubtful = viewer.gallery.rows[-1]
-    assert (doubtful["slot"], doubtful["name"], doubtful["text"]) == (-1, "doubtful", "10 detections, perhaps no face")
+    n = int((tracked.status == STATUS["doubtful"]).sum())
+    assert n > 5 and (doubtful["slot"], doubtful["name"], doubtful["text"]) == (-1, "doubtful", f"{n} detections, perhaps no face")
     assert doubtful["thumbs"][0]["caption"].endswith("evidence 0.20") and not any(row["name"].startswith("Unassigned") for row in viewer.gallery.rows)
     covered = viewer.gallery
     covered.chosen = [thumb["key"] for thumb in thumbs]

@@ -39,7 +39,7 @@ def link(ds):
 
 
 def with_tracks(ds):
-    "Linked tracks; the longest is cut in two, and the last ten faces of the second part are a doubtful track of their own, the one with the highest number."
+    "Linked tracks; the longest is cut in two, and its last fifth is a doubtful track of its own, the one with the highest number."
     ds, history = link(first_version(ds)), ds.attrs["history"]
     longest = list_tracks(ds).nlargest(1, "n").iloc[0]
     new, k = int(ds.face_track.max()) + 1, int(np.flatnonzero(ds.face.values == longest.face)[0])
@@ -47,7 +47,7 @@ def with_tracks(ds):
     ds.face_track.values[rows[len(rows) // 2:], k] = new
     evidence = np.where(ds.face_prob.notnull(), 0.9, np.nan).astype("float32")
     ds["face_evidence"] = ("frame", "face"), evidence, describe_variable("face_evidence")
-    ds = assign_face(ds, ds.frame.values[rows[-10:]].tolist(), int(longest.face), None)
+    ds = assign_face(ds, ds.frame.values[rows[-(len(rows) // 5):]].tolist(), int(longest.face), None)
     there = (ds.face == ds.face[-1]) & ds.face_prob.notnull()
     for name, value in (("face_track", new + 1), ("face_evidence", 0.2), ("status", STATUS["doubtful"])):
         ds[name] = ds[name].where(~there, value).astype(ds[name].dtype)

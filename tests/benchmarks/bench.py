@@ -263,25 +263,31 @@ def replay(minutes):
     from mexca_video import FaceExtractor, sample_clip, video
 
     extractor = FaceExtractor.embedded(3)
-    seen, batches = [], {}
-    find_faces, measure = FaceExtractor._find_faces, FaceExtractor._measure_batch
+    seen, batches, embedded = [], {}, []
+    find_faces, measure, embed = FaceExtractor._find_faces, FaceExtractor._measure_batch, FaceExtractor._embed_batch
     def keep(self, *arguments):
-        for item in find_faces(self, *arguments): seen.append(item[1:]); yield item
+        for item in find_faces(self, *arguments): seen.append(item); yield item
     def keep_batch(self, faces):
         batches[len(faces)] = measure(self, faces)
         return batches[len(faces)]
-    FaceExtractor._find_faces, FaceExtractor._measure_batch = keep, keep_batch
+    def keep_embedding(self, crops):
+        embedded.append(embed(self, crops))
+        return embedded[-1]
+    FaceExtractor._find_faces, FaceExtractor._measure_batch, FaceExtractor._embed_batch = keep, keep_batch, keep_embedding
     extractor.apply(sample_clip(), show_progress=False)
     longest, failures = batches[max(batches)]
     frames = int(minutes * 60 * FPS)
     class Long(video.VideoDataset):
         "The sample clip, over and over."
-        def __init__(self, *arguments):
-            super().__init__(*arguments)
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
             self.video_frames, self.time = np.arange(frames), np.arange(frames) / FPS
-    def deal(self, team, dataset, batch_size, start, bar): yield from ((i, *faces) for i, faces in zip(range(start, frames), itertools.islice(itertools.cycle(seen), start, None)))
+    def deal(self, team, dataset, batch_size, start, bar): yield from (item._replace(position=i) for i, item in zip(range(start, frames), itertools.islice(itertools.cycle(seen), start, None)))
     def copy_batch(self, faces): return {name: values[:len(faces)] for name, values in longest.items()} | dict(position=np.array([face[0] for face in faces])), failures
-    FaceExtractor._find_faces, FaceExtractor._measure_batch, video.VideoDataset = deal, copy_batch, Long
+    rows = np.concatenate([columns["face_embedding"] for columns, _ in embedded])
+    def copy_embedding(self, crops): return dict(face_embedding=np.resize(rows, (len(crops), rows.shape[1]))), {}
+    FaceExtractor._find_faces, FaceExtractor._measure_batch, FaceExtractor._embed_batch = deal, copy_batch, copy_embedding
+    video.VideoDataset = Long
     forget_peak()
     before, began = peak(), time.perf_counter()
     ds = extractor.apply(sample_clip(), show_progress=False)
