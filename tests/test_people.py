@@ -98,35 +98,31 @@ def test_batch_size_changes_nothing(runs, name):
     same_people(runs.features(clip, None), runs.features(clip, None, batch_size=1))
 
 
-def resume(monkeypatch, clip, folder, frames=40, number=None):
-    "The result of a run that is stopped after `frames` frames and goes on from its checkpoint."
-    monkeypatch.setattr("mexca_video.extraction.STRETCH_FRAMES", 16)
-    extractor, seen = FaceExtractor.embedded(number), []
-    look_at = extractor._look_at
-    def stop(images):
-        seen.append(1)
-        if len(seen) > frames: raise RuntimeError("power cut")
-        return look_at(images)
-    monkeypatch.setattr(extractor, "_look_at", stop)
-    with warnings.catch_warnings():
+def apply_quietly(number, clip, batch_size, checkpoint, stop=None):
+    "A run with stretches of 16 frames; with `stop`, the power fails after so many frames."
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with pytest.raises(RuntimeError, match="power cut"): extractor.apply(clip, 1, show_progress=False, checkpoint=folder)
-        return FaceExtractor.embedded(number).apply(clip, 7, show_progress=False, checkpoint=folder)
+        patch.setattr("mexca_video.extraction.STRETCH_FRAMES", 16)
+        extractor, seen = FaceExtractor.embedded(number), []
+        look_at = extractor._look_at
+        def count(images):
+            seen.append(1)
+            if len(seen) > stop: raise RuntimeError("power cut")
+            return look_at(images)
+        if stop: patch.setattr(extractor, "_look_at", count)
+        return extractor.apply(clip, batch_size, show_progress=False, checkpoint=checkpoint)
 
 
-def in_one_go(monkeypatch, clip):
-    "The result of a run with the same stretches that is not stopped."
-    monkeypatch.setattr("mexca_video.extraction.STRETCH_FRAMES", 16)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return FaceExtractor.embedded(None).apply(clip, 3, show_progress=False)
+def resumed_and_whole(clip, folder, frames, number=None):
+    "The result of a run that is stopped after `frames` frames and goes on with another batch size, and of one that is not stopped."
+    with pytest.raises(RuntimeError, match="power cut"): apply_quietly(number, clip, 1, folder, frames)
+    return apply_quietly(number, clip, 7, folder), apply_quietly(number, clip, 7, None)
 
 
 @clip_marks(["hand, 0.5 s", "cross-fade"])
-def test_resumed_run_has_the_same_people(runs, name, tmp_path, monkeypatch):
+def test_resumed_run_has_the_same_people(runs, name, tmp_path):
     "It is stopped in the middle of what makes the clip hard."
-    clip = runs.write(name)
-    same_people(in_one_go(monkeypatch, clip), resume(monkeypatch, clip, tmp_path / "run", 26))
+    same_people(*resumed_and_whole(runs.write(name), tmp_path / "run", 26))
 
 
 @needs_shared

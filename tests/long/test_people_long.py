@@ -1,7 +1,8 @@
 "What takes too long for the tests of every day: each composed clip with a known number of people, and more clips resumed and in other batches."
 
+from test_people import PEOPLED, clip_marks, is_right, resumed_and_whole, runs, same_people  # noqa: F401
+
 from people_clips import CLIPS
-from test_people import PEOPLED, clip_marks, in_one_go, is_right, resume, runs, same_people  # noqa: F401
 
 
 @clip_marks(PEOPLED)
@@ -16,6 +17,5 @@ def test_batch_size_changes_nothing(runs, name):  # noqa: F811
 
 
 @clip_marks(["crossing", "whip pan", "twice"])
-def test_resumed_run_has_the_same_people(runs, name, tmp_path, monkeypatch):  # noqa: F811
-    clip = runs.write(name)
-    same_people(in_one_go(monkeypatch, clip), resume(monkeypatch, clip, tmp_path / "run", 24))
+def test_resumed_run_has_the_same_people(runs, name, tmp_path):  # noqa: F811
+    same_people(*resumed_and_whole(runs.write(name), tmp_path / "run", 24))
