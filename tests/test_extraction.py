@@ -298,8 +298,11 @@ def test_a_network_that_hangs(clip, monkeypatch):
     "The run is given up after a while, and says so."
     extractor, hold = FaceExtractor.embedded(3, landmark_model=None, au_model=None), threading.Event()
     monkeypatch.setattr("mexca_video.extraction.PATIENCE", 0.5)
-    monkeypatch.setattr(extractor, "_look_at", lambda images: hold.wait(60) and [])
-    threading.Timer(2, hold.set).start()
+    def hang(images):
+        threading.Timer(10, hold.set).start()  # so that the program can end
+        hold.wait(60)
+        return [(0, [])] * len(images)
+    monkeypatch.setattr(extractor, "_look_at", hang)
     with pytest.raises(TimeoutError, match="no answer for 0.5 s, and the run was given up"): extractor.apply(clip, show_progress=False)
 
 
