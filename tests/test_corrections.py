@@ -23,7 +23,7 @@ def detections(ds):
     values = [ds.face_box.values, ds.face_prob.values[..., None], ds.face_aus.values, ds.face_landmarks.values[..., 30, :], ds.face_first_label.values[..., None]
               if "face_first_label" in ds else ds.face_label.values[..., None]]
     if "face_embedding" in ds: values.append(ds.face_embedding.values[..., :3])
-    values += [ds[name].values[..., None] for name in ("face_track", "face_evidence")]
+    values += [ds[name].values[..., None] for name in ("face_track", "face_evidence") if name in ds]
     table = np.column_stack([ds.frame.values[rows], *(v[rows, slots] for v in values)])
     return table[np.lexsort(table[:, :3].T)]
 
