@@ -12,7 +12,7 @@ demo: .venv/.runtime
 test: .venv/.dev
 	$(BIN)/python tests/run.py
 
-# What takes longer than `make test` may: numbers as other processors compute them, and many fresh processes.
+# What takes longer than `make test` may: slow tests, and numbers as other processors compute them.
 test-all: .venv/.dev
 	$(BIN)/python tests/run.py long
 

@@ -15,6 +15,7 @@ import numpy as np
 
 FIRST_ROW = (1, 0, 0, 1, 1, 0)  # is not its own mirror image in any direction
 ROWS, COLUMNS = 3, 6            # the first row, then 12 bits
+X265 = "log-level=none:pools=none:frame-threads=1"  # with threads, one of twelve encoders of a single frame loses it at the end
 
 
 def picture(number, width=64, height=48):
@@ -58,8 +59,10 @@ def write_clip(path, codec="libx264", pix_fmt="yuv420p", count=48, size=(64, 48)
     """
     time_base = Fraction(time_base or Fraction(1, rate))
     ticks = range(count) if ticks is None else ticks
+    options = {k: str(v) for k, v in (options or {}).items()}
+    if codec == "libx265": options["x265-params"] = ":".join([*filter(None, [options.get("x265-params")]), X265])
     with av.open(str(path), "w", options=mux or {}) as container:
-        stream = container.add_stream(codec, rate=rate, options={k: str(v) for k, v in (options or {}).items()})
+        stream = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
         stream.codec_context.time_base, stream.codec_context.gop_size = time_base, gop
         if colour: stream.codec_context.colorspace, stream.codec_context.color_range = colour
@@ -100,7 +103,7 @@ def _full_box(kind, *parts, version=0): return _box(kind, struct.pack(">I", vers
 
 def _still(folder, codec, number):
     "(box that configures the decoder, packet) of one picture of 64 x 48 pixels."
-    options = {"x265-params": "log-level=none"} if codec == "libx265" else {"preset": 10}
+    options = {} if codec == "libx265" else {"preset": 10}
     path = write_clip(Path(folder) / f"tile_{number}.mp4", codec=codec, count=1, first=number, options=options)
     data, name = path.read_bytes(), b"hvcC" if codec == "libx265" else b"av1C"
     place = data.index(name) - 4
@@ -202,8 +205,8 @@ CLIPS = {
     "turned_270": ("mp4", dict(turn=dict(degrees=-90), draw=_turned(-1))),
     "turned_180": ("mov", dict(turn=dict(degrees=180), draw=_turned(2))),
     "mirrored": ("mp4", dict(turn=dict(degrees=90, hflip=True), draw=_turned(1, mirrored=True))),
-    "ten_bit": ("mkv", dict(codec="libx265", pix_fmt="yuv420p10le", options={"x265-params": "log-level=none"})),
-    "hevc_open_gop": ("mp4", dict(codec="libx265", options={"x265-params": "log-level=none:open-gop=1:bframes=4:keyint=12:min-keyint=12:scenecut=0"})),
+    "ten_bit": ("mkv", dict(codec="libx265", pix_fmt="yuv420p10le")),
+    "hevc_open_gop": ("mp4", dict(codec="libx265", options={"x265-params": "open-gop=1:bframes=4:keyint=12:min-keyint=12:scenecut=0"})),
     "prores": ("mov", dict(codec="prores_ks", pix_fmt="yuv422p10le")),
     "yuv444": ("mp4", dict(pix_fmt="yuv444p")),
     "gray": ("mkv", dict(codec="ffv1", pix_fmt="gray")),

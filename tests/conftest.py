@@ -8,6 +8,7 @@ from mexca_video import models
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "numeric: compares numbers of libraries; has to pass on every processor")
+    config.addinivalue_line("markers", "slow: takes long; `make test-all` runs it, `make test` does not")
 
 
 @pytest.fixture

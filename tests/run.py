@@ -1,7 +1,7 @@
 """Tests, part by part: python tests/run.py [short | long]
 
-short: notebooks and modules are in step, every notebook runs, pytest. long: what compares numbers, as other processors
-would compute them; how far results are apart there; `tests/long`.
+short: notebooks and modules are in step, every notebook runs, pytest without what is marked slow. long: what is marked
+slow; what compares numbers, as other processors would compute them; how far results are apart there.
 """
 import os
 import shutil
@@ -44,9 +44,9 @@ def check_notebooks():
     return succeeds([BIN / "nbdev_test", "--n_workers", "2", "--do_print"])
 
 
-def check_tests():
+def check_tests(which):
     "A few files at a time."
-    return pytest("tests", "--ignore=tests/long", "-rs", "--durations=10")
+    return pytest("tests", "-m", which, "-rs", "--durations=10")
 
 
 def pytest(*arguments, setting=""):
@@ -63,7 +63,7 @@ def succeeds(command, setting=""):
 def check_numbers(setting):
     "What compares numbers, with a setting that makes libraries compute as on another processor: pytest, and notebooks."
     command = [BIN / "nbdev_test", "--n_workers", "2", "--file_re", NUMERIC]
-    tests = pytest("tests", "--ignore=tests/long", "-m", "numeric", setting=setting)
+    tests = pytest("tests", "-m", "numeric and not slow", setting=setting)
     return tests & succeeds(command, setting)
 
 
@@ -72,16 +72,10 @@ def check_processors():
     return succeeds([BIN / "python", "tests/processors.py"])
 
 
-def check_long():
-    "Tests that take minutes each, one after the other."
-    return succeeds([BIN / "python", "-m", "pytest", "tests/long", "-q", "-rs", "--durations=10"])
-
-
-SHORT = {"nbdev": check_clean, "notebooks": check_notebooks, "pytest": check_tests}
-LONG = {f"numeric tests and notebooks, {setting}": partial(check_numbers, setting) for setting in SETTINGS if setting}
+SHORT = {"nbdev": check_clean, "notebooks": check_notebooks, "pytest": partial(check_tests, "not slow")}
+LONG = {"slow tests": partial(check_tests, "slow")}
+LONG |= {f"numeric tests and notebooks, {setting}": partial(check_numbers, setting) for setting in SETTINGS if setting}
 LONG |= {"results of other processors": check_processors}
-if (ROOT / "tests" / "long").is_dir():
-    LONG["tests/long"] = check_long
 
 
 def main(parts):

@@ -208,6 +208,7 @@ def test_the_comparison_is_content_with_plain_python(monkeypatch):
     compare_descriptions(mutant(action_units), monkeypatch, *four_faces())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_comparison_notices(fault, monkeypatch):
     with pytest.raises(AssertionError):
@@ -270,6 +271,7 @@ UNIT_FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", UNIT_FAULTS)
 def test_the_comparison_of_units_notices(fault, load):
     (name, *change), (hog, marks) = UNIT_FAULTS[fault], whole_way_of_py_feat(*faces(256))

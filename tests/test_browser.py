@@ -94,6 +94,7 @@ def drag_slider(tutorial, part):
     tutorial.page.mouse.click(box["x"] + part * box["width"], box["y"] + box["height"] / 2)
 
 
+@pytest.mark.slow
 def test_tutorial_runs(tutorial):
     tutorial.page.screenshot(path=browser.ARTEFACTS / "tutorial.png")
     assert tutorial.page.locator(BOX).count() == 2 and tutorial.page.locator(".mexca-gallery").count() == 1
@@ -276,6 +277,7 @@ check = review(ds, sample_clip(), n=4, path="answers.json")
 check""", "check", "viewer = view_detections(ds, 'gone.mp4')\nviewer"
 
 
+@pytest.mark.slow
 def test_review_and_missing_video(lab, page, folder, result):
     blank(folder / "review.ipynb", *REVIEW)
     notebook = browser.Notebook(page, lab.format("lab/workspaces/review/tree/review.ipynb"))
@@ -456,6 +458,7 @@ def enlarge(path, width=1280, height=720, frames=104):
         file.mux(stream.encode())
 
 
+@pytest.mark.slow
 def test_time_of_a_step_at_720p(lab, page, folder):
     "From the slider's event to the new picture. The time itself is reported, not asserted: machines differ."
     enlarge(folder / "large.mp4")

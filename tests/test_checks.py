@@ -56,6 +56,7 @@ def film():
     return made_up(sure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [12, 40, 50])
 @pytest.mark.parametrize("run, single, run_is_right", [(1000, 10, True), (250, 40, False)], ids=["flashes", "long mistake"])
 def test_estimate_is_the_truth(run, single, run_is_right, n):
@@ -66,6 +67,7 @@ def test_estimate_is_the_truth(run, single, run_is_right, n):
     assert ((totals.low <= truth + 1e-9) & (truth - 1e-9 <= totals.high)).mean() >= 0.93
 
 
+@pytest.mark.slow
 def test_every_face_has_its_chance(film):
     "A face is drawn as often as its weight says: the weights, added up over many samples, are the same for all faces."
     there, seen = np.isfinite(film.face_prob.values), np.zeros(film.face_prob.shape)

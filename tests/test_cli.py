@@ -62,6 +62,7 @@ def several(tmp_path_factory):
     return done, folder
 
 
+@pytest.mark.slow
 def test_one_bad_file_does_not_stop_the_others(several):
     done, folder = several
     out = folder / "new" / "out"
@@ -266,6 +267,7 @@ def test_outdir_that_cannot_be_made(tmp_path, capsys):
         assert f"--outdir {folder}: that folder cannot be made" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_warnings_name_their_file_and_identities_are_counted(tmp_path):
     "The same warning about two files is two lines; the status stays 0."
     for name in ("one.mp4", "two.mp4"): shutil.copy(sample_path("single_face"), tmp_path / name)
@@ -380,6 +382,7 @@ def written(capsys, *words):
 ALL = ["friday/walk.nc", "friday/late/talk.nc", "monday/talk.nc", "tuesday/talk.nc"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words, wanted", [
     (["-f", "monday/talk.mp4", "friday/walk.MOV"], ["talk.nc", "walk.nc"]),
     (["-f", "monday/talk.mp4", "tuesday/talk.mp4", "friday/late/talk.mp4"], ["monday/talk.nc", "tuesday/talk.nc", "friday/late/talk.nc"]),

@@ -48,7 +48,7 @@ def steps(draw, ds):
         frames = draw(st.one_of(st.none(), st.just(slice(int(frame[len(frame) // 3]), None)), st.just(ds.time > ds.time.mean() - 1e-9),
                                 st.lists(st.sampled_from(frame.tolist()), min_size=1, max_size=5)))
         return swap_faces, (call(a), call(b), frames)
-    if kind == "track" and len(faces) and persons:
+    if kind == "track" and "face_track" in ds and len(faces) and persons:
         track = ds.face_track.values[tuple(faces[draw(st.integers(0, len(faces) - 1))])]
         return assign_track, (draw(st.sampled_from([int(track), track])), draw(st.sampled_from([None, *map(call, persons)])))
     if kind == "assign" and len(faces):

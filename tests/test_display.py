@@ -72,6 +72,7 @@ def _clip(name):
     return PEOPLE / name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, degrees", [
     *(("single_face", turn) for turn in (0, 90, 180, 270)), ("pexels", 90), ("hamilton_short.mp4", 0), ("hamilton_short.mp4", 270),
     ("chaplin.mp4", 0), ("chaplin.mp4", 180)])

@@ -195,6 +195,7 @@ def drawn_texts(fig, monkeypatch):
     return [(t.get_text(), t.get_window_extent()) for t in drawn if t.get_visible() and t.get_text().strip()]
 
 
+@pytest.mark.slow
 def test_summary_has_no_text_upon_another(ds, monkeypatch):
     fig = draw_summary(ds, None)
     assert fig.get_figwidth()*fig.dpi == 1500
@@ -356,6 +357,7 @@ def test_identity_says_what_it_needs():
         assert "fewer than two faces" in draw_identity(few)[0].texts[0].get_text()
 
 
+@pytest.mark.slow
 def test_the_sample_clips_people_lie_apart(features):
     "In the plane that is drawn, each face lies nearest to the centre of its own person."
     first, _ = draw_identity(features)

@@ -27,6 +27,7 @@ def pair(request):
     return ds.assign(embedding_distance=(("detection", "other"), distances)), golden
 
 
+@pytest.mark.slow
 def test_every_variable_is_compared(pair):
     found, golden = pair
     assert {*TOLERANCES, *EXACT, "time"} == set(golden.variables) == set(found.variables)

@@ -256,7 +256,7 @@ def damaged(name, damage, whole, *arguments, **rest): case(name, damage(whole, *
 FRONT = clip("front.mp4", draw=busy, options=FAST, mux=dict(movflags="faststart"))
 BUSY_MP4, BUSY_MKV, BUSY_TS, BUSY_AVI = (clip(f"busy.{suffix}", draw=busy, options=FAST) for suffix in ("mp4", "mkv", "ts", "avi"))
 BUSY_B = clip("busy_b.mp4", draw=busy, options=dict(bf=3, preset="veryfast"))
-BUSY_HEVC = clip("busy_hevc.mp4", codec="libx265", draw=busy, options={"x265-params": "log-level=none:bframes=0:keyint=12:min-keyint=12:scenecut=0", "preset": "ultrafast"})
+BUSY_HEVC = clip("busy_hevc.mp4", codec="libx265", draw=busy, options={"x265-params": "bframes=0:keyint=12:min-keyint=12:scenecut=0", "preset": "ultrafast"})
 BUSY_WEBM = clip("busy.webm", codec="libvpx", draw=busy, options={"deadline": "realtime", "cpu-used": 8})
 
 case("index cut off", cut(BUSY_MP4, .7), "cannot be read")
@@ -507,7 +507,7 @@ def outcome(came, outdir, whole):
     return rows, " ".join(said.replace(f"{outdir.parent}/", "").split())[:170]
 
 
-@pytest.mark.parametrize("what", CASES)
+@pytest.mark.parametrize("what", [pytest.param(what, marks=[pytest.mark.slow] * (what == "4K")) for what in CASES])
 def test_file(what, command, places, table):
     case, (folder, outdir, other) = CASES[what], places
     if what == "pipe" and not hasattr(os, "mkfifo"): pytest.skip("this system has no named pipes")

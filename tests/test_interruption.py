@@ -52,6 +52,7 @@ def finished(checkpoint):
     return max((int(file.stem) for file in checkpoint.glob("[0-9]*.npz")), default=0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_killed_at_random_moments(tmp_path):
     "Each run is killed at a random moment after it was seen at work; the last one may finish."
@@ -99,6 +100,7 @@ def short(monkeypatch):
     monkeypatch.setattr("mexca_video.extraction.STRETCH_FRAMES", 8)
 
 
+@pytest.mark.slow
 def test_disk_that_fills_up(tmp_path, short):
     whole = FaceExtractor.embedded().apply(sample_clip(), **OPTIONS)
     with small_disk(tmp_path / "disk", 90_000) as disk:
@@ -143,6 +145,7 @@ def test_stopped_at_once(monkeypatch):
     with pytest.raises(ValueError, match="nothing is finished"): extractor.partial
 
 
+@pytest.mark.slow
 def test_resumed_run_and_another_run(tmp_path, monkeypatch, short):
     extractor = FaceExtractor.embedded()
     stop_after(monkeypatch, extractor, 20, RuntimeError("power cut"))
@@ -173,6 +176,7 @@ def test_what_is_no_checkpoint(tmp_path, made):
     assert before == {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 def test_resume_in_the_shell(tmp_path):
     "Killed, run again, run once more: continued, then skipped; with other options refused."
     command = [Path(sys.executable).parent / "extract-faces", "--embedded", "-f", sample_clip(), "-o", tmp_path, "--skip-frames", "2", "--resume", "--show-progress", "false"]

@@ -32,6 +32,7 @@ def mesh():
     return square_to_frame(np.array(squares), found)
 
 
+@pytest.mark.slow
 def test_landmarks_are_within_two_percent(mesh):
     reference = RECORDED["landmarks_64ths"] / 64
     eyes = np.linalg.norm(reference[:, 33] - reference[:, 263], axis=1)

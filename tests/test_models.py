@@ -382,6 +382,7 @@ def test_wrong_reader(cache):
             reader("sface")
 
 
+@pytest.mark.slow
 def test_real_mobilefacenet(cache, no_network):
     file = SHARED / MODELS["mobilefacenet"].file
     if not file.is_file():

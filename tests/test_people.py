@@ -17,10 +17,11 @@ BOTH = pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the real clips with hand-made truth, ../shared/people, are not here")
 
 
-def clip_marks(names):
-    "Each clip, skipped with the reason where its photographs are not there."
-    mark = pytest.mark.skipif(not LONDON.is_dir(), reason="the photographs of ../shared/faces/london are not here")
-    return pytest.mark.parametrize("name", [pytest.param(name, marks=mark) if CLIPS[name].london else name for name in names])
+def clip_marks(names, quick=()):
+    "Each clip, skipped with the reason where its photographs are not there; slow unless it is in `quick`."
+    skip = pytest.mark.skipif(not LONDON.is_dir(), reason="the photographs of ../shared/faces/london are not here")
+    marks = lambda name: [skip] * CLIPS[name].london + [pytest.mark.slow] * (name not in quick)
+    return pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in names])
 
 
 class Runs:
@@ -54,18 +55,19 @@ def is_right(found, people):
 
 
 PEOPLED = [name for name in CLIPS if CLIPS[name].people]
+QUICK = ["two", "five", "crossing", "hand, 0.5 s", "shot and reverse shot", "twice", "call"]
 
 
-@clip_marks(PEOPLED)
+@clip_marks(PEOPLED, QUICK)
 def test_right_people(runs, name):
     found = runs.score(name, False)
     assert found.true == CLIPS[name].people and found.missed < 0.2, f"the clip is not what it should be: {found}"
     is_right(found, CLIPS[name].people)
 
 
-@clip_marks(["two", "five", "twelve in turn", "pan", "twice", "whip pan"])
+@clip_marks(PEOPLED, ["five", "twice"])
 def test_right_people_of_a_known_number(runs, name):
-    "Every second frame, to save time; tests/long has the other clips."
+    "Every second frame, to save time."
     is_right(runs.score(name, True, skip_frames=2), CLIPS[name].people)
 
 
@@ -77,7 +79,7 @@ def test_nobody(runs, number):
 
 @BOTH
 @pytest.mark.parametrize("skip_frames", [5, 25])
-@clip_marks(["five", "shot and reverse shot", "call", "crossing"])
+@clip_marks(["five", "shot and reverse shot", "call", "crossing"], ["shot and reverse shot"])
 def test_every_nth_frame(runs, name, skip_frames, known):
     found = runs.score(name, known, skip_frames=skip_frames)
     assert found.true == CLIPS[name].people, f"not everybody is in these frames: {found}"
@@ -92,7 +94,7 @@ def same_people(one, other):
     np.testing.assert_allclose(one.face_confidence, other.face_confidence, atol=1e-4)
 
 
-@clip_marks(["crossing", "shot and reverse shot"])
+@clip_marks(["crossing", "shot and reverse shot", "call", "whip pan", "twice"], ["crossing"])
 def test_batch_size_changes_nothing(runs, name):
     clip = runs.write(name)
     same_people(runs.features(clip, None), runs.features(clip, None, batch_size=1))
@@ -119,14 +121,14 @@ def resumed_and_whole(clip, folder, frames, number=None):
     return apply_quietly(number, clip, 7, folder), apply_quietly(number, clip, 7, None)
 
 
-@clip_marks(["hand, 0.5 s", "cross-fade"])
+@clip_marks(["hand, 0.5 s", "cross-fade", "crossing", "whip pan", "twice"], ["cross-fade"])
 def test_resumed_run_has_the_same_people(runs, name, tmp_path):
     "It is stopped in the middle of what makes the clip hard."
     same_people(*resumed_and_whole(runs.write(name), tmp_path / "run", 26))
 
 
 @needs_shared
-@BOTH
+@pytest.mark.parametrize("known", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["unknown", "known"])
 @pytest.mark.parametrize("name", ["hamilton_short", "chaplin"])
 def test_real_clips(runs, name, known):
     truth = read_truth(SHARED / f"{name}.csv")
@@ -175,6 +177,7 @@ def test_scorer_tells_faults_apart():
     assert score(boxes_of((52, 51, 42, 0), (150, 50, 40, 1)), {0: [(50, 50, 40, "a"), (150, 50, 40, "no face")]}) == (1, 2, 1, 0, 0, 1, 1)
 
 
+@pytest.mark.slow
 def test_clips_are_the_same_each_time(tmp_path):
     for name in ("hand, 0.2 s", "whip pan"):
         for drawn, again in zip(CLIPS[name].frames(), CLIPS[name].frames()):

@@ -19,6 +19,7 @@ def run(code, *words, limit=120, **options):
     return done.stdout
 
 
+@pytest.mark.slow
 @forks
 def test_forty_processes_whose_threads_all_begin_at_once():
     "OpenVINO's first conversion of an array, made by two threads at once, locks both out for ever. More and longer ones are in long/."
@@ -103,6 +104,7 @@ assert whole.identical(extractor.apply(clip, **options).assign_attrs(history=who
 '''
 
 
+@pytest.mark.slow
 @forks
 def test_a_forked_child_is_right_or_raises():
     said = dict(line.split(" ", 1) for line in run(CHILDREN, samples.sample_path("single_face"), limit=600).splitlines())
@@ -128,6 +130,7 @@ if __name__ == "__main__":
 '''
 
 
+@pytest.mark.slow
 @forks
 @pytest.mark.parametrize("kind, before", [("fork", "used"), ("fork", "new"), ("spawn", "used")])
 def test_a_pool(tmp_path, kind, before):
@@ -161,6 +164,7 @@ print(len(shared))
 '''
 
 
+@pytest.mark.slow
 @forks
 def test_workers_of_a_data_loader_after_networks_have_run():
     assert int(run(LOADER, samples.sample_path("single_face"))) > 2

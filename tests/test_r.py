@@ -89,6 +89,7 @@ def test_base_table_in_r(kinds):
     assert int(frames) == ds.sizes["frame"] and float(mean) == pytest.approx(np.nanmean(aus_of(ds)), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_several_tables_in_r(files, tmp_path):
     "Two clips in one table; the clip's name keeps their people apart."
     ds = files[1]

@@ -60,6 +60,7 @@ def test_plan_holds_together():
     assert max(len(s) for s in scenes.values()) == 2 and any(s.person is None for s in PLAN)
 
 
+@pytest.mark.slow
 def test_clip_has_the_frames_and_times_of_the_plan(decoded):
     n = sum({s.scene: s.frames for s in PLAN}.values())
     assert len(decoded) == n == 288

@@ -76,6 +76,7 @@ def serve(hub, *names):
             hub.add_hub_file(model.location[0], model.file, data)
 
 
+@pytest.mark.slow
 def test_the_default_set_from_file_to_dataset(hub, cache):
     serve(hub, "vggface2", "mobilefacenet", "xgb")
     ds = FaceExtractor(1).apply(sample_path("single_face"), skip_frames=12, show_progress=False, return_embeddings=True)
@@ -85,6 +86,7 @@ def test_the_default_set_from_file_to_dataset(hub, cache):
     assert ds.attrs["au_scale"] == MODELS["xgb"].scale
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 def test_encoder_is_inception_resnet(hub, cache):
     from facenet_pytorch import InceptionResnetV1
@@ -99,6 +101,7 @@ def test_encoder_is_inception_resnet(hub, cache):
         assert_same_embeddings(extractor.encode(faces), reference(faces).numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("landmark_model, au_model", [("mobilenet", "xgb"), ("pfld", "svm"), ("mobilefacenet", "svm")])
 def test_other_models_of_py_feat(landmark_model, au_model, hub, cache):
     serve(hub, landmark_model, au_model)

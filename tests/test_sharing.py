@@ -104,6 +104,7 @@ def test_frames_times_and_sound_stay(tmp_path, clip, kind):
     assert sorted(os.listdir(tmp_path)) == sorted([source.name, out.name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLIPS)
 def test_every_kind_of_clip(name, tmp_path):
     "Codecs, containers, odd sizes, rotated pictures: the copy has the same frames, upright, at the same times."
@@ -131,6 +132,7 @@ def test_six_by_six_values_are_left(how):
     for beside in ((-50, -50, -10, -10), (200, 10, 220, 30)): hide_box(a, beside, how) # a box outside does nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 3, 7])
 def test_a_moving_face_is_hidden_between_the_processed_frames(tmp_path, plain, every):
     boxes = np.array([[[5 + 2*i, 20, 35 + 2*i, 60]] for i in range(36)], "f4")

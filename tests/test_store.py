@@ -401,6 +401,7 @@ def test_names_and_values_survive_german_libreoffice(tmp_path):
     for column in ("face_name", "video_file", "status"): assert found[column].fillna("").tolist() == table[column].fillna("").tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("separator", [44, 59, 9], ids=["comma", "semicolon", "tab"])
 def test_nothing_is_run_by_german_libreoffice(tmp_path, separator):
     "Whatever separator the reader chose, no cell is a formula. Without the apostrophes, some are."

@@ -591,6 +591,7 @@ print("status", status, "faces", int(ds.n_detected.sum()))
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_sent(tmp_path):
     "The whole pipeline in a process that sees every socket: with the models here, none is opened. (An audit hook sees Python's; the table in notebook 21 says how the libraries were watched.)"
     for name in ("sface", "facemesh"): models.fetch_model(name, show_progress=False)

@@ -46,6 +46,7 @@ def video(clip):
     return VideoDataset(str(clip))
 
 
+@pytest.mark.slow
 def test_every_step_shows_its_frame(features, clip, video):
     viewer = view_detections(features, clip)
     for frame in (0, 1, 2, 100, 99, 98, 200, 3, 287):

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[1] / "many_processes.py"
+SCRIPT = Path(__file__).with_name("many_processes.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs, words", [
     (40, ["--work", "network", "--new"]),
     pytest.param(40, ["--work", "apply"], marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")),
