@@ -6,16 +6,16 @@
 from __future__ import annotations
 import io, json, os, stat, tempfile, warnings, zipfile
 from pathlib import Path
-from uuid import uuid4
 import numpy as np
 from fastcore.basics import patch
+from .files import read_whole, write_atomically
 from .models import MODELS
 from .schema import SIZES, VARIABLES
 from .shots import SIGNATURE_SIZE
 
 # %% auto #0
-__all__ = ['STRETCH_FRAMES', 'IN_MEMORY', 'MAX_MANIFEST', 'MAX_STRETCH', 'Stretches', 'read_whole', 'list_differences',
-           'CheckpointError', 'Checkpoint', 'delete_checkpoint']
+__all__ = ['STRETCH_FRAMES', 'IN_MEMORY', 'MAX_MANIFEST', 'MAX_STRETCH', 'Stretches', 'list_differences', 'CheckpointError',
+           'Checkpoint', 'delete_checkpoint']
 
 # %% ../nbs/12_checkpoints.ipynb #c006
 def _pack(columns):
@@ -75,27 +75,8 @@ class Stretches:
             self._file.seek(start)
             yield _unpack(self._file.read(end - start))
 
-# %% ../nbs/12_checkpoints.ipynb #c012
-def _write_whole(path, data):
-    "Write `data` to `path`, whole or not at all."
-    part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
-    try:
-        with open(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally: part.unlink(missing_ok=True)
-
 # %% ../nbs/12_checkpoints.ipynb #nb35d3ec
 MAX_MANIFEST, MAX_STRETCH = 2**20, 2**30
-
-def read_whole(path, limit):
-    "The bytes of a file. Raises `ValueError` for a link, anything else that is no file, and for more than `limit` bytes."
-    found = path.lstat()
-    if not stat.S_ISREG(found.st_mode): raise ValueError("it is a link or no ordinary file")
-    if found.st_size > limit: raise ValueError(f"it has {found.st_size} bytes, more than the {limit} that it may have")
-    with open(path, "rb") as file: return file.read(limit + 1)[:limit]
 
 # %% ../nbs/12_checkpoints.ipynb #n278622c
 _SCALARS, _LISTS = ("begin", "end"), dict(position="iu", decoded="iu", n_detected="iu", failures="u", sampled="iu", embedded="iu")
@@ -186,7 +167,7 @@ class Checkpoint(Stretches):
         if file.exists(): self._compare(file, manifest)
         elif any(not p.name.endswith(".part") for p in self.path.iterdir()):
             raise CheckpointError(f"checkpoint {self.path} holds other files and no manifest.json. Give an empty or a new folder.")
-        else: _write_whole(file, json.dumps(manifest, indent=1).encode())
+        else: _write_bytes(file, json.dumps(manifest, indent=1).encode())
         for part in self.path.glob("*.part"): part.unlink(missing_ok=True)
         self._find_stretches()
 
@@ -219,16 +200,19 @@ def _read(self: Checkpoint, file):
 @patch
 def append(self: Checkpoint, done, columns): Stretches.append(self, done, columns | dict(begin=np.array(self.done), end=np.array(done)))
 
+def _write_bytes(path, data):
+    with write_atomically(path, private=True) as part: part.write_bytes(data)
+
 @patch
 def _write(self: Checkpoint, done, data):
     file = self.path / f"{done:09}.npz"
-    try: _write_whole(file, data)
+    try: _write_bytes(file, data)
     except OSError as error: raise self._unwritten(error) from error
     self._names.append(file)
 
 @patch
 def _unwritten(self: Checkpoint, error):
-    return OSError(error.errno, f"checkpoint {self.path} cannot be written ({error.strerror}). The first {self.done} selected frames are kept there. Make room or mend the permissions, then run the same again")
+    return OSError(error.errno, f"checkpoint {self.path} cannot be written ({os.strerror(error.errno)}). The first {self.done} selected frames are kept there. Make room or mend the permissions, then run the same again")
 
 @patch
 def close(self: Checkpoint): pass

@@ -7,9 +7,8 @@ from __future__ import annotations
 import hashlib, json, math, os, warnings
 from pathlib import Path
 import numpy as np
-from .checkpoints import read_whole
+from .files import read_whole, write_atomically
 from .schema import STATUS, need_features, person_slots
-from .store import complete_or_nothing
 
 # %% auto #0
 __all__ = ['BANDS', 'MAX_FILE', 'list_odd_frames', 'list_stretches', 'confidence_bands', 'sample_checks', 'wilson_interval',
@@ -261,7 +260,7 @@ def save_checks(
     path: str | os.PathLike, # a file to write, .json
 ):
     "Write checks and their answers to a file; a reader never sees half of it."
-    with complete_or_nothing(path) as part: part.write_text(json.dumps(dict(result=_fingerprint(ds), checks=checks.to_dict("records")), indent=1))
+    with write_atomically(path) as part: part.write_text(json.dumps(dict(result=_fingerprint(ds), checks=checks.to_dict("records")), indent=1))
 
 # %% ../nbs/17_checks.ipynb #c034
 MAX_FILE = 4 * 2 ** 20 # bytes that a file of checks may have; 10,000 checks have about half

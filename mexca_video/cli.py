@@ -13,6 +13,7 @@ from .checkpoints import delete_checkpoint, list_differences
 from .detection import find_device
 from .doubts import DoubtWarning, describe_doubts, has_status
 from .extraction import EMBEDDED, FaceExtractor
+from .files import check_place
 from .schema import need_features
 
 # %% auto #0
@@ -181,7 +182,7 @@ def _extract_file(extractor, path, place, args):
     _make_folder(checkpoint.parent)
     ds = _read_finished(extractor, path, targets["nc"], args) if args.resume else None
     due = {word: target for word, target in targets.items() if ds is None or _is_older(target, targets["nc"])}
-    for target in due.values(): store.check_place(target)
+    for target in due.values(): check_place(target)
     if ds is not None: _delete_own(checkpoint, extractor, path, args)
     else: ds = extractor.apply(path, args.batch_size, show_progress=args.show_progress, checkpoint=checkpoint if args.resume else None, **_run_options(args))
     for word, target in due.items(): getattr(store, _FORMATS[word])(ds, target)
@@ -314,7 +315,7 @@ def _run_demo(args):
     "The main job on the sample clip: a Dataset, a figure, a summary."
     from mexca_video.figures import draw_summary
     from mexca_video.samples import sample_clip
-    from mexca_video.store import check_place, save
+    from mexca_video.store import save
     outdir, clip = Path(args.outdir), sample_clip()
     outdir.mkdir(parents=True, exist_ok=True)
     for name in ("sample.nc", "sample.png"): check_place(outdir / name)

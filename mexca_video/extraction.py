@@ -26,7 +26,8 @@ from .evidence import MIN_EVIDENCE, measure_evidence, rate_quality
 from .identification import (CLUSTER_LIMIT, NotEnoughFacesError, assign_people, calibrate_distance, cluster_faces, compare_halves,
     compute_confidence, count_people, describe_tracks, leave_strangers, load_clusterer, name_tracks, need_faces, number_by_appearance)
 from .landmarks import LEAST_PRESENCE, find_eyes, load_landmarker
-from .models import MODELS, file_sha256, model_record
+from .files import file_sha256
+from .models import MODELS, model_record
 from .networks import ENGINES, ForkError, check_process, float32_convolutions, has_bfloat16, own_stream, prepare_inference
 from .schema import AU_NAMES, EMPTY_VALUE, build_features, derive_status, history_line
 from .shots import CUT_LEAST, CUT_PEAK, SIGNATURE_SIZE, find_shots, measure_change, measure_signature

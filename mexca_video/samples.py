@@ -7,10 +7,11 @@ __all__ = ['SAMPLES', 'CLIP_SIZE', 'CLIP_FPS', 'PLAN', 'Sample', 'sample_path', 
            'sample_clip']
 
 # %% ../nbs/02_samples.ipynb #c003
-import importlib.util, os, tempfile
+import importlib.util
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
+from .files import cache_folder, write_atomically
 
 # %% ../nbs/02_samples.ipynb #c005
 class Sample(NamedTuple):
@@ -183,7 +184,6 @@ def sample_clip(
 ) -> Path: # An MP4 file: 640 × 360, 24 frames per second, 288 frames, three people
     "Compose the sample clip, or find it if it is there. Raises `FileExistsError` if `path` is another file."
     if path is None:
-        from mexca_video.models import cache_folder
         path = cache_folder()/"samples"/"people.mp4"
     path = Path(path)
     if path.exists():
@@ -191,10 +191,5 @@ def sample_clip(
         if not found.startswith("mexca_video sample"):
             raise FileExistsError(f"{path.name} is there and is not the sample clip: give `sample_clip` another path, or move that file away")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(suffix=".part", prefix=path.stem, dir=path.parent)
-    os.close(handle)
-    try:
-        _write(partial)
-        os.replace(partial, path)
-    finally: Path(partial).unlink(missing_ok=True)
+    with write_atomically(path) as part: _write(part)
     return path

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from .corrections import is_correction
 from .schema import ATTRIBUTES, VARIABLES, default_names, describe_variable, history_line, need_features, person_slots
-from .store import complete_or_nothing
+from .files import write_atomically
 
 # %% auto #0
 __all__ = ['HIDING', 'REMOVED', 'hide_box', 'blur_faces', 'share_safe']
@@ -192,7 +192,7 @@ def blur_faces(
         for i in unknown: boxes[i] = [(0, 0, video.width, video.height)]
         _warn_of_gaps(ds, hidden, time, hold)
         if len(unknown): warnings.warn(f"In {len(unknown)} of {len(time)} frames of {video.file_name} the result does not say where all faces are, because they were not analysed or not all faces were kept; there the whole picture is hidden", stacklevel=2)
-        with complete_or_nothing(out) as part: _write_copy(video, part, out, boxes, how, margin)
+        with write_atomically(out) as part: _write_copy(video, part, out, boxes, how, margin)
     return out
 
 # %% ../nbs/19_sharing.ipynb #c027

@@ -18,9 +18,9 @@ from .corrections import assign_face, assign_track, merge_faces, rename_faces, s
 from .corrections import is_correction, replay_history
 from .figures import GRAY, USUAL_AUS, _au_list, cut_face, face_lines, is_doubtful, person_colors
 from .figures import draw_faces, draw_frame, draw_timeline
-from .models import file_sha256
+from .files import check_place, file_sha256
 from .schema import need_features, person_slots
-from .store import check_place, load, save
+from .store import load, save
 
 # %% auto #0
 __all__ = ['SHOWN', 'LEAST_CONFIDENCE', 'NOBODY', 'NEW', 'DOUBTFUL', 'SENT', 'ASKED', 'SIDE', 'ANSWERS', 'QUESTIONS', 'Picture',

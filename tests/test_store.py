@@ -20,7 +20,7 @@ from users import plain_user
 
 from mexca_video import AU_NAMES, STATUS, check_features, demo_features, load, merge_faces, rename_faces, replay_history, save, swap_faces, to_csv, to_table
 from mexca_video.schema import COORDINATES, VARIABLES, build_features
-from mexca_video.store import check_place, complete_or_nothing
+from mexca_video.files import check_place, write_atomically
 
 CASES = {
     "two": {}, "one": dict(n_faces=1), "nobody": dict(n_faces=0), "one frame": dict(n_frames=1), "one empty frame": dict(n_frames=1, n_faces=0),
@@ -182,7 +182,7 @@ def test_errors_name_the_target_and_no_temporary_file(tmp_path, monkeypatch):
 def test_errors_of_other_libraries_name_the_target(tmp_path):
     "FFmpeg's errors are OSErrors too, and cannot be made from a text alone."
     av = pytest.importorskip("av")
-    with pytest.raises(PermissionError, match="cannot write .*a.mp4: Permission denied") as caught, complete_or_nothing(tmp_path / "a.mp4") as part:
+    with pytest.raises(PermissionError, match="cannot write .*a.mp4: Permission denied") as caught, write_atomically(tmp_path / "a.mp4") as part:
         raise av.error.PermissionError(errno.EACCES, "Permission denied", str(part))
     assert ".part" not in str(caught.value) and os.listdir(tmp_path) == []
 

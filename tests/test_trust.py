@@ -25,7 +25,8 @@ from mexca_video.checkpoints import Checkpoint, CheckpointError, Stretches, dele
 from mexca_video.models import MODELS, ModelError, find_model, read_state_dict
 from mexca_video.schema import VARIABLES
 from mexca_video.shots import SIGNATURE_SIZE
-from mexca_video.store import MAX_BYTES, complete_or_nothing
+from mexca_video.files import write_atomically
+from mexca_video.store import MAX_BYTES
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="this system has no permissions for owner, group and others")
 
@@ -299,7 +300,7 @@ def test_folders_and_files_of_a_run_are_private(tmp_path):
     try:
         run = Checkpoint(tmp_path / "run", {})
         run.append(64, dict(position=np.arange(3)))
-        with complete_or_nothing(tmp_path / "a.txt") as part: assert mode(part) == 0o600
+        with write_atomically(tmp_path / "a.txt") as part: assert mode(part) == 0o600
     finally: os.umask(old)
     assert mode(run.path) == 0o700 and {mode(p) for p in run.path.iterdir()} == {0o600} and len(list(run.path.iterdir())) == 2
     stretches = Stretches()
@@ -422,7 +423,7 @@ def test_links_in_a_checkpoint(tmp_path):
     assert not (tmp_path / "run").exists() and (tmp_path / "outside.npz").exists()
     os.mkdir(tmp_path / "piped")
     os.mkfifo(tmp_path / "piped" / "manifest.json")
-    with pytest.raises(CheckpointError, match="manifest.json cannot be read .it is a link or no ordinary file.*Delete the folder"): Checkpoint(tmp_path / "piped", RUN)
+    with pytest.raises(CheckpointError, match="manifest.json cannot be read .it is a link or not an ordinary file.*Delete the folder"): Checkpoint(tmp_path / "piped", RUN)
 
 
 @pytest.mark.parametrize("content, found", [
