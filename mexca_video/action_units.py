@@ -6,7 +6,7 @@
 from __future__ import annotations
 from functools import cache
 import numpy as np
-from .detection import square_to_frame
+from .crops import square_to_frame
 from .models import read_au_classifier, read_task_model
 from .networks import compile_kernels, compile_network, kernel, read_network
 from .schema import AU_NAMES

@@ -10,10 +10,10 @@ from pathlib import Path
 from fastcore.docments import docments
 from . import __version__
 from .checkpoints import delete_checkpoint, list_differences
-from .detection import find_device
 from .doubts import DoubtWarning, describe_doubts, has_status
 from .extraction import EMBEDDED, FaceExtractor
 from .files import check_place
+from .networks import find_device
 from .schema import need_features
 
 # %% auto #0

@@ -5,29 +5,12 @@
 # %% ../nbs/06_detection.ipynb #c003
 from __future__ import annotations
 import numpy as np
-from .mtcnn import FastMTCNN, cut_area
-from .networks import compile_kernels, kernel
+from .mtcnn import FastMTCNN
+from .networks import find_device
 
 # %% auto #0
-__all__ = ['SELECTION_METHODS', 'find_device', 'load_detector', 'order_faces', 'detect_faces', 'find_faces', 'eye_angles',
-           'look_turned', 'find_rotation', 'cut_faces', 'cut_squares', 'square_to_frame']
-
-# %% ../nbs/06_detection.ipynb #c006
-def find_device(
-    device=None, # `None` (CPU), "auto", "cpu", "cuda", "mps", or a `torch.device`
-): # `torch.device`
-    "Return the `torch.device` meant by `device`. Raises `ValueError` for another word or a GPU that is not there."
-    import torch
-    gpu = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device is None: device = "cpu"
-    if device == "auto": device = next((name for name, here in gpu.items() if here), "cpu")
-    try: found = torch.device(device)
-    except (RuntimeError, TypeError) as e:
-        raise ValueError(f"device={device!r} is not a device. Use None, 'auto', 'cpu', 'cuda', 'mps' or a torch.device.") from e
-    if found.type not in ("cpu", *gpu): raise ValueError(f"device={str(device)!r} is not supported. Use None, 'auto', 'cpu', 'cuda' or 'mps'.")
-    if not gpu.get(found.type, True):
-        raise ValueError(f"device={str(device)!r} was asked for, but torch finds no such GPU here. Use device='auto' or 'cpu'.")
-    return found
+__all__ = ['SELECTION_METHODS', 'load_detector', 'order_faces', 'detect_faces', 'find_faces', 'eye_angles', 'look_turned',
+           'find_rotation']
 
 # %% ../nbs/06_detection.ipynb #c009
 def load_detector(
@@ -140,72 +123,3 @@ def _doubt(detector, image):
     if boxes[0] is None: return 1.
     level = abs(eye_angles(points[0])) < 45
     return float(1 - probs[0][level].astype(float).max(initial=0))
-
-# %% ../nbs/06_detection.ipynb #c024
-def cut_faces(
-    frame, # (H, W, 3) RGB uint8 array or tensor
-    boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
-    size: int = 160, # side of the result in pixels
-    standardize: bool = True, # (x - 127.5) / 128, else 0 to 255
-): # (N, 3, size, size) float32 tensor
-    "Cut boxes out of a frame, as `facenet_pytorch.MTCNN.extract` does for tensors."
-    import torch
-    image, boxes = np.ascontiguousarray(frame), np.asarray(boxes, float)
-    height, width = image.shape[:2]
-    left, top = np.minimum(np.maximum(boxes[:, 0], 0).astype(int), width - 1), np.minimum(np.maximum(boxes[:, 1], 0).astype(int), height - 1)
-    right, bottom = np.maximum(np.minimum(boxes[:, 2], width).astype(int), left + 1), np.maximum(np.minimum(boxes[:, 3], height).astype(int), top + 1)
-    faces = torch.from_numpy(cut_area(image, np.stack([left, top, right, bottom], 1), size))
-    return faces if standardize else faces * 128 + 127.5
-
-# %% ../nbs/06_detection.ipynb #c027
-@kernel
-def _blend(image, x, y, out):
-    "The three colours between the pixels of a picture (H, W, 3); a pixel outside has no share."
-    left, top = int(np.floor(x)), int(np.floor(y))
-    east, south, one = np.float32(x - left), np.float32(y - top), np.float32(1)
-    for k in range(3): out[k] = 0
-    for row, high in ((top, one - south), (top + 1, south)):
-        if row < 0 or row >= image.shape[0]: continue
-        for column, wide in ((left, one - east), (left + 1, east)):
-            if column < 0 or column >= image.shape[1]: continue
-            for k in range(3): out[k] += image[row, column, k] * (high * wide)
-
-@kernel
-def _sample(image, squares, border, out):
-    "Fill `out` (N, 3, S, S) with what is at the cells of squares (N, 4); with `border`, the outermost pixels go on outside."
-    size, last_x, last_y, color = out.shape[2], image.shape[1] - 1, image.shape[0] - 1, np.empty(3, np.float32)
-    for n in range(len(squares)):
-        cx, cy, step, angle = squares[n, 0], squares[n, 1], squares[n, 2] / size, squares[n, 3]
-        along, across = step * np.cos(angle), step * np.sin(angle)
-        for i in range(size):
-            for j in range(size):
-                a, b = j + 0.5 - size / 2, i + 0.5 - size / 2
-                x, y = cx + a * along - b * across - 0.5, cy + a * across + b * along - 0.5
-                if border: x, y = min(max(x, 0), last_x), min(max(y, 0), last_y)
-                _blend(image, x, y, color)
-                for k in range(3): out[n, k, i, j] = color[k] / np.float32(255)
-
-# %% ../nbs/06_detection.ipynb #c027b
-def cut_squares(
-    frame, # (H, W, 3) RGB uint8 array or tensor
-    squares: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
-    size: int, # side of the result in pixels
-    padding: str = "zeros", # what stands outside of the frame: "zeros" or "border"
-): # (N, 3, size, size) float32 tensor, 0 to 1
-    "Cut rotated squares out of a frame with bilinear sampling."
-    import torch
-    if padding not in ("zeros", "border"): raise ValueError(f"padding={padding!r} is unknown. Use 'zeros' or 'border'.")
-    out = np.empty((len(squares), 3, size, size), np.float32)
-    compile_kernels(__name__)
-    _sample(np.ascontiguousarray(frame), np.asarray(squares, float).reshape(-1, 4), padding == "border", out)
-    return torch.from_numpy(out)
-
-# %% ../nbs/06_detection.ipynb #c028
-def square_to_frame(
-    squares: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
-    points: np.ndarray, # (N, P, 2) x, y as a share of the square's side, 0 to 1 from its upper left corner
-) -> np.ndarray: # (N, P, 2) x, y in pixels of the frame
-    "Carry points from inside a square back to the frame it was cut from."
-    cx, cy, side, angle = np.asarray(squares, float).T[:, :, None]
-    x, y = np.moveaxis((np.asarray(points) - 0.5) * side[..., None], -1, 0)
-    return np.stack([cx + x * np.cos(angle) - y * np.sin(angle), cy + x * np.sin(angle) + y * np.cos(angle)], -1)

@@ -6,41 +6,11 @@
 from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
-from .detection import cut_faces, cut_squares, find_device
 from .models import MODELS, fill_network, read_sface
-from .networks import compile_module, compile_network, read_network, run_module
+from .networks import compile_module, compile_network, face_batch, find_device, read_network, run_module
 
 # %% auto #0
-__all__ = ['FACE_TEMPLATE', 'FACE_BATCH', 'GPU_FACE_BATCH', 'align_squares', 'cut_for', 'load_encoder', 'SFace', 'face_batch',
-           'encode_faces']
-
-# %% ../nbs/07_encoding.ipynb #c006
-FACE_TEMPLATE = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])
-
-def align_squares(
-    points: np.ndarray, # (N, 5, 2) MTCNN's five points, x, y in pixels
-) -> np.ndarray: # (N, 4) cx, cy, side in pixels, angle in radians, see `cut_squares`
-    "Find the square around each face in which its five points lie nearest to the template of ArcFace and SFace."
-    template = (FACE_TEMPLATE + 0.5) @ [1, 1j]
-    faces = (np.asarray(points, float) + 0.5) @ [1, 1j]
-    away, mean = template - template.mean(), faces.mean(1)
-    turn = (faces - mean[:, None]) @ away.conj() / (abs(away) ** 2).sum() # frame = turn * template + shift, in the complex plane
-    center = mean + turn * (56 + 56j - template.mean())
-    return np.column_stack([center.real, center.imag, 112 * abs(turn), np.angle(turn)])
-
-# %% ../nbs/07_encoding.ipynb #c010
-def cut_for(
-    embeddings_model: str, # "vggface2", "casia-webface" or "sface"
-    frame, # (H, W, 3) RGB uint8 array or tensor
-    boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
-    points: np.ndarray, # (N, 5, 2) x, y in pixels
-    standardize: bool = True, # (x - 127.5) / 128, else 0 to 255
-): # (N, 3, S, S) float32 tensor, S is 160 for InceptionResnetV1 and 112 for SFace
-    "Cut faces the way `embeddings_model` was trained: boxes for InceptionResnetV1, upright squares for SFace."
-    size = MODELS[embeddings_model].image_size
-    if embeddings_model != "sface": return cut_faces(frame, boxes, size, standardize)
-    faces = cut_squares(frame, align_squares(points), size) * 255
-    return (faces - 127.5) / 128.0 if standardize else faces
+__all__ = ['load_encoder', 'SFace', 'encode_faces']
 
 # %% ../nbs/07_encoding.ipynb #c012
 def load_encoder(
@@ -66,14 +36,6 @@ class SFace:
     def __call__(self, faces): return self.network(np.ascontiguousarray(faces, np.float32))[0]
 
 # %% ../nbs/07_encoding.ipynb #c016
-FACE_BATCH, GPU_FACE_BATCH = 16, 64 # faces that go through a network together
-
-def face_batch(
-    device, # `torch.device`
-) -> int:
-    "How many faces go through the networks together on a device."
-    return FACE_BATCH if device.type == "cpu" else GPU_FACE_BATCH
-
 def encode_faces(
     encoder, # from `load_encoder`
     faces, # (N, 3, H, W) float32 tensor, H and W at least 80

@@ -5,7 +5,7 @@
 # %% ../nbs/10b_evidence.ipynb #bcd3ef14
 from __future__ import annotations
 import numpy as np
-from .mtcnn import cut_area
+from .crops import cut_area
 from .networks import compile_kernels, kernel
 
 # %% auto #0

@@ -19,16 +19,17 @@ from fastcore.basics import patch
 from . import __version__
 from .action_units import load_au_classifier, measure_aus
 from .checkpoints import STRETCH_FRAMES, Checkpoint, Stretches
-from .detection import SELECTION_METHODS, cut_squares, detect_faces, find_device, find_faces, find_rotation, load_detector, look_turned, square_to_frame
+from .crops import cut_for, cut_squares, square_to_frame
+from .detection import SELECTION_METHODS, detect_faces, find_faces, find_rotation, load_detector, look_turned
 from .doubts import note_doubts
-from .encoding import cut_for, encode_faces, face_batch, load_encoder
+from .encoding import encode_faces, load_encoder
 from .evidence import MIN_EVIDENCE, measure_evidence, rate_quality
 from .identification import (CLUSTER_LIMIT, NotEnoughFacesError, assign_people, calibrate_distance, cluster_faces, compare_halves,
     compute_confidence, count_people, describe_tracks, leave_strangers, load_clusterer, name_tracks, need_faces, number_by_appearance)
 from .landmarks import LEAST_PRESENCE, find_eyes, load_landmarker
 from .files import file_sha256
 from .models import MODELS, model_record
-from .networks import ENGINES, ForkError, check_process, float32_convolutions, has_bfloat16, own_stream, prepare_inference
+from .networks import ENGINES, ForkError, check_process, face_batch, find_device, float32_convolutions, has_bfloat16, own_stream, prepare_inference
 from .schema import AU_NAMES, EMPTY_VALUE, build_features, derive_status, history_line
 from .shots import CUT_LEAST, CUT_PEAK, SIGNATURE_SIZE, find_shots, measure_change, measure_signature
 from .tracking import Sampler, cut_pauses, find_sure, link_faces, split_tracks

@@ -5,36 +5,12 @@
 # %% ../nbs/08_landmarks.ipynb #c003
 from __future__ import annotations
 import numpy as np
-from .detection import cut_squares, find_device, square_to_frame
+from .crops import cut_squares, level_squares, square_to_frame, upright_squares
 from .models import MODELS, fill_network, import_feat, read_task_model
-from .networks import compile_module, compile_network, read_network, run_module
+from .networks import compile_module, compile_network, find_device, read_network, run_module
 
 # %% auto #0
-__all__ = ['MESH_TO_68', 'LEAST_PRESENCE', 'upright_squares', 'level_squares', 'PyFeatLandmarker', 'FaceMesh', 'load_landmarker',
-           'measure_landmarks', 'find_eyes']
-
-# %% ../nbs/08_landmarks.ipynb #c006
-def upright_squares(
-    boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
-    margin: float = 1.2, # side of the square in longer sides of the box
-) -> np.ndarray: # (N, 4) cx, cy, side in pixels, angle 0
-    "Squares around boxes, as py-feat's landmark networks expect them."
-    boxes = np.asarray(boxes, float)
-    side = margin * (boxes[:, 2:] - boxes[:, :2]).max(1)
-    return np.column_stack([(boxes[:, :2] + boxes[:, 2:]) / 2, side, np.zeros(len(boxes))])
-
-# %% ../nbs/08_landmarks.ipynb #c008
-def level_squares(
-    boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
-    eyes: np.ndarray, # (N, 2, 2) the subject's right and left eye, x, y in pixels
-    margin: float = 1.15, # side of the square in longer sides of the box
-    lower: float = 0.08, # shift of the centre towards the chin in longer sides of the box
-) -> np.ndarray: # (N, 4) cx, cy, side in pixels, angle in radians
-    "Squares around boxes in which the eyes are level, as the face mesh expects them."
-    squares, (dx, dy) = upright_squares(boxes, 1.0), (np.asarray(eyes)[:, 1] - np.asarray(eyes)[:, 0]).T
-    angle, side = np.arctan2(dy, dx), squares[:, 2]
-    squares[:, :2] += lower * side[:, None] * np.column_stack([-np.sin(angle), np.cos(angle)])
-    return np.column_stack([squares[:, :2], margin * side, angle])
+__all__ = ['MESH_TO_68', 'LEAST_PRESENCE', 'PyFeatLandmarker', 'FaceMesh', 'load_landmarker', 'measure_landmarks', 'find_eyes']
 
 # %% ../nbs/08_landmarks.ipynb #c011
 class PyFeatLandmarker:

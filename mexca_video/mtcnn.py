@@ -6,83 +6,11 @@
 from __future__ import annotations
 import threading
 import numpy as np
+from .crops import resize_boxes, resize_levels
 from .networks import compile_kernels, compile_network, has_bfloat16, kernel, prepare_inference, run_module, to_device
 
 # %% auto #0
-__all__ = ['SCREEN_MARGIN', 'SCREEN_FROM', 'resize_area', 'cut_area', 'FastMTCNN']
-
-# %% ../nbs/05_mtcnn.ipynb #c006
-@kernel
-def _windows(size, count):
-    "First pixels, and those behind the last ones, of `count` windows that together cover `size` pixels."
-    first, end = np.empty(count, np.uint32), np.empty(count, np.uint32)
-    for j in range(count): first[j], end[j] = j * size // count, ((j + 1) * size + count - 1) // count
-    return first, end
-
-@kernel
-def _add_up(rows, sums, running):
-    "Add up rows of a picture, three colours a pixel, and note the running sums from left to right."
-    sums[:] = 0
-    for y in range(len(rows)):
-        row = rows[y]
-        for x in range(len(sums)): sums[x] += row[x]
-    for x in range(len(sums)): running[x + 3] = running[x] + sums[x]
-
-# %% ../nbs/05_mtcnn.ipynb #c006b
-_SHIFT, _PART = np.float32(127.5), np.float32(0.0078125)
-
-@kernel
-def _resize(image, top, bottom, left, right, whole, out):
-    "Fill `out` (3, h, w) from a part of a picture (H, 3W); cut to whole numbers if `whole`."
-    rows, columns = _windows(bottom - top, out.shape[1]), _windows(right - left, out.shape[2])
-    sums, running = np.empty(3 * (right - left), np.int32), np.zeros(3 * (right - left) + 3, np.int32)
-    for i in range(out.shape[1]):
-        _add_up(image[top + rows[0][i]:top + rows[1][i], 3 * left:3 * right], sums, running)
-        high = np.float32(rows[1][i] - rows[0][i])
-        for k in range(3):
-            line, first, end = out[k, i], columns[0], columns[1]
-            for j in range(len(line)): line[j] = np.int32(running[3 * end[j] + k] - running[3 * first[j] + k])
-            for j in range(len(line)): line[j] = line[j] / high / np.float32(end[j] - first[j])
-            if whole:
-                for j in range(len(line)): line[j] = np.float32(np.uint8(line[j]))
-            for j in range(len(line)): line[j] = (line[j] - _SHIFT) * _PART
-
-@kernel
-def _resize_each(image, boxes, whole, out):
-    for k in range(len(boxes)): _resize(image, boxes[k, 1], boxes[k, 3], boxes[k, 0], boxes[k, 2], whole, out[k])
-
-# %% ../nbs/05_mtcnn.ipynb #c007
-def _flat(image): return np.ascontiguousarray(image).reshape(len(image), -1)
-
-def _cut(image, boxes, whole, out):
-    compile_kernels(__name__)
-    _resize_each(_flat(image), np.asarray(boxes, np.int64).reshape(-1, 4), whole, out)
-    return out
-
-# %% ../nbs/05_mtcnn.ipynb #c008
-def resize_area(
-    image: np.ndarray, # (H, W, 3) uint8
-    height: int, # of the result, pixels
-    width: int, # of the result, pixels
-) -> np.ndarray: # (3, height, width) float32, (x - 127.5) / 128
-    "Resize a picture by area averaging and standardise it: torch's `interpolate(mode=\"area\")`, exact if no window holds more than 65,536 pixels."
-    return _shrink([image], [(height, width)])[0][0]
-
-def _shrink(images, sizes):
-    "Pictures of one size resized to each of `sizes`: a list of arrays (B, 3, h, w)."
-    levels = [np.empty((len(images), 3, *size), np.float32) for size in sizes]
-    for level in levels:
-        for image, out in zip(images, level): _cut(image, [0, 0, image.shape[1], image.shape[0]], False, out[None])
-    return levels
-
-# %% ../nbs/05_mtcnn.ipynb #c010
-def cut_area(
-    image: np.ndarray, # (H, W, 3) uint8
-    boxes: np.ndarray, # (N, 4) whole pixels x1, y1, x2, y2 within the picture
-    size: int, # side of the result, pixels
-) -> np.ndarray: # (N, 3, size, size) float32, (x - 127.5) / 128 with x cut to whole numbers
-    "Cut boxes out of a picture and resize them by area averaging, as `facenet_pytorch.MTCNN.extract` does."
-    return _cut(image, boxes, True, np.empty((len(boxes), 3, size, size), np.float32))
+__all__ = ['SCREEN_MARGIN', 'SCREEN_FROM', 'FastMTCNN']
 
 # %% ../nbs/05_mtcnn.ipynb #c012
 def _convolve(x, layer):
@@ -290,6 +218,7 @@ class FastMTCNN:
             self.onet = _Batches(lambda n: _candidate_graph(detector.onet, n, 48, (True, True, True, False), 3), (1, 2, 4, 6, 8, 12, 16, 32, 64))
         else: self.rnet, self.onet = _TorchNetwork(detector.rnet, detector.device, (1, 0)), _TorchNetwork(detector.onet, detector.device, (2, 0, 1))
         compile_kernels(__name__)
+        compile_kernels(resize_boxes.__module__)
 
     def screens(self, sizes):
         "Is a pyramid screened?"
@@ -320,7 +249,7 @@ def pyramid(self: FastMTCNN, height, width):
 @patch
 def score(self: FastMTCNN, images, sizes, graph):
     "Places (N, 2) that may hold a face, with picture and level in one number (N,), picture by picture, score (N,) and regression (N, 4)."
-    levels, threshold, screen = _shrink(images, sizes), np.float32(self.detector.thresholds[0]), self.screens(sizes)
+    levels, threshold, screen = resize_levels(images, sizes), np.float32(self.detector.thresholds[0]), self.screens(sizes)
     found, each = graph(*levels), [(i, k) for i in range(len(images)) for k in range(len(sizes))]
     places = [_find(found[2 * k][i, 1], threshold - np.float32(SCREEN_MARGIN * screen)) for i, k in each]
     if screen: scores, by = _look_again(self.cells, [levels[k][i] for i, k in each], places)
@@ -335,7 +264,7 @@ def _shrink_on(device, images, sizes):
     "Pictures of one size resized to each of `sizes`, tensors on the device; MPS can divide a side by whole numbers only."
     import torch
     from torch.nn.functional import interpolate
-    if device.type == "mps": return [to_device(torch.from_numpy(level), device) for level in _shrink(images, sizes)]
+    if device.type == "mps": return [to_device(torch.from_numpy(level), device) for level in resize_levels(images, sizes)]
     pictures = to_device(torch.from_numpy(np.stack(images)), device).permute(0, 3, 1, 2).float()
     return [(interpolate(pictures, size=size, mode="area") - 127.5) * 0.0078125 for size in sizes]
 
@@ -375,7 +304,7 @@ def _parts(picture, count):
 def _cut_candidates(images, boxes, picture, size):
     "What is in boxes (N, 4) of whole pixels: (N, 3, size, size)."
     out = np.empty((len(boxes), 3, size, size), np.float32)
-    for image, part in zip(images, _parts(picture, len(images))): _cut(image, boxes[part], False, out[part])
+    for image, part in zip(images, _parts(picture, len(images))): resize_boxes(image, boxes[part], False, out[part])
     return out
 
 @patch

@@ -12,9 +12,10 @@ import numpy as np
 import mexca_video.models # before OpenVINO, which it keeps from reporting that it is used
 
 # %% auto #0
-__all__ = ['LAST_WAIT', 'ENGINES', 'ForkError', 'check_process', 'prepare_inference', 'read_network', 'count_cores',
-           'has_bfloat16', 'Network', 'compile_network', 'compile_module', 'to_device', 'run_module', 'own_stream',
-           'float32_convolutions', 'kernel', 'compile_kernels']
+__all__ = ['LAST_WAIT', 'ENGINES', 'FACE_BATCH', 'GPU_FACE_BATCH', 'ForkError', 'check_process', 'prepare_inference',
+           'read_network', 'count_cores', 'has_bfloat16', 'Network', 'compile_network', 'find_device', 'face_batch',
+           'compile_module', 'to_device', 'run_module', 'own_stream', 'float32_convolutions', 'kernel',
+           'compile_kernels']
 
 # %% ../nbs/04_networks.ipynb #c006
 _ONCE = threading.RLock()
@@ -156,6 +157,32 @@ def compile_network(
     options = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": count_cores(), "ENABLE_CPU_PINNING": False, "INFERENCE_PRECISION_HINT": precision}
     core = prepare_inference()
     with _call(): return Network(core.compile_model(model, "CPU", options))
+
+# %% ../nbs/04_networks.ipynb #networ001
+def find_device(
+    device=None, # `None` (CPU), "auto", "cpu", "cuda", "mps", or a `torch.device`
+): # `torch.device`
+    "Return the `torch.device` meant by `device`. Raises `ValueError` for another word or a GPU that is not there."
+    import torch
+    gpu = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device is None: device = "cpu"
+    if device == "auto": device = next((name for name, here in gpu.items() if here), "cpu")
+    try: found = torch.device(device)
+    except (RuntimeError, TypeError) as e:
+        raise ValueError(f"device={device!r} is not a device. Use None, 'auto', 'cpu', 'cuda', 'mps' or a torch.device.") from e
+    if found.type not in ("cpu", *gpu): raise ValueError(f"device={str(device)!r} is not supported. Use None, 'auto', 'cpu', 'cuda' or 'mps'.")
+    if not gpu.get(found.type, True):
+        raise ValueError(f"device={str(device)!r} was asked for, but torch finds no such GPU here. Use device='auto' or 'cpu'.")
+    return found
+
+# %% ../nbs/04_networks.ipynb #networ004
+FACE_BATCH, GPU_FACE_BATCH = 16, 64 # faces that go through a network together
+
+def face_batch(
+    device, # `torch.device`
+) -> int:
+    "How many faces go through the networks together on a device."
+    return FACE_BATCH if device.type == "cpu" else GPU_FACE_BATCH
 
 # %% ../nbs/04_networks.ipynb #c014
 def compile_module(

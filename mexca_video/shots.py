@@ -5,7 +5,7 @@
 # %% ../nbs/09b_shots.ipynb #bcd3ef14
 from __future__ import annotations
 import numpy as np
-from .mtcnn import cut_area
+from .crops import cut_area
 
 # %% auto #0
 __all__ = ['SIGNATURE', 'SIGNATURE_SIZE', 'CUT_LEAST', 'CUT_RATIO', 'CUT_PEAK', 'FADE_LENGTHS', 'FADE_LEAST', 'FADE_REST',

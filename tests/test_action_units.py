@@ -12,7 +12,8 @@ import torch
 
 from mexca_video import action_units
 from mexca_video.action_units import describe_faces
-from mexca_video.detection import cut_squares, detect_faces, load_detector
+from mexca_video.crops import cut_squares
+from mexca_video.detection import detect_faces, load_detector
 from mexca_video.landmarks import load_landmarker
 from mexca_video.models import import_feat
 from mexca_video.samples import sample_image

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from mexca_video import FaceExtractor, VideoDataset, networks, sample_clip, sample_image
-from mexca_video.detection import cut_squares, detect_faces, find_faces, load_detector
-from mexca_video.encoding import cut_for, encode_faces
+from mexca_video.crops import cut_squares
+from mexca_video.detection import detect_faces, find_faces, load_detector
+from mexca_video.crops import cut_for
+from mexca_video.encoding import encode_faces
 from mexca_video.landmarks import load_landmarker
 from mexca_video.mtcnn import FastMTCNN
 from mexca_video.networks import compile_module

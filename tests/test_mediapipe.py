@@ -6,7 +6,8 @@ import pytest
 
 from mexca_video import VideoDataset
 from mexca_video.action_units import BLENDSHAPE_NAMES, Blendshapes
-from mexca_video.detection import cut_squares, detect_faces, load_detector, square_to_frame
+from mexca_video.crops import cut_squares, square_to_frame
+from mexca_video.detection import detect_faces, load_detector
 from mexca_video.landmarks import FaceMesh
 from mexca_video.samples import sample_path
 

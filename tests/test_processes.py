@@ -35,7 +35,7 @@ from mexca_video import FaceExtractor
 from mexca_video.encoding import encode_faces
 from mexca_video.extraction import _team
 from mexca_video.landmarks import load_landmarker
-from mexca_video.mtcnn import resize_area
+from mexca_video.crops import resize_area
 from mexca_video.networks import ForkError
 from mexca_video.video import VideoDataset
 

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from mexca_video import FaceExtractor, action_units, check_features, models
-from mexca_video.detection import cut_squares
-from mexca_video.landmarks import upright_squares
+from mexca_video.crops import cut_squares, upright_squares
 from mexca_video.models import MODELS, ModelError, import_feat
 from mexca_video.samples import sample_image, sample_path
 from mexca_video.schema import AU_NAMES

@@ -200,7 +200,7 @@ def measure_stages(extractor, path, count):
     from mexca_video import VideoDataset
     from mexca_video.action_units import measure_aus
     from mexca_video.detection import find_faces
-    from mexca_video.encoding import cut_for
+    from mexca_video.crops import cut_for
 
     def timed(work):
         times = []
