@@ -8,7 +8,7 @@ import hashlib, json, math, os, warnings
 from pathlib import Path
 import numpy as np
 from .files import read_whole, write_atomically
-from .schema import STATUS, need_features, person_slots
+from .schema import STATUS, detected, need_features, person_slots
 
 # %% auto #0
 __all__ = ['BANDS', 'MAX_FILE', 'list_odd_frames', 'list_stretches', 'confidence_bands', 'sample_checks', 'wilson_interval',
@@ -40,7 +40,7 @@ def list_stretches(
 ) -> list: # of (first, last) rows of the result, both with a face and both included, in order
     "Cut the rows in which a slot holds a face into stretches."
     need_features(ds, "face_prob", some_aus=True)
-    rows = np.flatnonzero(np.isfinite(ds.face_prob.sel(face=face).values))
+    rows = np.flatnonzero(detected(ds).sel(face=face).values)
     if not len(rows): return []
     gaps = np.flatnonzero(np.diff(rows) > 1)
     if most and len(gaps) >= most: gaps = np.sort(gaps[np.argsort(-np.diff(rows)[gaps], kind="stable")[:most - 1]])
@@ -64,7 +64,7 @@ def confidence_bands(
     edges = (0, *bands, 1)
     if any(a >= b for a, b in zip(edges, edges[1:])): raise ValueError(f"bands={bands!r} are not increasing numbers between 0 and 1")
     names = np.array([f"{a:.2f} to {b:.2f}" for a, b in zip(edges, edges[1:])] + ["none", ""])
-    sure, there = ds.face_confidence.values, np.isfinite(ds.face_prob.values)
+    sure, there = ds.face_confidence.values, detected(ds).values
     index = np.where(np.isfinite(sure), np.searchsorted(bands, np.nan_to_num(sure), "right"), len(edges) - 1)
     return names[np.where(there, index, len(edges))]
 

@@ -14,7 +14,7 @@ from .doubts import DoubtWarning, describe_doubts, has_status
 from .extraction import EMBEDDED, FaceExtractor
 from .files import check_place
 from .networks import find_device
-from .schema import need_features
+from .schema import detected, need_features
 
 # %% auto #0
 __all__ = ['VIDEO_ENDINGS', 'make_parser', 'cli', 'summarize', 'main']
@@ -352,7 +352,7 @@ def summarize(
     "Say in words what a result holds, and what is doubtful about it."
     need_features(ds, some_aus=True)
     people = ds.face_label.notnull().any("frame").values
-    seen = ds.face_prob.notnull().sum("frame").values
+    seen = detected(ds).sum("frame").values
     lines = [f"{ds.attrs['video_file']}: {ds.sizes['frame']} frames, {float(ds.n_detected.sum()):.0f} faces, "
              f"{int((ds.n_detected == 0).sum())} frames without a face", f"people found: {int(people.sum())}"]
     for name, there, n, sure in zip(ds.face_name.values, people, seen, ds.face_confidence.mean("frame").values):

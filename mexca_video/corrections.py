@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['rename_faces', 'merge_faces', 'swap_faces', 'assign_face', 'list_tracks', 'assign_track', 'split_faces',
            'suggest_split', 'unassign_faces', 'list_proposals', 'describe_proposal', 'accept_proposal',
-           'dismiss_proposal', 'is_correction', 'replay_history']
+           'dismiss_proposal', 'replay_history']
 
 # %% ../nbs/14_corrections.ipynb #c003
-import json, os, re
+import json, os
 
 import numpy as np
 
-from .schema import EMPTY_VALUE, STATUS, derive_status, describe_variable, history_line, need_features, person_slots
+from .schema import EMPTY_VALUE, STATUS, derive_status, describe_variable, detected, history_line, need_features, person_slots, read_history
+from .intervals import group_consecutive
 
 # %% ../nbs/14_corrections.ipynb #c006
 def _position(ds, who, argument):
@@ -39,7 +40,7 @@ def _frame_runs(ds, frames):
             raise ValueError(f"there are no frames {', '.join(missing[:5])}; {there}")
         rows = np.unique(index.get_indexer(wanted))
     if len(rows) == 0: raise ValueError(f"frames={frames!r} selects no frame; {there}")
-    return [[int(known[run[0]]), int(known[run[-1]])] for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)]
+    return [[int(known[run[0]]), int(known[run[-1]])] for run in group_consecutive(rows)]
 
 # %% ../nbs/14_corrections.ipynb #c010
 def _rows(ds, runs):
@@ -49,10 +50,6 @@ def _rows(ds, runs):
     return np.flatnonzero(np.logical_or.reduce([(frame >= first) & (frame <= last) for first, last in runs]))
 
 # %% ../nbs/14_corrections.ipynb #c013
-def _detected(ds):
-    "(frame, face) bool: where is a face?"
-    return np.isfinite(ds.face_box.values).all(axis=-1)
-
 def _exchange(ds, rows, a, b):
     "Exchange, in place and in the given rows, everything that stands at the positions `a` and `b` along `face`."
     for variable in ds.variables.values():
@@ -77,10 +74,10 @@ def _add_slot(ds):
 # %% ../nbs/14_corrections.ipynb #c016
 def _release(ds, rows, position, persons):
     "Move the detections at `position` to slots that belong to nobody, adding one if need be."
-    rows = rows[_detected(ds)[rows, position]]
+    rows = rows[detected(ds).values[rows, position]]
     for k, slot in enumerate(ds.face.values):
         if slot in persons: continue
-        free = rows[~_detected(ds)[rows, k]]
+        free = rows[~detected(ds).values[rows, k]]
         _exchange(ds, free, position, k)
         rows = np.setdiff1d(rows, free)
     if len(rows):
@@ -114,14 +111,15 @@ def _new_status(ds, label):
 # %% ../nbs/14_corrections.ipynb #c018
 def _settle(ds, persons):
     "Bring label, confidence, status and slots in line after a move; `persons`: numbers of the persons' slots."
-    detected, person = _detected(ds), np.isin(ds.face.values, list(persons))
+    there = detected(ds).values
+    person = np.isin(ds.face.values, list(persons))
     old = ds.face_label.values
-    new = np.where(detected & person, ds.face.values, EMPTY_VALUE).astype(old.dtype)
+    new = np.where(there & person, ds.face.values, EMPTY_VALUE).astype(old.dtype)
     changed = ~np.isclose(old, new, equal_nan=True)
-    ds.status[...] = np.where(changed | ~detected, _new_status(ds, new), ds.status.values)
+    ds.status[...] = np.where(changed | ~there, _new_status(ds, new), ds.status.values)
     ds.face_label[...] = new
     ds.face_confidence.values[changed] = EMPTY_VALUE
-    return ds.isel(face=np.flatnonzero(person | detected.any(axis=0)))
+    return ds.isel(face=np.flatnonzero(person | there.any(axis=0)))
 
 # %% ../nbs/14_corrections.ipynb #9b1f20b1
 def _is_proposal(one):
@@ -146,7 +144,7 @@ _BEFORE = "_slot_before"  # for the time of a correction: the slot in which each
 def _note_slots(ds):
     "Note in place where each detection stands, if there are proposals that want to know."
     if "identity_proposals" not in ds.attrs: return
-    ds[_BEFORE] = ("frame", "face"), np.where(_detected(ds), ds.face.values, EMPTY_VALUE)
+    ds[_BEFORE] = ("frame", "face"), np.where(detected(ds).values, ds.face.values, EMPTY_VALUE)
 
 def _new_home(ds, there):
     "Number of the person who holds most of the detections in `there`, (frame, face) bool; None: they are nobody's."
@@ -162,7 +160,7 @@ def _own_tracks(ds, face):
 def _fit(ds, one):
     "A proposal as it can be read in `ds`, without tracks that have gone elsewhere; None if nothing is left to decide."
     if one["kind"] == "merge":
-        persons = ds.face.values[person_slots(ds.face_box, ds.face_label) & _detected(ds).any(axis=0)]
+        persons = ds.face.values[person_slots(ds.face_box, ds.face_label) & detected(ds).values.any(axis=0)]
         return one if len(set(one["faces"])) == 2 and set(one["faces"]) <= set(persons.tolist()) else None
     own = set(_own_tracks(ds, one["face"]).tolist())
     parts = [[track for track in part if track in own] for part in one["tracks"]]
@@ -257,9 +255,9 @@ def _merge_faces(ds, persons, keep, other):
     a, b = _person_position(ds, persons, keep, "keep"), _position(ds, other, "other")
     if a == b: raise ValueError(f"keep={keep!r} and other={other!r} are the same slot")
     gone = int(ds.face.values[b])
-    movable = np.flatnonzero(_detected(ds)[:, b] & ~_detected(ds)[:, a])
+    movable = np.flatnonzero(detected(ds).values[:, b] & ~detected(ds).values[:, a])
     _exchange(ds, movable, a, b)
-    if gone in persons: ds = _release(ds, np.flatnonzero(_detected(ds)[:, b]), b, persons)
+    if gone in persons: ds = _release(ds, np.flatnonzero(detected(ds).values[:, b]), b, persons)
     return ds, persons - {gone}
 
 # %% ../nbs/14_corrections.ipynb #c031
@@ -296,7 +294,7 @@ def _face_rows(ds, frame, k, face):
     "Rows of `frame`, one number or runs, in which a face is at position `k`."
     rows = np.flatnonzero(ds.frame.values == frame) if isinstance(frame, int) else _rows(ds, frame)
     if len(rows) == 0: raise ValueError(f"frame {frame} is not in this result; it has {ds.frame.values[:5].tolist()} …")
-    there = rows[_detected(ds)[rows, k]]
+    there = rows[detected(ds).values[rows, k]]
     if len(there): return there
     reasons = {list(STATUS)[code] for code in ds.status.values[rows, k]}
     raise ValueError(f"there is no face={face!r} in frame {frame}; its status is {', '.join(map(repr, sorted(reasons)))}")
@@ -522,7 +520,7 @@ def describe_proposal(
     if proposal["kind"] == "split":
         parts = " and ".join(_part(ds, proposal["face"], part) for part in proposal["tracks"])
         return f"{name(proposal['face'])} may be two people ({rests}): {parts}."
-    both = int(_detected(ds)[:, np.isin(ds.face.values, proposal["faces"])].all(axis=1).sum())
+    both = int(detected(ds).values[:, np.isin(ds.face.values, proposal["faces"])].all(axis=1).sum())
     often = f" in {both} frame{'s' * (both != 1)}" if both else ""
     pair = " and ".join(map(name, proposal["faces"]))
     return f"{pair} may be one person ({rests}); they are {'' if both else 'never '}in the picture together{often}."
@@ -531,7 +529,7 @@ def describe_proposal(
 def _worth_keeping(ds, slot):
     "Key by which one of two slots is kept: a name that somebody gave, then the number of faces."
     k = _position(ds, slot, "proposal")
-    return ds.face_name.values[k] != f"Person_{slot + 1}", int(_detected(ds)[:, k].sum())
+    return ds.face_name.values[k] != f"Person_{slot + 1}", int(detected(ds).values[:, k].sum())
 
 def _need_open(ds, proposal):
     "Raise ValueError if a proposal is not open."
@@ -569,24 +567,12 @@ def dismiss_proposal(
     return _correct(ds, "dismiss_proposal", {"proposal": proposal})
 
 # %% ../nbs/14_corrections.ipynb #c070
-_LINE = re.compile(r"(\S+) mexca_video\.(\w+) (.*)")
-
-def is_correction(
-    line,  # of a history
-) -> bool:
-    "Is this line of a history a correction?"
-    match = _LINE.fullmatch(line)
-    return bool(match) and match[2] in _STEPS
-
 def _read_corrections(history):
-    "[(line, time, function, arguments)] of the corrections in a history; other lines are skipped."
-    found = []
-    for line in str(history).split("\n"):
-        match = _LINE.fullmatch(line)
-        if not is_correction(line): continue
-        try: found.append((line, match[1], match[2], json.loads(match[3])))
-        except ValueError as error: raise ValueError(f"the arguments in this line of the history are not JSON: {line}") from error
-    return found
+    "The corrections in a history, as `HistoryStep`; other lines are skipped."
+    steps = [step for step in read_history(history) if step.function in _STEPS]
+    for step in steps:
+        if step.arguments is None: raise ValueError(f"the arguments in this line of the history are not JSON: {step.text}")
+    return steps
 
 def _steps_of(history):
     "The corrections in a history, a text or the attribute of a Dataset. Raises ValueError for a text without any, which may be the name of a file."
@@ -610,7 +596,7 @@ def replay_history(
     if past != steps[:len(past)]:
         raise ValueError("this result has corrections that the history does not begin with; start from the uncorrected result")
     ds = ds_original.copy(deep=True)
-    for line, when, name, arguments in steps[len(past):]:
-        try: ds = _correct(ds, name, arguments, when)
-        except (TypeError, ValueError) as error: raise ValueError(f"cannot replay {line!r}: {error}") from error
+    for step in steps[len(past):]:
+        try: ds = _correct(ds, step.function, step.arguments, step.time)
+        except (TypeError, ValueError) as error: raise ValueError(f"cannot replay {step.text!r}: {error}") from error
     return ds

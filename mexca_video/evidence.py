@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 from .crops import cut_area
 from .networks import compile_kernels, kernel
+from .intervals import find_borders
 
 # %% auto #0
 __all__ = ['HEAD', 'WIDER', 'FULL_SIZE', 'LEAST_ODDS', 'LONGEST', 'MIN_EVIDENCE', 'find_on_head', 'measure_sharpness',
@@ -22,7 +23,7 @@ def find_on_head(
 ) -> np.ndarray: # (N,) bool
     "Which faces stand on the head of a larger face of the same frame."
     boxes, on_head = np.ascontiguousarray(boxes, np.float64), np.zeros(len(frames), bool)
-    starts = np.append(np.flatnonzero(np.diff(frames, prepend=frames[:1] - 1)), len(frames))
+    starts = find_borders(frames)
     compile_kernels(__name__)
     _find_on_head(starts, boxes, *HEAD, WIDER, on_head)
     return on_head

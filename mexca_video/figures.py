@@ -14,7 +14,8 @@ from textwrap import fill
 import numpy as np
 
 from .corrections import list_tracks
-from .schema import AU_NAMES, AU_TITLES, LANDMARK_PARTS, STATUS, need_features, person_slots
+from .schema import AU_TITLES, LANDMARK_PARTS, STATUS, choose_aus, need_features, person_slots
+from .intervals import find_runs
 
 # %% ../nbs/16_figures.ipynb #c008
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
@@ -165,15 +166,6 @@ def _texts(one, names, aus):
     below = [f"{au} {v:.2f} {_bar(v)}" if np.isfinite(v) else f"{au} –" for au, v in values]
     return _heading(one) if names else "", "\n".join(below)
 
-# %% ../nbs/16_figures.ipynb #c025
-def _au_list(ds, aus, usual=()):
-    "The asked action units as a list; one name is as good as a list of one. None: those of `usual` that are there, or else the first that are."
-    if aus is None: return [au for au in usual if au in ds.au.values] or ds.au.values[:len(usual)].tolist()
-    aus = [aus] if isinstance(aus, str) else list(aus)
-    unknown = [au for au in aus if au not in ds.au.values]
-    if unknown: raise ValueError(f"There is no action unit {', '.join(map(repr, unknown))}; there are {', '.join(ds.au.values)}")
-    return aus
-
 # %% ../nbs/16_figures.ipynb #c026
 def _frame_axes(image):
     "Axes of the shape of a picture, which fill their figure."
@@ -195,7 +187,7 @@ def draw_frame(
 ): # Axes
     "Draw one frame with what was found in it. Raises `ValueError` for an unknown frame or action unit, and for a picture of another size."
     need_features(ds, "face_box", "face_label", "face_name", "face_landmarks", "face_aus", "face_confidence", some_aus=True)
-    row, aus = ds.isel(frame=_row(ds, frame)), _au_list(ds, aus)
+    row, aus = ds.isel(frame=_row(ds, frame)), choose_aus(ds, aus)
     image, colors, labels = _picture(ds, video, frame), person_colors(ds), []
     ax = _frame_axes(image) if ax is None else ax
     ax.imshow(image)
@@ -242,13 +234,6 @@ def _starts(ds):
     "(frame and gap,) s: where each processed frame and each gap begins."
     return np.insert(ds.time.values.astype(float), _after_gaps(ds), [a for a, _ in _gaps(ds)])
 
-def _runs(values):
-    "First position of each stretch of equal rows, and the position after the last."
-    values = np.asarray(values)
-    if not len(values): return [0, 0]
-    values = values.reshape(len(values), -1)
-    return np.r_[0, np.flatnonzero((values[1:] != values[:-1]).any(1)) + 1, len(values)].tolist()
-
 # %% ../nbs/16_figures.ipynb #c037b
 _NOT_ANALYSED = dict(facecolor="white", edgecolor="#BBBBBB", hatch="\\\\\\", linewidth=0, label="not analysed")
 
@@ -285,10 +270,10 @@ def _look(status, color):
 def _draw_presence(ax, ds, slot, row, color):
     "The bars of one person; returns the statuses that occur."
     status, starts = _with_gaps(ds, ds.status.sel(face=slot)), np.append(_starts(ds), _edges(ds)[-1])
-    first, names = _runs(np.nan_to_num(status, nan=-1)), {code: name for name, code in STATUS.items()}
+    names = {code: name for name, code in STATUS.items()}
     seen = {}
-    for a, b in zip(first[:-1], first[1:]):
-        if b > a and status[a] in names: seen.setdefault(names[status[a]], []).append((starts[a], starts[b] - starts[a]))
+    for a, b in find_runs(np.nan_to_num(status, nan=-1)):
+        if status[a] in names: seen.setdefault(names[status[a]], []).append((starts[a], starts[b] - starts[a]))
     for name, bars in seen.items():
         height = _LOOKS[name][0]
         ax.broken_barh(bars, (row - height/2, height), gid=f"presence:{slot}:{name}", **_look(name, color))
@@ -408,7 +393,7 @@ def draw_action_units(
 ): # Array of Axes, or one Axes for one action unit
     "Draw action units over time, a line for each person, with gaps where a value is missing. Raises `ValueError` for an unknown name."
     need_features(ds, "face_aus", "face_box", "face_label", "face_name", "time", some_aus=True)
-    aus = _au_list(ds, aus, USUAL_AUS)
+    aus = choose_aus(ds, aus, USUAL_AUS)
     if not aus: raise ValueError("`aus` is empty: name at least one action unit, such as 'AU12'")
     axes = _au_axes(ax, len(aus))
     limits = _au_limits(ds.face_aus.sel(au=aus).values)
@@ -660,8 +645,7 @@ def draw_identity(
 # %% ../nbs/16_figures.ipynb #c080
 def _candidates(there):
     "Positions of frames in the order in which they should be shown; `there` (frame, face) says who is in the picture."
-    first = _runs(there)
-    runs = [(a, b) for a, b in zip(first[:-1], first[1:]) if there[a].any() and b - a >= 0.02*len(there)]
+    runs = [(a, b) for a, b in find_runs(there) if there[a].any() and b - a >= 0.02*len(there)]
     runs = sorted(runs, key=lambda r: r[0] - r[1]) # long ones first; ties in the order of time
     casts, new, again = set(), [], []
     for a, b in runs:
@@ -738,7 +722,7 @@ def draw_summary(
     "Draw a clip on one page: a few frames, the timeline and some action units."
     import matplotlib.pyplot as plt
     need_features(ds, some_aus=True)
-    frames, aus = _choose_frames(ds) if frames is None else list(frames), _au_list(ds, aus, USUAL_AUS)
+    frames, aus = _choose_frames(ds) if frames is None else list(frames), choose_aus(ds, aus, USUAL_AUS)
     columns, _, height = _picture_size(ds, len(frames))
     left = min(0.4 + 0.075*max([12, *map(len, map(str, ds.face_name.values))]), 4)
     width, bars = _PAGE - left - _MARGIN, 0.3*(max(ds.sizes["face"], 1) + 0.7)

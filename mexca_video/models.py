@@ -20,7 +20,6 @@ import warnings
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from io import BytesIO

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['EMPTY_VALUE', 'AU_TITLES', 'AU_NAMES', 'BOX_EDGES', 'AXES', 'LANDMARK_PARTS', 'STATUS', 'VARIABLES', 'SIZES',
-           'OPTIONAL', 'COORDINATES', 'ATTRIBUTES', 'JSON_ATTRIBUTES', 'Variable', 'person_slots', 'default_names',
-           'derive_status', 'Attribute', 'clean_attribute', 'history_line', 'describe_variable', 'build_features',
-           'check_features', 'demo_features', 'list_double', 'need_features']
+           'OPTIONAL', 'COORDINATES', 'ATTRIBUTES', 'JSON_ATTRIBUTES', 'CORRECTIONS', 'Variable', 'detected',
+           'person_slots', 'default_names', 'derive_status', 'Attribute', 'clean_attribute', 'history_line',
+           'HistoryStep', 'read_history', 'is_correction', 'describe_variable', 'build_features', 'check_features',
+           'demo_features', 'list_double', 'need_features', 'choose_aus']
 
 # %% ../nbs/00_schema.ipynb #c003
 import json, re
@@ -85,6 +86,13 @@ VARIABLES = {name: Variable(*row) for name, row in {
 SIZES = {"box_edge": len(BOX_EDGES), "landmark": 68, "axis": len(AXES), "au": len(AU_NAMES)}
 OPTIONAL = ("face_embedding", "face_first_label", "face_track", "face_evidence", "shot")
 COORDINATES = ("frame", "time", "face", "face_name", "box_edge", "axis", "au")
+
+# %% ../nbs/00_schema.ipynb #schema001
+def detected(
+    ds,  # features Dataset
+):  # (frame, face) bool DataArray
+    "Where a slot holds a detection."
+    return ds.face_prob.notnull().drop_attrs()
 
 # %% ../nbs/00_schema.ipynb #c027
 def person_slots(
@@ -190,6 +198,37 @@ def history_line(
     "Write down one step of the history."
     when = when or datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return f"{when} mexca_video.{function} {json.dumps(arguments, ensure_ascii=False)}"
+
+# %% ../nbs/00_schema.ipynb #schema006
+class HistoryStep(NamedTuple):
+    "One line of a history."
+    text: str  # the whole line
+    time: str  # ISO 8601, or empty
+    function: str  # such as "merge_faces", or empty for a line that is not ours
+    arguments: dict | None  # None: not JSON
+
+_HISTORY_LINE = re.compile(r"(\S+) mexca_video\.([\w.]+) (.*)")
+
+def _read_line(line):
+    match = _HISTORY_LINE.fullmatch(line)
+    if not match: return HistoryStep(line, "", "", None)
+    try: arguments = json.loads(match[3])
+    except ValueError: arguments = None
+    return HistoryStep(line, match[1], match[2], arguments)
+
+def read_history(
+    history: str,  # the attribute: one line for each step
+) -> list:  # of `HistoryStep`
+    "Take a history apart."
+    return [_read_line(line) for line in str(history).split("\n")]
+
+CORRECTIONS = ("accept_proposal", "assign_face", "assign_track", "dismiss_proposal", "merge_faces", "rename_faces", "split_faces", "swap_faces", "unassign_faces")
+
+def is_correction(
+    line: str,  # of a history
+) -> bool:
+    "Is this line of a history a correction?"
+    return _read_line(line).function in CORRECTIONS
 
 # %% ../nbs/00_schema.ipynb #c047
 def describe_variable(
@@ -331,7 +370,9 @@ def _leaves(value):
 
 def _names_folder(name, text):
     "Does the text of an attribute name a folder? In the history only the lines of runs are looked at: in the others stand names that somebody gave, and a name may have a slash."
-    if name == "history": texts = [leaf for line in text.splitlines() if "FaceExtractor" in line and _is_json(line[line.find("{"):]) for leaf in _leaves(json.loads(line[line.find("{"):]))]
+    if name == "history":
+        runs = [step.arguments for step in read_history(text) if step.function.startswith("FaceExtractor")]
+        texts = _leaves(runs)
     else: texts = _leaves(json.loads(text)) if name in JSON_ATTRIBUTES else [text]
     return any(_FOLDER.search(t) for t in texts)
 
@@ -651,3 +692,17 @@ def need_features(
         yield from _lost_form(ds)
         yield from _lost_entries(ds, some_aus, any_order)
     for departure in departures(): raise ValueError(f"ds cannot be read as a result: {departure}")
+
+# %% ../nbs/00_schema.ipynb #schema003
+def choose_aus(
+    ds,  # features Dataset
+    aus,  # name or names of action units, or `None`
+    usual=(),  # names to take for `None`
+) -> list:  # of names
+    "The asked action units; for `None` those of `usual` that are there, or else the first that are. Raises `ValueError` for one that is not there."
+    there = ds.au.values
+    if aus is None: return [au for au in usual if au in there] or there[:len(usual)].tolist()
+    aus = [aus] if isinstance(aus, str) else list(aus)
+    unknown = [au for au in aus if au not in there]
+    if unknown: raise ValueError(f"There is no action unit {', '.join(map(repr, unknown))}; there are {', '.join(there)}")
+    return aus

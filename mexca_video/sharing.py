@@ -4,12 +4,12 @@
 
 # %% ../nbs/19_sharing.ipynb #c003
 from __future__ import annotations
-import os, re, warnings
+import os, warnings
 from pathlib import Path
 import numpy as np
-from .corrections import is_correction
-from .schema import ATTRIBUTES, VARIABLES, default_names, describe_variable, history_line, need_features, person_slots
+from .schema import ATTRIBUTES, CORRECTIONS, VARIABLES, default_names, describe_variable, history_line, need_features, person_slots, read_history
 from .files import write_atomically
+from .intervals import find_true_runs
 
 # %% auto #0
 __all__ = ['HIDING', 'REMOVED', 'hide_box', 'blur_faces', 'share_safe']
@@ -55,17 +55,12 @@ def _not_all_known(ds, time, hold):
     return hidden
 
 # %% ../nbs/19_sharing.ipynb #c010
-def _runs(chosen):
-    "(first, last) of each stretch of True."
-    edge = np.flatnonzero(np.diff(np.r_[0, np.asarray(chosen, int), 0]))
-    return list(zip(edge[::2].tolist(), (edge[1::2] - 1).tolist()))
-
 def _warn_of_gaps(ds, slots, time, hold):
     "Warn of the frames in which a hidden person was not found, though before and after."
     lost = []
     for slot in slots:
         seen = np.flatnonzero(reached := (_spans(ds, slot, time, hold) >= 0).any(0))
-        gaps = [(a, b) for a, b in _runs(~reached) if len(seen) and seen[0] < a and b < seen[-1]]
+        gaps = [(a, b - 1) for a, b in find_true_runs(~reached) if len(seen) and seen[0] < a and b <= seen[-1]]
         if gaps: lost.append(f"{ds.face_name.sel(face=slot).item()} " + ", ".join(f"{a}–{b}" for a, b in gaps[:5]) + " …"*(len(gaps) > 5))
     if lost: warnings.warn("Not found, and so not hidden, though found before and after; look at these frames of the copy: " + "; ".join(lost), stacklevel=3)
 
@@ -207,9 +202,10 @@ def share_safe(
     kept = ds.copy().drop_encoding().drop_vars([name for name in ds.variables if name not in VARIABLES or name == "face_embedding"])
     for name in kept.variables: kept[name].attrs = describe_variable(name)
     kept = kept.assign_coords(face_name=("face", default_names(ds.face.values, person), kept.face_name.attrs))
-    lines = str(ds.attrs.get("history", "")).split("\n")
-    history = [line for line in lines if re.fullmatch(r"\S+ mexca_video\.\S+ .*", line) and not is_correction(line)]
-    taken = dict(corrections=sum(map(is_correction, lines)), other_lines=len(lines) - len(history) - sum(map(is_correction, lines)))
+    steps = read_history(ds.attrs.get("history", ""))
+    corrections = sum(step.function in CORRECTIONS for step in steps)
+    history = [step.text for step in steps if step.function and step.function not in CORRECTIONS]
+    taken = dict(corrections=corrections, other_lines=len(steps) - len(history) - corrections)
     attrs = {name: value for name, value in ds.attrs.items() if name in ATTRIBUTES}
     return _with_attrs(kept, attrs | dict(title="Faces in a video, without names", video_file=REMOVED, video_sha256=REMOVED, video_size_bytes=0,
         history="\n".join([*history, history_line("share_safe", {"removed_lines": taken})])))

@@ -7,12 +7,11 @@ __all__ = ['MAX_BYTES', 'TABLE_COLUMNS', 'save', 'load', 'to_table', 'to_csv']
 
 # %% ../nbs/15_store.ipynb #c003
 import os, re, warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from .files import check_place, write_atomically
+from .files import write_atomically
 from .schema import AU_NAMES, AXES, BOX_EDGES, EMPTY_VALUE, SIZES, STATUS, VARIABLES, clean_attribute, list_double, need_features
 
 # %% ../nbs/15_store.ipynb #c009

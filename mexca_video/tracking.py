@@ -6,6 +6,7 @@
 from __future__ import annotations
 import numpy as np
 from .networks import compile_kernels, kernel
+from .intervals import find_borders
 
 # %% auto #0
 __all__ = ['OVERLAP', 'GAP', 'APART', 'MOST_SAMPLES', 'PAUSE', 'BEST', 'EVERY', 'link_faces', 'split_tracks', 'find_sure',
@@ -116,7 +117,7 @@ def link_faces(
     index[slice(None) if rows is None else rows] = np.arange(len(embeddings))
     times = frames / 25 if times is None else np.asarray(times, float)
     shots = np.zeros(len(frames), np.int64) if shots is None else np.asarray(shots, np.int64)
-    starts = np.append(np.flatnonzero(np.diff(frames, prepend=frames[:1] - 1)), len(frames))
+    starts = find_borders(frames)
     previous = np.full(len(frames), -1)
     compile_kernels(__name__)
     _link(starts, frames, times, shots, boxes, index, np.ascontiguousarray(embeddings), OVERLAP, APART * distance, GAP, previous)

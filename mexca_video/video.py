@@ -19,6 +19,7 @@ from av.bitstream import BitStreamFilterContext
 from av.video.reformatter import Colorspace, ColorTrc, Interpolation, VideoReformatter
 from fastcore.basics import patch
 from torch.utils.data import Dataset
+from .intervals import group_consecutive
 
 # %% ../nbs/03_video.ipynb #c014
 _LISTS = "concat", "hls", "dash", "sdp", "imf"  # FFmpeg's formats that are no file but name some
@@ -810,7 +811,7 @@ def open_video_of(
 # %% ../nbs/03_video.ipynb #c090
 def _in_stretches(numbers):
     "Sorted whole numbers in words: 3, 7 to 9."
-    parts = np.split(np.asarray(numbers), np.flatnonzero(np.diff(numbers) > 1) + 1)
+    parts = group_consecutive(numbers)
     return ", ".join(f"{p[0]}" if len(p) == 1 else f"{p[0]} to {p[-1]}" for p in parts)
 
 # %% ../nbs/03_video.ipynb #c091

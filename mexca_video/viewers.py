@@ -15,12 +15,13 @@ from fastcore.basics import patch
 from .checks import list_odd_frames, list_stretches, load_checks, sample_checks, save_checks, score_checks
 from .corrections import accept_proposal, describe_proposal, dismiss_proposal, list_proposals
 from .corrections import assign_face, assign_track, merge_faces, rename_faces, split_faces, suggest_split
-from .corrections import is_correction, replay_history
-from .figures import GRAY, USUAL_AUS, _au_list, cut_face, face_lines, is_doubtful, person_colors
+from .corrections import replay_history
+from .figures import GRAY, USUAL_AUS, cut_face, face_lines, is_doubtful, person_colors
 from .figures import draw_faces, draw_frame, draw_timeline
 from .files import check_place, file_sha256
-from .schema import need_features, person_slots
+from .schema import choose_aus, is_correction, need_features, person_slots
 from .store import load, save
+from .intervals import find_runs
 
 # %% auto #0
 __all__ = ['SHOWN', 'LEAST_CONFIDENCE', 'NOBODY', 'NEW', 'DOUBTFUL', 'SENT', 'ASKED', 'SIDE', 'ANSWERS', 'QUESTIONS', 'Picture',
@@ -345,7 +346,7 @@ class DetectionViewer(_Viewer):
     frame = traitlets.Int(-1, help="number of the shown frame in the file")
     selected = traitlets.Int(-1, help="slot of the selected face, -1 if none")
     def __init__(self, ds, video, aus, least_confidence, opened=None):
-        self.aus, self.odd, self.last = _au_list(ds, aus, USUAL_AUS), list_odd_frames(ds, least_confidence), -1
+        self.aus, self.odd, self.last = choose_aus(ds, aus, USUAL_AUS), list_odd_frames(ds, least_confidence), -1
         super().__init__(ds, video, opened)
 
     @traitlets.validate("frame")
@@ -504,7 +505,7 @@ class TimelineViewer(_Viewer):
     "What `view_timeline` returns. `frames` is its `DetectionViewer`."
     frame = traitlets.Int(-1, help="number of the shown frame in the file")
     def __init__(self, ds, video, aus, least_confidence):
-        self.options = _au_list(ds, aus, USUAL_AUS), least_confidence
+        self.options = choose_aus(ds, aus, USUAL_AUS), least_confidence
         super().__init__(ds, video)
 
     def build(self):
@@ -769,8 +770,7 @@ def _tracks(self: PeopleViewer, k):
         return [(-1, there[(there >= a) & (there <= b)]) for a, b in stretches]
     track = np.nan_to_num(self.values.track[there, k], nan=-1).astype(int)
     order = np.argsort(track, kind="stable")
-    parts = np.split(there[order], np.flatnonzero(np.diff(track[order])) + 1) if len(there) else []
-    found = [(int(track[np.searchsorted(there, rows[0])]), rows) for rows in parts]
+    found = [(int(track[order[a]]), there[order[a:b]]) for a, b in find_runs(track[order])]
     return sorted(found, key=lambda one: one[1][0])
 
 @patch(as_prop=True)

@@ -404,7 +404,7 @@ def test_a_track_is_assigned_by_clicks(tracks):
     tracks.show(".mexca-gallery", "tracks_assigned")
     assert tracks.ask("people.dataset.history.split('\\n')[-1].split()[1]") == "mexca_video.assign_track"
     assert tracks.ask("bool(replay_history(ds, people.dataset).identical(people.dataset))")
-    assert tracks.ask(f"int((people.dataset.status.values == 6).sum())") == 0
+    assert tracks.ask("int((people.dataset.status.values == 6).sum())") == 0
     press(tracks, "Undo")
     browser.wait(lambda: rows(tracks)[-1] == "doubtful", 20, "undo does nothing")
 
