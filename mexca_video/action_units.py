@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from .crops import square_to_frame
 from .models import read_au_classifier, read_task_model
-from .networks import compile_kernels, compile_network, kernel, read_network
+from .networks import compile_kernels, compile_network, import_openvino, kernel, read_network
 from .schema import AU_NAMES
 
 # %% auto #0
@@ -18,10 +18,9 @@ __all__ = ['BLENDSHAPE_NAMES', 'BLENDSHAPES_OF_AU', 'Blendshapes', 'aus_from_ble
 # %% ../nbs/09_action_units.ipynb #c006
 def _any_number_of_faces(model):
     "Rewrite the blendshape graph from (1, 146, 2) -> (52,) to (N, 146, 2) -> (N, 52)."
-    import openvino.opset13 as ops
-    from openvino import Model, PartialShape
+    openvino, ops = import_openvino()
     points, const = model.get_parameters()[0], lambda *values: ops.constant(np.array(values))
-    points.set_partial_shape(PartialShape([-1, 146, 2]))
+    points.set_partial_shape(openvino.PartialShape([-1, 146, 2]))
     for node in model.get_ordered_ops():
         kind = node.get_type_name()
         if kind == "Sigmoid": scores = node
@@ -32,7 +31,7 @@ def _any_number_of_faces(model):
             faces = ops.gather(ops.shape_of(node.input_value(1)), const(0), ops.constant(0))
             shape = ops.concat([faces, const(64, 1, 1)], 0)
             node.input(0).replace_source_output(ops.broadcast(node.input_value(0), shape).output(0))
-    return Model([ops.reshape(scores, const(-1, 52), False)], [points])
+    return openvino.Model([ops.reshape(scores, const(-1, 52), False)], [points])
 
 # %% ../nbs/09_action_units.ipynb #c007
 _MESH_TO_146 = [

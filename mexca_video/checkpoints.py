@@ -4,7 +4,7 @@
 
 # %% ../nbs/12_checkpoints.ipynb #c003
 from __future__ import annotations
-import io, json, os, stat, tempfile, warnings, zipfile
+import io, json, os, tempfile, warnings, zipfile
 from pathlib import Path
 import numpy as np
 from fastcore.basics import patch

@@ -517,16 +517,6 @@ def import_feat(
     finally:
         torch.set_num_threads(threads)
 
-# %% ../nbs/01_models.ipynb #n622a96f
-def _silence_openvino():
-    "Keep OpenVINO from reporting that it is used."
-    if sys.modules.setdefault("openvino_telemetry", None) is None: return
-    from openvino_telemetry.backend.backend_ga4 import GA4Backend
-
-    GA4Backend.send = lambda self, message: None
-
-_silence_openvino()
-
 # %% ../nbs/01_models.ipynb #c096
 def _checked_bytes(model):
     path = _locate(model)

@@ -7,35 +7,35 @@ from __future__ import annotations
 import threading
 import numpy as np
 from .crops import resize_boxes, resize_levels
-from .networks import compile_kernels, compile_network, has_bfloat16, kernel, prepare_inference, run_module, to_device
+from .networks import compile_kernels, compile_network, has_bfloat16, import_openvino, kernel, prepare_inference, run_module, to_device
 
 # %% auto #0
 __all__ = ['SCREEN_MARGIN', 'SCREEN_FROM', 'FastMTCNN']
 
 # %% ../nbs/05_mtcnn.ipynb #c012
 def _convolve(x, layer):
-    import openvino.opset13 as op
+    _, op = import_openvino()
     weight, bias = (p.detach().cpu().numpy() for p in (layer.weight, layer.bias))
     return op.add(op.convolution(x, weight, [1, 1], [0, 0], [0, 0], [1, 1]), bias.reshape(1, -1, 1, 1))
 
 def _bend(x, layer):
-    import openvino.opset13 as op
+    _, op = import_openvino()
     return op.prelu(x, layer.weight.detach().cpu().numpy())
 
 def _pool(x, layer):
-    import openvino.opset13 as op
+    _, op = import_openvino()
     k = layer.kernel_size
     return op.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [k, k], rounding_type="ceil").output(0)
 
 def _connect(x, layer):
-    import openvino.opset13 as op
+    _, op = import_openvino()
     weight, bias = (p.detach().cpu().numpy() for p in (layer.weight, layer.bias))
     return op.add(op.matmul(x, weight, False, True), bias.reshape(1, -1))
 
 # %% ../nbs/05_mtcnn.ipynb #c013
 def _pnet_heads(pnet, x, penalty=None):
     "Probability and regression of every place of the pictures `x`; `penalty` is added before pooling."
-    import openvino.opset13 as op
+    _, op = import_openvino()
     x = _bend(_convolve(x, pnet.conv1), pnet.prelu1)
     x = _pool(x if penalty is None else op.add(x, penalty).output(0), pnet.pool1)
     x = _bend(_convolve(_bend(_convolve(x, pnet.conv2), pnet.prelu2), pnet.conv3), pnet.prelu3)
@@ -43,14 +43,14 @@ def _pnet_heads(pnet, x, penalty=None):
 
 def _pnet_graph(pnet, sizes):
     "One graph for all levels of the pyramid: pictures in, probability and regression of every place out."
-    import openvino, openvino.opset13 as op
+    openvino, op = import_openvino()
     inputs = [op.parameter([1, 3, height, width], np.float32) for height, width in sizes]
     return openvino.Model(sum((_pnet_heads(pnet, x) for x in inputs), []), inputs)
 
 # %% ../nbs/05_mtcnn.ipynb #c013b
 def _candidate_graph(net, n, size, stages, heads):
     "R-Net or O-Net for `n` candidates."
-    import openvino, openvino.opset13 as op
+    openvino, op = import_openvino()
     first = x = op.parameter([n, 3, size, size], np.float32)
     for i, pooled in enumerate(stages, 1):
         x = _bend(_convolve(x, getattr(net, f"conv{i}")), getattr(net, f"prelu{i}"))
@@ -96,7 +96,7 @@ SCREEN_MARGIN, SCREEN_FROM = 0.2, 300_000 # probability; pixels of all pictures 
 
 def _cell_graph(pnet, n):
     "P-Net for `n` single places: pictures (n, 3, 12, 12) and penalties (n, 1, 10, 10) in."
-    import openvino, openvino.opset13 as op
+    openvino, op = import_openvino()
     inputs = op.parameter([n, 3, 12, 12], np.float32), op.parameter([n, 1, 10, 10], np.float32)
     return openvino.Model(_pnet_heads(pnet, *inputs), list(inputs))
 

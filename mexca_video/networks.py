@@ -9,20 +9,34 @@ from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 import numpy as np
-import mexca_video.models # before OpenVINO, which it keeps from reporting that it is used
 
 # %% auto #0
-__all__ = ['LAST_WAIT', 'ENGINES', 'FACE_BATCH', 'GPU_FACE_BATCH', 'ForkError', 'check_process', 'prepare_inference',
-           'read_network', 'count_cores', 'has_bfloat16', 'Network', 'compile_network', 'find_device', 'face_batch',
-           'compile_module', 'to_device', 'run_module', 'own_stream', 'float32_convolutions', 'kernel',
-           'compile_kernels']
+__all__ = ['LAST_WAIT', 'ENGINES', 'FACE_BATCH', 'GPU_FACE_BATCH', 'import_openvino', 'ForkError', 'check_process',
+           'prepare_inference', 'read_network', 'count_cores', 'has_bfloat16', 'Network', 'compile_network',
+           'find_device', 'face_batch', 'compile_module', 'to_device', 'run_module', 'own_stream',
+           'float32_convolutions', 'kernel', 'compile_kernels']
+
+# %% ../nbs/04_networks.ipynb #n622a96f
+def _silence_openvino():
+    "Keep OpenVINO from reporting that it is used."
+    if sys.modules.setdefault("openvino_telemetry", None) is None: return
+    from openvino_telemetry.backend.backend_ga4 import GA4Backend
+
+    GA4Backend.send = lambda self, message: None
+
+def import_openvino(): # `openvino`, and its operations
+    "Import OpenVINO, which reports nothing then."
+    _silence_openvino()
+    import openvino
+    import openvino.opset13
+    return openvino, openvino.opset13
 
 # %% ../nbs/04_networks.ipynb #c006
 _ONCE = threading.RLock()
 
 @cache
 def _new_core():
-    import openvino
+    openvino, _ = import_openvino()
     return openvino.Core()
 
 def _core():
@@ -46,7 +60,7 @@ def check_process():
 # %% ../nbs/04_networks.ipynb #f04a0003
 def _infer_once():
     "Arrays into a graph, into a network and out of it: the first ones."
-    import openvino, openvino.opset13 as op
+    openvino, op = import_openvino()
     x = op.parameter([1, 1], np.float32)
     model = openvino.Model([op.add(x, np.ones((1, 1), np.float32))], [x])
     request = _core().compile_model(model, "CPU").create_infer_request()
@@ -191,7 +205,8 @@ def compile_module(
     engine: str = "exact", # one of `ENGINES`
 ): # `Network`
     "Compile a network of torch for the CPU, for any number of pictures."
-    import openvino, torch, warnings
+    import torch, warnings
+    openvino, _ = import_openvino()
     prepare_inference()
     with _call(), torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore") # tracing warns of every size that it takes for a constant

@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-PREPARED = dict(network=("mexca_video.networks", "openvino.opset13"), openvino=("mexca_video.models", "openvino.opset13"),
+PREPARED = dict(network=("mexca_video.networks", "openvino.opset13"), openvino=("openvino.opset13",),
                 apply=("mexca_video.extraction", "mexca_video.video", "openvino.opset13", "numba", "torch", "torchvision", "facenet_pytorch", "spectralcluster", "xarray"))
 
 
