@@ -10,35 +10,35 @@ demo: .venv/.runtime
 	$(BIN)/mexca-video demo --outdir $(OUT)
 
 test: .venv/.dev
-	$(BIN)/python tests/run.py
+	$(BIN)/python tools/run.py
 
 # What takes longer than `make test` may: slow tests, and numbers as other processors compute them.
 test-all: .venv/.dev
-	$(BIN)/python tests/run.py long
+	$(BIN)/python tools/run.py long
 
 # Speed, on a GPU too where there is one, deviations of the fast engine, memory by length, identification by number; writes benchmark.csv and benchmark.png to OUT.
 bench: .venv/.bench
-	$(BIN)/python tests/benchmarks/bench.py --outdir $(OUT)
+	$(BIN)/python tools/benchmarks/bench.py --outdir $(OUT)
 
 # The same for the lowest versions that settings.ini claims: an environment of its own, about 3 GB to download. CI has no time for it.
 test-minimum:
-	$(PYTHON) tests/minimum.py
+	$(PYTHON) tools/minimum.py
 
 # Packages, licences, and what is known against them, if PyPI answers.
 audit: .venv/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
-	$(BIN)/python tests/audit.py
+	$(BIN)/python tools/audit.py
 
 # Execute every notebook, so that the outputs it keeps are those of the code it shows; then tidy, export and write the README.
 notebooks: .venv/.dev
-	for notebook in nbs/*.ipynb nbs/tutorials/*.ipynb; do \
+	for notebook in $$(find nbs -name "*.ipynb" -not -path "*/.*" | sort); do \
 	  $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=600 --ExecutePreprocessor.store_widget_state=False $$notebook || exit 1; done
 	$(BIN)/nbdev_clean
 	$(BIN)/nbdev_export
 	$(MAKE) readme
 
 readme: .venv/.dev
-	$(BIN)/python tests/readme.py --write
+	$(BIN)/python tools/readme.py --write
 
 clean:
 	rm -rf .venv out build dist *.egg-info tests/artefacts

@@ -1,9 +1,16 @@
 """What several test files share: a cache and a hub of their own, and the sample clip run through the pipeline once."""
 
-import pytest
-from hub import Hub
+import sys
+from pathlib import Path
 
-from mexca_video import models
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE / "helpers"), str(HERE.parent / "tools")]
+
+from hub import Hub  # noqa: E402
+
+from mexca_video.models import registry as models  # noqa: E402
 
 
 def pytest_configure(config):

@@ -10,7 +10,6 @@ import threading
 import time
 import warnings
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
@@ -21,6 +20,7 @@ from torch.utils.data import DataLoader
 import clips
 from mexca_video import video
 from mexca_video.video import FrameError, VideoDataset
+from places import SHARED
 
 
 @pytest.fixture(scope="session")
@@ -397,7 +397,7 @@ def test_a_large_batch_may_take_its_time(monkeypatch):
 
 # Small awkward files that lie beside the repository, with their right answers.
 
-CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
+CASES = SHARED / "cases"
 there = pytest.mark.skipif(not CASES.is_dir(), reason="the folder shared/cases is not beside the repository")
 
 

@@ -1,0 +1,1 @@
+"""How does work run on this machine?"""

@@ -1,0 +1,1 @@
+"""From a frame to faces: boxes, embeddings, landmarks, action units."""

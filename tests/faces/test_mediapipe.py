@@ -1,0 +1,58 @@
+"""The embedded face mesh and blendshapes against MediaPipe's own FaceLandmarker; recorded by record_mediapipe.py."""
+
+import numpy as np
+import pytest
+
+from mexca_video import VideoDataset
+from mexca_video.faces.action_units import BLENDSHAPE_NAMES, Blendshapes
+from mexca_video.faces.crops import cut_squares, square_to_frame
+from mexca_video.faces.detection import detect_faces, load_detector
+from mexca_video.faces.landmarks import FaceMesh
+from mexca_video.samples import sample_path
+from places import DATA
+
+pytestmark = pytest.mark.numeric
+RECORDED = np.load(DATA / "mediapipe_pexels.npz", allow_pickle=False)
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    "The 478 points of our own mesh in the recorded frames, in pixels."
+    detector, network, squares, patches = load_detector(keep_all=True), FaceMesh(), [], []
+    with VideoDataset(str(sample_path("pexels")), skip_frames=4) as video:
+        assert set(RECORDED["frame"]) <= set(video.video_frames)
+        for part, frames in video.batches():
+            if video.video_frames[part.start] not in RECORDED["frame"]:
+                continue
+            (boxes,), _, (points,) = detect_faces(detector, frames)
+            squares.append(network.squares(boxes[:1], points[:1, :2])[0])
+            patches.append(cut_squares(frames[0], squares[-1][None], network.size, network.padding)[0])
+    import torch
+
+    found = np.concatenate([network(part) for part in torch.stack(patches).split(32)])
+    return square_to_frame(np.array(squares), found)
+
+
+@pytest.mark.slow
+def test_landmarks_are_within_two_percent(mesh):
+    reference = RECORDED["landmarks_64ths"] / 64
+    eyes = np.linalg.norm(reference[:, 33] - reference[:, 263], axis=1)
+    apart = np.linalg.norm(mesh - reference, axis=2).mean(1) / eyes
+    print(f"\nmean distance to MediaPipe {apart.mean():.2%} of the inter-ocular distance, worst frame {apart.max():.2%}")
+    assert len(apart) == 118 and apart.mean() < 0.02
+
+
+def test_blendshapes_correlate(mesh):
+    assert tuple(RECORDED["names"]) == tuple(BLENDSHAPE_NAMES)
+    ours, reference = Blendshapes()(mesh), RECORDED["blendshapes"]
+    together = np.corrcoef(ours.ravel(), reference.ravel())[0, 1]
+    moving = np.flatnonzero(reference.std(0) > 0.02)
+    each = [np.corrcoef(ours[:, i], reference[:, i])[0, 1] for i in moving]
+    print(f"\ncorrelation over all weights {together:.3f}; of the {len(moving)} that move, mean {np.mean(each):.3f}, lowest {min(each):.3f}")
+    assert together > 0.95 and np.mean(each) > 0.9
+
+
+def test_blendshapes_of_mediapipe_s_own_points():
+    "On MediaPipe's points our graph gives MediaPipe's weights: what differs is where the points come from."
+    ours = Blendshapes()((RECORDED["landmarks_64ths"] / 64).astype(np.float32))
+    assert np.abs(ours - RECORDED["blendshapes"]).max() < 0.02

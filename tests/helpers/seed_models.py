@@ -1,0 +1,68 @@
+"Weight files of the seed's models with random numbers, served by a hub of the tests."
+import functools
+import io
+import numpy as np
+import torch
+from mexca_video.models.registry import MODELS, import_feat
+from mexca_video.schema import AU_NAMES
+
+
+HOG = 5408  # values: 8 orientations, 13 x 13 blocks of 2 x 2 cells
+
+
+def saved(content):
+    data = io.BytesIO()
+    torch.save(content, data)
+    return data.getvalue()
+
+
+@functools.cache
+def embedding_file():
+    "A state dict as facenet-pytorch's release holds it, with the classifier's layer."
+    from facenet_pytorch import InceptionResnetV1
+
+    torch.manual_seed(0)
+    network = InceptionResnetV1()
+    network.logits = torch.nn.Linear(512, 8631)
+    return saved(network.state_dict())
+
+
+@functools.cache
+def landmark_file(name):
+    "A state dict as py-feat's repositories hold it."
+    from mexca_video.faces.landmarks import _feat_network
+
+    torch.manual_seed(0)
+    state = _feat_network(name, MODELS[name].image_size).state_dict()
+    if name == "mobilenet":
+        state = {f"module.{key}": value for key, value in state.items()}
+    return saved({"state_dict": state})
+
+
+@functools.cache
+def classifier_file(name, rows=24, components=5, trees=2, depth=2):
+    "py-feat's classifiers, fitted to noise of the real widths."
+    from skops.io import dumps
+    from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
+    from xgboost import XGBClassifier
+
+    made = getattr(import_feat("au_detectors.StatLearning.SL_test"), {"xgb": "XGBClassifier", "svm": "SVMClassifier"}[name])()
+    random = np.random.default_rng(0)
+    hog, points, labels = random.normal(size=(rows, HOG)), random.normal(size=(rows, 136)), np.arange(rows) % 2
+    parts = [fit for _ in range(3) for fit in (StandardScaler().fit(hog), PCA(components).fit(hog))]
+    inputs = np.concatenate([parts[1].transform(parts[0].transform(hog)), points], axis=1)
+    make = LinearSVC if name == "svm" else functools.partial(XGBClassifier, n_estimators=trees, max_depth=depth, n_jobs=1)
+    made.load_weights(*parts, {f"AU{int(au[2:])}": make().fit(inputs, labels) for au in AU_NAMES})
+    return dumps(made)
+
+
+def serve(hub, *names):
+    for name in names:
+        model = MODELS[name]
+        if model.role == "embedding":
+            hub.add_release(model.location[0], embedding_file())
+        else:
+            data = classifier_file(name) if model.role == "action units" else landmark_file(name)
+            hub.add_hub_file(model.location[0], model.file, data)

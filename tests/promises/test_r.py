@@ -1,0 +1,132 @@
+"""The R code of the statistics tutorial runs and gives the numbers that Python gives."""
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from mexca_video import rename_faces, save, to_csv, to_table
+from places import NBS
+
+
+
+def blocks(notebook="tutorials/04_statistics.ipynb"):
+    "The R blocks of a notebook, by the package that they begin with, or \"base\"."
+    cells = json.loads((NBS / notebook).read_text("utf-8"))["cells"]
+    found = re.findall(r"```r\n(.*?)```", "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown"), re.S)
+    return {(re.match(r"library\((\w+)\)", block) or ("", "base"))[1]: block for block in found}
+
+
+def run_r(code, folder, *packages):
+    "What R prints for `code`, run in `folder`; skips where R or a package is missing."
+    if not shutil.which("Rscript"): pytest.skip("R is not installed (Debian: r-base-core)")
+    for package in packages:
+        if subprocess.run(["Rscript", "-e", f"library({package})"], capture_output=True).returncode:
+            pytest.skip(f"the R package {package} is not installed")
+    done = subprocess.run(["Rscript", "-"], input=code, text=True, capture_output=True, cwd=folder, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def files(features, tmp_path_factory):
+    "The folder with clip.nc and clip.csv that the tutorial speaks of, and the Dataset in them."
+    folder = tmp_path_factory.mktemp("r")
+    ds = rename_faces(features, {"Person_1": "woman", "Person_2": "man", "Person_3": "visitor"})
+    return write(ds, folder)
+
+
+def write(ds, folder):
+    "The files of which the two notebooks speak."
+    for name in ("clip", "demo"):
+        save(ds, folder / f"{name}.nc")
+        to_csv(ds, folder / f"{name}.csv")
+    return folder, ds
+
+
+@pytest.fixture(params=["three people", "one person", "one person, one frame", "stray faces"])
+def kinds(request, files, tmp_path):
+    "As `files`, for results of several shapes; each has the woman as its first person."
+    if request.param == "three people": return files
+    ds = files[1].isel(face=[0])
+    if request.param == "one person, one frame": ds = ds.isel(frame=[0])
+    if request.param == "stray faces":
+        ds = files[1].isel(face=[0, 1]).copy(deep=True)
+        ds["face_label"][:, 1] = np.nan
+        ds = ds.assign_coords(face_name=("face", ["woman", "Unassigned_1"]))
+    return write(ds, tmp_path)
+
+
+def aus_of(ds, face=0, au="AU12"): return ds.face_aus.sel(au=au).isel(face=face).values
+
+
+def numbers(text): return np.array([float(v.replace("NA", "nan")) for v in text.split()])
+
+
+def test_every_block_is_run_by_a_test():
+    assert set(blocks()) == {"readr", "dplyr", "ncdf4", "tidync", "nlme"}
+    assert set(blocks("15_store.ipynb")) == {"ncdf4", "tidync", "base"}
+
+
+def test_table_in_r(kinds):
+    folder, ds = kinds
+    code = blocks()["readr"] + '\ncat("#\\n"); write.csv(faces |> group_by(face_name) |> summarise(mean = mean(AU12, na.rm = TRUE), n = n()), stdout(), row.names = FALSE)'
+    last = run_r(code, folder, "readr", "dplyr").split("#\n")[1].strip().splitlines()[1:]
+    got = {name.strip('"'): (float(mean), int(n)) for name, mean, n in (line.split(",") for line in last)}
+    table = to_table(ds).dropna(subset="face_label").groupby("face_name").AU12
+    people = [name for name in ds.face_name.values if not name.startswith("Unassigned")]
+    assert got == {name: (pytest.approx(table.mean()[name], abs=1e-6), table.size()[name]) for name in people}
+
+
+def test_base_table_in_r(kinds):
+    folder, ds = kinds
+    code = blocks("15_store.ipynb")["base"] + '\ncat("#", levels(people$face_name), "#", length(unique(faces$frame)), "#", mean(people$AU12[people$face_name == "woman"], na.rm = TRUE))'
+    _, names, frames, mean = run_r(code, folder).split("#")
+    assert sorted(names.split()) == sorted(name for name in ds.face_name.values if not name.startswith("Unassigned"))
+    assert int(frames) == ds.sizes["frame"] and float(mean) == pytest.approx(np.nanmean(aus_of(ds)), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_several_tables_in_r(files, tmp_path):
+    "Two clips in one table; the clip's name keeps their people apart."
+    ds = files[1]
+    to_csv(ds, tmp_path / "clip.csv")
+    to_csv(rename_faces(ds, {"woman": "Person_1"}).assign_attrs(video_file="other.mp4"), tmp_path / "second.csv")
+    code = blocks()["dplyr"] + '\ncat("#\\n"); write.csv(count(clips, video_file, face_name), stdout(), row.names = FALSE)'
+    rows = [line.replace('"', "").split(",")[:2] for line in run_r(code, tmp_path, "readr", "dplyr").split("#\n")[1].splitlines()[1:]]
+    assert sorted(rows) == [["other.mp4", "Person_1"], ["other.mp4", "man"], ["other.mp4", "visitor"], ["people.mp4", "man"], ["people.mp4", "visitor"], ["people.mp4", "woman"]]
+    to_csv(ds.isel(face=slice(0), frame=slice(3)).assign(n_detected=("frame", np.zeros(3, "int16"))).assign_attrs(video_file="nobody.mp4"), tmp_path / "second.csv")
+    assert "people.mp4" in run_r(code, tmp_path, "readr", "dplyr")
+
+
+def test_netcdf_in_r(kinds):
+    folder, ds = kinds
+    code = blocks()["ncdf4"].replace("nc_close(nc)", 'cat("\\n#", formatC(aus["AU12", "woman", ], digits = 9), "\\n")\nnc_close(nc)')
+    if ds.sizes["frame"] == 1: code = re.sub(r"^(plot|acf)\(.*\n", "", code, flags=re.M)  # there is no autocorrelation of one value
+    printed = run_r(code, folder, "ncdf4")
+    assert ds.attrs["au_scale"] in printed
+    np.testing.assert_allclose(numbers(printed.split("#")[1]), aus_of(ds), atol=1e-6)
+
+
+def test_netcdf_of_the_reference_in_r(kinds):
+    folder, ds = kinds
+    code = blocks("15_store.ipynb")["ncdf4"].replace("nc_close(nc)", 'cat("\\n#", formatC(au["AU12", 1, ], digits = 9), "\\n")\nnc_close(nc)')
+    np.testing.assert_allclose(numbers(run_r(code, folder, "ncdf4").split("#")[1]), aus_of(ds), atol=1e-6)
+
+
+def test_long_table_in_r(files):
+    folder, ds = files
+    printed = run_r(blocks()["tidync"] + "\ncat('#', nrow(long))", folder, "tidync")
+    assert int(printed.split("#")[1]) == int(ds.face_aus.notnull().sum())
+
+
+def test_mixed_model_in_r(files):
+    "The model runs on seconds with a condition of two halves, made here because the clip has none."
+    folder, _ = files
+    before = """faces <- subset(read.csv("clip.csv"), !is.na(face_label))
+seconds <- aggregate(AU12 ~ face_name + second, transform(faces, second = floor(time)), mean)
+seconds$condition <- factor(seconds$second < 6)
+"""
+    assert "Correlation Structure: Continuous AR(1)" in run_r(before + blocks()["nlme"], folder, "nlme")
