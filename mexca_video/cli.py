@@ -4,16 +4,28 @@
 
 # %% ../nbs/07_cli.ipynb #c003
 from __future__ import annotations
-import argparse, glob, hashlib, inspect, json, math, os, re, sys, warnings
+
+import argparse
+import glob
+import hashlib
+import inspect
+import json
+import math
+import os
+import re
+import sys
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
+
 from fastcore.docments import docments
+
 from . import __version__
+from .compute.inference import find_device
 from .extraction.chunks import delete_checkpoint, list_differences
 from .extraction.doubts import DoubtWarning, describe_doubts, has_status
 from .extraction.extractor import EMBEDDED, FaceExtractor
 from .files import check_place
-from .compute.inference import find_device
 from .schema import detected, need_features
 
 # %% auto #0
@@ -37,13 +49,16 @@ _KINDS = {"int": int, "str": str, "bool": _flag, "int | None": _or_none(int), "s
 
 def _add_options(parser):
     "One option for each argument of `FaceExtractor`."
-    signature, notes = inspect.signature(FaceExtractor.__init__), docments(FaceExtractor.__init__)
+    signature = inspect.signature(FaceExtractor.__init__)
+    notes = docments(FaceExtractor.__init__)
     for name, argument in list(signature.parameters.items())[1:]:
         default = None if argument.default is inspect.Parameter.empty else argument.default
         how = dict(type=_KINDS.get(argument.annotation, float if isinstance(default, float) else _or_none(str)))
         if name == "thresholds": how = dict(type=float, nargs=3, metavar=("A", "B", "C"))
         if how["type"] is _flag: how |= dict(nargs="?", const=True)
-        parser.add_argument("--" + name.replace("_", "-"), default=argparse.SUPPRESS, help=f"{notes[name]} (default: {default})", **how)
+        parser.add_argument(
+            "--" + name.replace("_", "-"), default=argparse.SUPPRESS, help=f"{notes[name]} (default: {default})", **how
+        )
 
 # %% ../nbs/07_cli.ipynb #c008
 _FORMATS = {"nc": "save", "csv": "to_csv"} # what is written for each word of --output-format: the function of `store`
@@ -52,13 +67,15 @@ def _formats(text):
     "The output formats named in a list with commas."
     words = [word.strip() for word in text.split(",") if word.strip()]
     unknown = [word for word in words if word not in _FORMATS]
-    if unknown or not words: raise argparse.ArgumentTypeError(f"{text!r} is not a list of {' and '.join(_FORMATS)}, such as nc,csv")
+    if unknown or not words:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of {' and '.join(_FORMATS)}, such as nc,csv")
     return words
 
 # %% ../nbs/07_cli.ipynb #p20a0001
 def _count(text):
     "A whole number from 1."
-    if not (text.isascii() and text.isdigit() and int(text)): raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
 
 def _seconds(text):
@@ -66,30 +83,77 @@ def _seconds(text):
     if text.lower() in ("none", "end"): return None
     try: value = float(text)
     except ValueError: value = math.nan
-    if not 0 <= value < math.inf: raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 on, with a point before the decimals, such as 1.5; END may be None")
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of seconds from 0 on, with a point before the decimals, such as "
+            "1.5; END may be None"
+        )
     return value
 
 # %% ../nbs/07_cli.ipynb #c009
 def make_parser(): # `argparse.ArgumentParser`
     "The parser of `extract-faces`."
-    parser = argparse.ArgumentParser(prog="extract-faces", description="Find, identify and measure the faces in video files. "
-        "Writes OUTDIR/STEM.nc for each file and prints the paths written; says in a line on standard error what is in each file and what is doubtful.")
-    parser.add_argument("-f", "--filepath", action="append", required=True, nargs="+", help="video file, pattern such as 'friday/*.mp4', or folder "
-        "(the video files in it and below it, which keep their folders below OUTDIR); several, or given several times. Files of one name keep their folders below OUTDIR too")
-    parser.add_argument("-o", "--outdir", default=".", help="folder to write to, made if it is not there (default: the current one)")
-    parser.add_argument("--embedded", action="store_true", help="use the models that need no model hub: " + ", ".join(EMBEDDED.values()))
+    parser = argparse.ArgumentParser(
+        prog="extract-faces",
+        description="Find, identify and measure the faces in video files. "
+        "Writes OUTDIR/STEM.nc for each file and prints the paths written; says in a line on "
+        "standard error what is in each file and what is doubtful.",
+    )
+    parser.add_argument(
+        "-f",
+        "--filepath",
+        action="append",
+        required=True,
+        nargs="+",
+        help="video file, pattern such as 'friday/*.mp4', or folder "
+        "(the video files in it and below it, which keep their folders below OUTDIR); several, "
+        "or given several times. Files of one name keep their folders below OUTDIR too",
+    )
+    parser.add_argument(
+        "-o", "--outdir", default=".", help="folder to write to, made if it is not there (default: the current one)"
+    )
+    parser.add_argument(
+        "--embedded", action="store_true", help="use the models that need no model hub: " + ", ".join(EMBEDDED.values())
+    )
     _add_options(parser)
-    parser.add_argument("--batch-size", type=_count, default=1, help=docments(FaceExtractor.apply)["batch_size"] + " (default: 1)")
+    parser.add_argument(
+        "--batch-size", type=_count, default=1, help=docments(FaceExtractor.apply)["batch_size"] + " (default: 1)"
+    )
     parser.add_argument("--skip-frames", type=_count, default=1, help="process every n-th frame (default: 1)")
     parser.add_argument("--process-subclip", type=_seconds, nargs=2, default=(0, None), metavar=("START", "END"),
         help="part to process, in seconds from the first frame of the video; END may be None (default: 0 None)")
-    parser.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), default=0, help="degrees clockwise by which the displayed pictures are turned, for video that was recorded sideways (default: 0)")
-    parser.add_argument("--show-progress", type=_flag, nargs="?", const=True, default=True, help="progress bar on standard error (default: true)")
-    parser.add_argument("--return-embeddings", action="store_true", help="write the embeddings too; they are biometric data")
-    parser.add_argument("--resume", action="store_true", help="keep what is finished in OUTDIR/STEM.checkpoint until the result is written, and go on from there after an "
-        "interruption. A file whose OUTDIR/STEM.nc the same run has written is not measured again: only a csv that is missing or older than STEM.nc is written from it, corrections included. "
-        "Needs nc among the formats. Give it from the first run on")
-    parser.add_argument("--output-format", type=_formats, default=["nc"], metavar="nc,csv", help="what to write (default: nc)")
+    parser.add_argument(
+        "--rotate",
+        type=int,
+        choices=(0, 90, 180, 270),
+        default=0,
+        help="degrees clockwise by which the displayed pictures are turned, for video that was "
+        "recorded sideways (default: 0)",
+    )
+    parser.add_argument(
+        "--show-progress",
+        type=_flag,
+        nargs="?",
+        const=True,
+        default=True,
+        help="progress bar on standard error (default: true)",
+    )
+    parser.add_argument(
+        "--return-embeddings", action="store_true", help="write the embeddings too; they are biometric data"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep what is finished in OUTDIR/STEM.checkpoint until the result is written, and go on "
+        "from there after an "
+        "interruption. A file whose OUTDIR/STEM.nc the same run has written is not measured "
+        "again: only a csv that is missing or older than STEM.nc is written from it, corrections "
+        "included. "
+        "Needs nc among the formats. Give it from the first run on",
+    )
+    parser.add_argument(
+        "--output-format", type=_formats, default=["nc"], metavar="nc,csv", help="what to write (default: nc)"
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
@@ -101,38 +165,50 @@ def _read_options(words):
     args = parser.parse_args(words)
     start, end = args.process_subclip
     if start is None or (end is not None and end <= start):
-        parser.error(f"argument --process-subclip: {start} {end} is no part of a video; START comes before END, both in seconds, such as 1.5 2")
+        parser.error(f"argument --process-subclip: {start} {end} is no part of a video; START comes before "
+                     "END, both in seconds, such as 1.5 2")
     if args.resume and "nc" not in args.output_format:
-        parser.error(f"argument --resume: found --output-format {','.join(args.output_format)}, but only a .nc file says which run it is of; give --output-format nc,csv")
+        parser.error(f"argument --resume: found --output-format {','.join(args.output_format)}, but only a .nc "
+                     "file says which run it is of; give --output-format nc,csv")
     return args
 
 # %% ../nbs/07_cli.ipynb #p20a0020
-VIDEO_ENDINGS = tuple(".3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split())
+VIDEO_ENDINGS = tuple(
+    ".3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split()
+)
 
 def _list_folder(folder, endings):
     "The files in a folder and below it whose names have one of the `endings`, in order."
     found = []
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [os.path.join(place, name) for name in sorted(names) if name.lower().endswith(endings) and not name.startswith(".")]
+        found += [
+            os.path.join(place, name)
+            for name in sorted(names)
+            if name.lower().endswith(endings) and not name.startswith(".")
+        ]
     return found
 
 def _list_word(word, endings, option):
-    "The files that a word of the command line stands for, as (file, folder below which it keeps its place, or `None`). Raises `ValueError` if there is none."
+    """The files that a word of the command line stands for, as (file, folder below which it keeps its place, or
+    `None`). Raises `ValueError` if there is none."""
     pattern = glob.has_magic(word) and not os.path.exists(word)
     found = []
     for path in sorted(glob.glob(word, recursive=True)) if pattern else [word]:
         if os.path.isdir(path): found += [(file, path) for file in _list_folder(path, endings)]
         else: found.append((path, None))
     if found: return found
-    if pattern: raise ValueError(f"{option} {word}: no file matches this pattern. Check the name and the folder ({os.getcwd()}).")
+    if pattern:
+        raise ValueError(f"{option} {word}: no file matches this pattern. Check the name and the folder "
+                         f"({os.getcwd()}).")
     raise ValueError(f"{option} {word}: there is no file in this folder or below it that ends in {' '.join(endings)}.")
 
 def _list_files(words, endings, option):
     "The files that all words stand for, each once, as (file, folder or `None`)."
     found = {}
     for word in words:
-        for path, folder in _list_word(word, endings, option): found.setdefault(os.path.normcase(os.path.abspath(path)), (path, folder))
+        for path, folder in _list_word(word, endings, option):
+            found.setdefault(os.path.normcase(os.path.abspath(path)), (path, folder))
     return list(found.values())
 
 # %% ../nbs/07_cli.ipynb #p20a0023
@@ -154,7 +230,9 @@ def _find_places(
     stems = [place.with_name(place.stem) for place in places]
     twins = _twins(stems)
     stems = [place if str(stem).casefold() in twins else stem for place, stem in zip(places, stems)]
-    if twins := _twins(stems): raise ValueError(f"{option} names several files whose results would be written to the same place ({', '.join(sorted(twins))}). Run them with different --outdir.")
+    if twins := _twins(stems):
+        raise ValueError(f"{option} names several files whose results would be written to the same place "
+                         f"({', '.join(sorted(twins))}). Run them with different --outdir.")
     return stems
 
 # %% ../nbs/07_cli.ipynb #c013
@@ -178,30 +256,51 @@ def _checkpoint_name(stem):
 def _extract_file(extractor, path, place, args):
     "Write the result of one file, measured or already there, and return it."
     from mexca_video.io import netcdf as store
-    targets, checkpoint = _targets(place, args), Path(args.outdir) / place.with_name(_checkpoint_name(place.name))
+    targets = _targets(place, args)
+    checkpoint = Path(args.outdir) / place.with_name(_checkpoint_name(place.name))
     _make_folder(checkpoint.parent)
     ds = _read_finished(extractor, path, targets["nc"], args) if args.resume else None
     due = {word: target for word, target in targets.items() if ds is None or _is_older(target, targets["nc"])}
     for target in due.values(): check_place(target)
     if ds is not None: _delete_own(checkpoint, extractor, path, args)
-    else: ds = extractor.apply(path, args.batch_size, show_progress=args.show_progress, checkpoint=checkpoint if args.resume else None, **_run_options(args))
+    else:
+        ds = extractor.apply(
+            path,
+            args.batch_size,
+            show_progress=args.show_progress,
+            checkpoint=checkpoint if args.resume else None,
+            **_run_options(args),
+        )
     for word, target in due.items(): getattr(store, _FORMATS[word])(ds, target)
     if args.resume and "nc" in due: delete_checkpoint(checkpoint)
     return ds
 
-def _run_options(args): return dict(skip_frames=args.skip_frames, process_subclip=tuple(args.process_subclip), rotate=args.rotate, return_embeddings=args.return_embeddings)
+def _run_options(args):
+    return dict(
+        skip_frames=args.skip_frames,
+        process_subclip=tuple(args.process_subclip),
+        rotate=args.rotate,
+        return_embeddings=args.return_embeddings,
+    )
 
 # %% ../nbs/07_cli.ipynb #p20a0006
 def _read_finished(extractor, path, nc, args):
-    "The result in `nc` if this run wrote it, `None` if there is none. Raises `ValueError` if it is of another run or unfinished."
+    """The result in `nc` if this run wrote it, `None` if there is none.
+
+    Raises `ValueError` if it is of another run or unfinished.
+    """
     from mexca_video.io.netcdf import load
     if not nc.is_file(): return None
-    ds, wanted = load(nc, max_bytes=sys.maxsize), extractor.describe_run(path, **_run_options(args))
+    ds = load(nc, max_bytes=sys.maxsize)
+    wanted = extractor.describe_run(path, **_run_options(args))
     found = {name: ds.attrs[name] for name in wanted if name in ds.attrs}
     if "arguments" in found: found["arguments"] = json.loads(found["arguments"])
     different = list_differences(found, wanted)
-    if different: raise ValueError(f"{nc} is the result of another run ({'; '.join(different[:4])}). Delete it, or give another --outdir.")
-    if "unfinished" in ds.attrs: raise ValueError(f"{nc} is unfinished ({ds.attrs['unfinished']}). Delete it, or give another --outdir.")
+    if different:
+        raise ValueError(f"{nc} is the result of another run ({'; '.join(different[:4])}). Delete it, or give "
+                         "another --outdir.")
+    if "unfinished" in ds.attrs:
+        raise ValueError(f"{nc} is unfinished ({ds.attrs['unfinished']}). Delete it, or give another --outdir.")
     return ds
 
 def _is_older(path, than):
@@ -209,7 +308,8 @@ def _is_older(path, than):
     return not path.is_file() or path.stat().st_mtime_ns < than.stat().st_mtime_ns
 
 def _delete_own(checkpoint, extractor, path, args):
-    "Delete the checkpoint of this run, if it is left from a run that was stopped while it wrote; one of another run stays."
+    """Delete the checkpoint of this run, if it is left from a run that was stopped while it wrote; one of another
+    run stays."""
     try: found = dict(json.loads((checkpoint / "manifest.json").read_bytes()))
     except (OSError, ValueError, TypeError): return
     run = extractor.describe_run(path, **_run_options(args))
@@ -236,18 +336,28 @@ def _warnings_as_lines(path=""):
 def _say_in_one_line(ds):
     "What a result holds, and what is doubtful about it."
     faces = int(ds.n_detected.sum()) - int(has_status(ds, "doubtful").sum())
-    people, measured = int(ds.face_label.notnull().any("frame").sum()), int(ds.face_aus.notnull().any(["frame", "face"]).sum())
-    words = [_in_words(ds.sizes["frame"], "frame", "frames"), _in_words(faces, "face", "faces"), _in_words(people, "person", "people")]
+    people = int(ds.face_label.notnull().any("frame").sum())
+    measured = int(ds.face_aus.notnull().any(["frame", "face"]).sum())
+    words = [
+        _in_words(ds.sizes["frame"], "frame", "frames"),
+        _in_words(faces, "face", "faces"),
+        _in_words(people, "person", "people"),
+    ]
     if 0 < measured < ds.sizes["au"]: words.append(f"{measured} of {ds.sizes['au']} action units")
-    return "; ".join([", ".join(words), *(f"doubtful: {' '.join(doubts)}" for doubts in [describe_doubts(ds)] if doubts)])
+    return "; ".join(
+        [", ".join(words), *(f"doubtful: {' '.join(doubts)}" for doubts in [describe_doubts(ds)] if doubts)]
+    )
 
 def _in_words(n, one, many): return f"{n} {one if n == 1 else many}"
 
 # %% ../nbs/07_cli.ipynb #c016
 def _extract_all(args):
     "Process every file; return the files, the failures as (path, error), and the files whose faces have no identity."
-    found, failed, nameless = _list_files(sum(args.filepath, []), VIDEO_ENDINGS, "--filepath"), [], []
-    files, places = [path for path, _ in found], _find_places(found, "--filepath")
+    found = _list_files(sum(args.filepath, []), VIDEO_ENDINGS, "--filepath")
+    failed = []
+    nameless = []
+    files = [path for path, _ in found]
+    places = _find_places(found, "--filepath")
     with _warnings_as_lines(): extractor = _make_extractor(args)
     find_device(extractor.device)
     _make_folder(args.outdir)
@@ -266,7 +376,10 @@ def _extract_all(args):
 def _make_folder(folder):
     "Make the folder to write to, if it is not there."
     try: Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error: raise type(error)(f"--outdir {folder}: that folder cannot be made ({error.strerror}). Give another one.") from error
+    except OSError as error:
+        raise type(error)(
+            f"--outdir {folder}: that folder cannot be made ({error.strerror}). Give another one."
+        ) from error
 
 def _one_line(error, path=""):
     "An error or a warning in one line that names the file by its path."
@@ -289,7 +402,9 @@ def cli(
         if args.debug: raise
         print(f"extract-faces: {_one_line(error)}", file=sys.stderr)
         return 2
-    if nameless: print(f"extract-faces: faces were found but not told apart in {len(nameless)} of {len(files)} files, their face_label is empty: {', '.join(nameless)}", file=sys.stderr)
+    if nameless:
+        print(f"extract-faces: faces were found but not told apart in {len(nameless)} of {len(files)} "
+              f"files, their face_label is empty: {', '.join(nameless)}", file=sys.stderr)
     if failed: print(f"extract-faces: {len(failed)} of {len(files)} files failed:", file=sys.stderr)
     for path, error in failed: print(f"  {_one_line(error, path)}", file=sys.stderr)
     return int(bool(failed))
@@ -303,7 +418,16 @@ def _print_models(args):
     row = "{:14} {:13} {:5} {:>6}  {:16} {}".format
     print(row("name", "role", "here", "MB", "source", "licence"))
     for m in table.itertuples():
-        print(row(m.Index, m.role, "yes" if m.here else "no", "?" if m.size_mb != m.size_mb else f"{m.size_mb:.1f}", m.source, m.licence))
+        print(
+            row(
+                m.Index,
+                m.role,
+                "yes" if m.here else "no",
+                "?" if m.size_mb != m.size_mb else f"{m.size_mb:.1f}",
+                m.source,
+                m.licence,
+            )
+        )
 
 def _fetch_models(args):
     "Fetch models by name and print where they are."
@@ -314,9 +438,10 @@ def _fetch_models(args):
 def _run_demo(args):
     "The main job on the sample clip: a Dataset, a figure, a summary."
     from mexca_video.figures import draw_summary
-    from mexca_video.samples import sample_clip
     from mexca_video.io.netcdf import save
-    outdir, clip = Path(args.outdir), sample_clip()
+    from mexca_video.samples import sample_clip
+    outdir = Path(args.outdir)
+    clip = sample_clip()
     outdir.mkdir(parents=True, exist_ok=True)
     for name in ("sample.nc", "sample.png"): check_place(outdir / name)
     ds = FaceExtractor.embedded().apply(clip)
@@ -326,10 +451,16 @@ def _run_demo(args):
 
 # %% ../nbs/07_cli.ipynb #p20a0014
 def _find_tables(args):
-    "(result, table to write) for each result that the words name. Raises `ValueError` for a pattern or a folder that leads to none."
+    """(result, table to write) for each result that the words name.
+
+    Raises `ValueError` for a pattern or a folder that leads to none.
+    """
     found = _list_files(args.results, (".nc",), "FILE.nc")
     if not args.outdir: return [(Path(path), Path(path).with_name(f"{Path(path).stem}.csv")) for path, _ in found]
-    return [(Path(path), Path(args.outdir) / f"{place}.csv") for (path, _), place in zip(found, _find_places(found, "FILE.nc"))]
+    return [
+        (Path(path), Path(args.outdir) / f"{place}.csv")
+        for (path, _), place in zip(found, _find_places(found, "FILE.nc"))
+    ]
 
 def _write_tables(args):
     "Write the CSV of each result and print its path; return how many failed."
@@ -356,7 +487,10 @@ def summarize(
     lines = [f"{ds.attrs['video_file']}: {ds.sizes['frame']} frames, {float(ds.n_detected.sum()):.0f} faces, "
              f"{int((ds.n_detected == 0).sum())} frames without a face", f"people found: {int(people.sum())}"]
     for name, there, n, sure in zip(ds.face_name.values, people, seen, ds.face_confidence.mean("frame").values):
-        if there: lines.append(f"  {name}: in {n} frames, mean confidence {sure:.2f}" if sure == sure else f"  {name}: in {n} frames")
+        if there:
+            lines.append(
+                f"  {name}: in {n} frames, mean confidence {sure:.2f}" if sure == sure else f"  {name}: in {n} frames"
+            )
     if (~people).any(): lines.append(f"  faces without a person: {seen[~people].sum()}")
     lines += [f"doubtful: {sentence}" for sentence in describe_doubts(ds)]
     return "\n".join(lines)
@@ -368,16 +502,32 @@ def _make_main_parser():
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    models = commands.add_parser("models", help="list the pretrained models: role, whether it is here, size, licence, source")
+    models = commands.add_parser(
+        "models", help="list the pretrained models: role, whether it is here, size, licence, source"
+    )
     models.add_argument("--json", action="store_true", help="every column, for programs")
     fetch = commands.add_parser("fetch", help="fetch models into the cache")
     fetch.add_argument("names", nargs="+", help="names from `mexca-video models`")
-    table = commands.add_parser("table", help="write the CSV of results that are there, corrections included, and print its path")
-    table.add_argument("results", nargs="+", metavar="FILE.nc", help="what extract-faces or save wrote; a pattern such as 'out/*.nc', or a folder")
-    table.add_argument("-o", "--outdir", help="folder to write to, made if it is not there (default: beside each FILE.nc); files of a folder, and files of one name, keep their folders below it; an older CSV of that name is replaced")
+    table = commands.add_parser(
+        "table", help="write the CSV of results that are there, corrections included, and print its path"
+    )
+    table.add_argument(
+        "results",
+        nargs="+",
+        metavar="FILE.nc",
+        help="what extract-faces or save wrote; a pattern such as 'out/*.nc', or a folder",
+    )
+    table.add_argument(
+        "-o",
+        "--outdir",
+        help="folder to write to, made if it is not there (default: beside each FILE.nc); files of a "
+        "folder, and files of one name, keep their folders below it; an older CSV of that name "
+        "is replaced",
+    )
     demo = commands.add_parser("demo", help="run the pipeline on the sample clip and write a Dataset and a figure")
     demo.add_argument("-o", "--outdir", default="out", help="folder to write to (default: out)")
-    for command, do in ((models, _print_models), (fetch, _fetch_models), (table, _write_tables), (demo, _run_demo)): command.set_defaults(do=do)
+    for command, do in ((models, _print_models), (fetch, _fetch_models), (table, _write_tables), (demo, _run_demo)):
+        command.set_defaults(do=do)
     return parser
 
 # %% ../nbs/07_cli.ipynb #p20a0015

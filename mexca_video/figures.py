@@ -13,14 +13,16 @@ from textwrap import fill
 
 import numpy as np
 
+from .intervals import find_runs
 from .review.corrections import list_tracks
 from .schema import AU_TITLES, LANDMARK_PARTS, STATUS, choose_aus, need_features, person_slots
-from .intervals import find_runs
 
 # %% ../nbs/06_figures.ipynb #c008
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
 GRAY = "#999999"
-LINES, MARKERS = ("-", "--", "-.", ":"), ("o", "^", "s", "D") # of persons 1 to 8, 9 to 16 and so on
+# of persons 1 to 8, 9 to 16 and so on
+LINES = ("-", "--", "-.", ":")
+MARKERS = ("o", "^", "s", "D")
 
 # %% ../nbs/06_figures.ipynb #c009
 def person_colors(
@@ -42,7 +44,8 @@ def _row(ds, frame):
     found = np.flatnonzero(ds.frame.values == frame)
     if len(found): return int(found[0])
     near = ds.frame.values[np.argsort(abs(ds.frame.values - frame), kind="stable")[:2]]
-    raise ValueError(f"Frame {frame} is not in the result; the nearest are {' and '.join(map(str, sorted(near)))} (see ds.frame)")
+    raise ValueError(f"Frame {frame} is not in the result; the nearest are "
+                     f"{' and '.join(map(str, sorted(near)))} (see ds.frame)")
 
 # %% ../nbs/06_figures.ipynb #c013
 def _open(ds, video):
@@ -58,11 +61,14 @@ def _picture(ds, video, frame):
     video = _open(ds, video)
     if hasattr(video, "video_frames"):
         found = np.flatnonzero(np.asarray(video.video_frames) == frame)
-        if not len(found): raise ValueError(f"Frame {frame} is not among the selected frames of {video.file_name}: open it without skip_frames, start and end")
+        if not len(found):
+            raise ValueError(f"Frame {frame} is not among the selected frames of {video.file_name}: open it without "
+                             "skip_frames, start and end")
         video = video[int(found[0])]["Image"]
     image = np.asarray(video)
     if image.shape[:2] != size:
-        raise ValueError(f"The picture has {image.shape[1]} × {image.shape[0]} pixels and the result is of {size[1]} × {size[0]}: give the video that was analysed, at its full size")
+        raise ValueError(f"The picture has {image.shape[1]} × {image.shape[0]} pixels and the result is of "
+                         f"{size[1]} × {size[0]}: give the video that was analysed, at its full size")
     return image
 
 # %% ../nbs/06_figures.ipynb #c015
@@ -102,9 +108,15 @@ def _overlap(boxes, others):
     return both.clip(0).prod(-1).sum(-1)
 
 def _settle(ax, label, taken, faces):
-    "Move a label (an annotation, offset in points) to a good place in the Axes, and return how much it still covers. `taken` gains its extent; `faces`: extents of the boxes."
-    extent, limits = label.get_window_extent().padded(3), ax.bbox.extents
-    step, width, point = 0.05*ax.figure.dpi, extent.width/4, 72/ax.figure.dpi
+    """Move a label (an annotation, offset in points) to a good place in the Axes, and return how much it still covers.
+
+    `taken` gains its extent; `faces`: extents of the boxes.
+    """
+    extent = label.get_window_extent().padded(3)
+    limits = ax.bbox.extents
+    step = 0.05*ax.figure.dpi
+    width = extent.width/4
+    point = 72/ax.figure.dpi
     dx = max(limits[0] - extent.x0, 0) or min(limits[2] - extent.x1, 0)
     dy = max(limits[1] - extent.y0, 0) or min(limits[3] - extent.y1, 0)
     many = [int(np.ceil(length/one)) for length, one in zip(ax.bbox.size, (width, step))]
@@ -122,9 +134,19 @@ def _draw_label(ax, text, place, color, gid, above):
     "A text on the person's colour, above or below a point of the picture."
     from matplotlib.colors import to_rgb
     dark = np.dot(to_rgb(color), (0.299, 0.587, 0.114)) < 0.55
-    return ax.annotate(text, place, (1, 4 if above else -4), textcoords="offset points", annotation_clip=False, in_layout=False,
-                       va="bottom" if above else "top", color="white" if dark else "black", fontsize=8, gid=gid,
-                       bbox=dict(boxstyle="square,pad=0.2", facecolor=color, edgecolor="none"))
+    return ax.annotate(
+        text,
+        place,
+        (1, 4 if above else -4),
+        textcoords="offset points",
+        annotation_clip=False,
+        in_layout=False,
+        va="bottom" if above else "top",
+        color="white" if dark else "black",
+        fontsize=8,
+        gid=gid,
+        bbox=dict(boxstyle="square,pad=0.2", facecolor=color, edgecolor="none"),
+    )
 
 # %% ../nbs/06_figures.ipynb #c022b
 _BLOCKS = "▏▎▍▌▋▊▉█" # one to eight eighths of a letter's width
@@ -137,14 +159,19 @@ def _bar(value, length=5):
 # %% ../nbs/06_figures.ipynb #c023
 def _settle_all(ax, labels, boxes):
     "Find a place for each label; `boxes` (face, 4) in pixels, NaN where there is none."
-    figure, places = ax.get_figure(root=True), [label.xyann for label in labels]
+    figure = ax.get_figure(root=True)
+    places = [label.xyann for label in labels]
     if figure.get_layout_engine(): figure.get_layout_engine().execute(figure)
     ax.apply_aspect() # so that pixels of the picture are where they will be drawn
-    faces = [np.r_[c.min(0), c.max(0)] for c in (ax.transData.transform(b.astype(float).reshape(2, 2)) for b in boxes if np.isfinite(b).all())]
+    faces = [
+        np.r_[c.min(0), c.max(0)]
+        for c in (ax.transData.transform(b.astype(float).reshape(2, 2)) for b in boxes if np.isfinite(b).all())
+    ]
     for size in (8, 7, 6, 5):
         for label, place in zip(labels, places): label.set(fontsize=size, position=place)
         taken = []
-        if not sum(_settle(ax, label, taken, faces) for label in sorted(labels, key=lambda l: not l.get_gid().startswith("name"))): break
+        if not sum(_settle(ax, label, taken, faces) for label in sorted(labels, key=lambda l: not l.get_gid().startswith("name"))):
+            break
 
 # %% ../nbs/06_figures.ipynb #c024
 def is_doubtful(
@@ -185,21 +212,33 @@ def draw_frame(
     landmarks: bool = True, # Draw the 68 points, joined part by part?
     aus = None, # Names of action units to show below each face as number and bar, such as ("AU12", "AU04")
 ): # Axes
-    "Draw one frame with what was found in it. Raises `ValueError` for an unknown frame or action unit, and for a picture of another size."
-    need_features(ds, "face_box", "face_label", "face_name", "face_landmarks", "face_aus", "face_confidence", some_aus=True)
-    row, aus = ds.isel(frame=_row(ds, frame)), choose_aus(ds, aus)
-    image, colors, labels = _picture(ds, video, frame), person_colors(ds), []
+    """Draw one frame with what was found in it.
+
+    Raises `ValueError` for an unknown frame or action unit, and for a picture of another size.
+    """
+    need_features(
+        ds, "face_box", "face_label", "face_name", "face_landmarks", "face_aus", "face_confidence", some_aus=True
+    )
+    row = ds.isel(frame=_row(ds, frame))
+    aus = choose_aus(ds, aus)
+    image = _picture(ds, video, frame)
+    colors = person_colors(ds)
+    labels = []
     ax = _frame_axes(image) if ax is None else ax
     ax.imshow(image)
     ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5), autoscale_on=False)
     ax.set_axis_off()
     for one in (row.sel(face=slot) for slot in row.face.values):
-        box, slot = one.face_box.values, int(one.face)
+        box = one.face_box.values
+        slot = int(one.face)
         if not np.isfinite(box).all(): continue
         if boxes: _draw_box(ax, box, colors[slot], slot, bool(is_doubtful(one)))
         if landmarks: _draw_landmarks(ax, one.face_landmarks.values, colors[slot], slot)
         for text, corner, kind in zip(_texts(one, names, aus), (box[:2], box[[0, 3]]), ("name", "aus")):
-            if text: labels.append(_draw_label(ax, text, corner.astype(float), colors[slot], f"{kind}:{slot}", kind == "name"))
+            if text:
+                labels.append(
+                    _draw_label(ax, text, corner.astype(float), colors[slot], f"{kind}:{slot}", kind == "name")
+                )
     _settle_all(ax, labels, row.face_box.values)
     return ax
 
@@ -210,7 +249,8 @@ def _after_gaps(ds):
     return np.flatnonzero(steps > np.median(steps)) + 1 if len(steps) else np.zeros(0, int)
 
 def _edges(ds):
-    "(frame + 1,) s: where each processed frame begins, and where the last one ends; a stretch that was not analysed belongs to the frame before it."
+    """(frame + 1,) s: where each processed frame begins, and where the last one ends; a stretch that was not
+    analysed belongs to the frame before it."""
     time = ds.time.values
     if not len(time): return np.zeros(1)
     return np.append(time, time[-1] + _length(ds))
@@ -222,7 +262,8 @@ def _length(ds):
 
 def _gaps(ds):
     "(first second, last second) of each stretch that was not analysed, between two processed frames."
-    time, after = ds.time.values.astype(float), _after_gaps(ds)
+    time = ds.time.values.astype(float)
+    after = _after_gaps(ds)
     return list(zip(np.minimum(time[after - 1] + _length(ds), time[after]).tolist(), time[after].tolist()))
 
 # %% ../nbs/06_figures.ipynb #c036a
@@ -240,10 +281,19 @@ _NOT_ANALYSED = dict(facecolor="white", edgecolor="#BBBBBB", hatch="\\\\\\", lin
 def _time_axis(ax, ds):
     "Limits of the time axis, and marks where nothing was analysed; returns the legend's entries for them."
     from matplotlib.patches import Patch
-    edges, gaps = _edges(ds), _gaps(ds)
+    edges = _edges(ds)
+    gaps = _gaps(ds)
     width = max(edges[-1] - edges[0], 1e-3)
     ax.set_xlim(edges[0] - 0.004*width, edges[0] + 1.004*width)
-    if gaps: ax.broken_barh([(a, b - a) for a, b in gaps], (0, 1), transform=ax.get_xaxis_transform(), gid="not analysed", zorder=2, **_NOT_ANALYSED)
+    if gaps:
+        ax.broken_barh(
+            [(a, b - a) for a, b in gaps],
+            (0, 1),
+            transform=ax.get_xaxis_transform(),
+            gid="not analysed",
+            zorder=2,
+            **_NOT_ANALYSED,
+        )
     return [Patch(**_NOT_ANALYSED)] if gaps else []
 
 # %% ../nbs/06_figures.ipynb #c039
@@ -269,7 +319,8 @@ def _look(status, color):
 # %% ../nbs/06_figures.ipynb #c040
 def _draw_presence(ax, ds, slot, row, color):
     "The bars of one person; returns the statuses that occur."
-    status, starts = _with_gaps(ds, ds.status.sel(face=slot)), np.append(_starts(ds), _edges(ds)[-1])
+    status = _with_gaps(ds, ds.status.sel(face=slot))
+    starts = np.append(_starts(ds), _edges(ds)[-1])
     names = {code: name for name, code in STATUS.items()}
     seen = {}
     for a, b in find_runs(np.nan_to_num(status, nan=-1)):
@@ -285,7 +336,16 @@ def _legend_above(ax, handles, **options):
     width = ax.bbox.width/ax.figure.dpi*72 # points
     longest = max((len(str(h.get_label())) for h in handles), default=0)
     columns = max(1, int(width/(4.5*longest + 40)))
-    ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False, fontsize=8, borderaxespad=0.2, ncols=columns, **options)
+    ax.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        frameon=False,
+        fontsize=8,
+        borderaxespad=0.2,
+        ncols=columns,
+        **options,
+    )
 
 def _nothing(ax, text):
     "Say in the middle of empty Axes why they are empty."
@@ -301,7 +361,8 @@ def _status_handle(status):
     "Legend entry of a status; dark gray stands for any person's colour."
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
-    label, color = _LOOKS[status][3], GRAY if status in ("unassigned", "doubtful") else "#444444"
+    label = _LOOKS[status][3]
+    color = GRAY if status in ("unassigned", "doubtful") else "#444444"
     if status == "absent": return Line2D([], [], color="#BBBBBB", linewidth=2, label=label)
     return Patch(label=label, **_look(status, color))
 
@@ -330,7 +391,9 @@ def draw_timeline(
     "Draw who is in the picture when, a row for each person, with the shots, and the reason where somebody is missing."
     import matplotlib.pyplot as plt
     need_features(ds, "status", "face_box", "face_label", "face_name", "time", some_aus=True)
-    n, colors, seen = ds.sizes["face"], person_colors(ds), set()
+    n = ds.sizes["face"]
+    colors = person_colors(ds)
+    seen = set()
     if ax is None: ax = plt.subplots(figsize=(9, 1.3 + 0.3*max(n, 1)), layout="constrained")[1]
     for row, slot in enumerate(ds.face.values): seen |= set(_draw_presence(ax, ds, slot, row, colors[int(slot)]))
     marks = _draw_shots(ax, ds) + _time_axis(ax, ds)
@@ -351,10 +414,29 @@ def _lonely(values):
 
 def _draw_au(ax, ds, au, limits):
     "One action unit of all people over time."
-    values, colors = ds.face_aus.sel(au=au).transpose("face", "frame").values, person_colors(ds)
+    values = ds.face_aus.sel(au=au).transpose("face", "frame").values
+    colors = person_colors(ds)
     for slot, one in zip(ds.face.values, (_with_gaps(ds, one) for one in values)):
-        ax.plot(_starts(ds), one, color=colors[int(slot)], linestyle=LINES[_round(slot)], linewidth=1.3, marker="o", markersize=2.5, markevery=_lonely(one), gid=f"au:{slot}:{au}")
-    if not np.isfinite(values).any(): _nothing(ax, "no frames" if not ds.sizes["frame"] else "not measured by this model" if np.isfinite(ds.face_aus).any() else "nothing was measured")
+        ax.plot(
+            _starts(ds),
+            one,
+            color=colors[int(slot)],
+            linestyle=LINES[_round(slot)],
+            linewidth=1.3,
+            marker="o",
+            markersize=2.5,
+            markevery=_lonely(one),
+            gid=f"au:{slot}:{au}",
+        )
+    if not np.isfinite(values).any():
+        _nothing(
+            ax,
+            "no frames"
+            if not ds.sizes["frame"]
+            else "not measured by this model"
+            if np.isfinite(ds.face_aus).any()
+            else "nothing was measured",
+        )
     ax.set(ylim=limits)
     ax.set_ylabel(f"{au}\n{fill(AU_TITLES[au], 14)}", rotation=0, ha="right", va="center", fontsize=8)
     _bare(ax)
@@ -369,17 +451,25 @@ def _au_limits(values):
 def _au_axes(ax, n):
     "One Axes for each action unit, as an array."
     import matplotlib.pyplot as plt
-    if ax is None: return plt.subplots(n, 1, figsize=(9, 1.2 + 0.9*n), sharex=True, squeeze=False, layout="constrained")[1][:, 0]
+    if ax is None:
+        return plt.subplots(n, 1, figsize=(9, 1.2 + 0.9*n), sharex=True, squeeze=False, layout="constrained")[1][:, 0]
     axes = np.atleast_1d(ax)
-    if axes.shape != (n,): raise ValueError(f"{n} action units need {n} Axes, one below the other; given are {axes.size}")
+    if axes.shape != (n,):
+        raise ValueError(f"{n} action units need {n} Axes, one below the other; given are {axes.size}")
     return axes
 
 # %% ../nbs/06_figures.ipynb #c054
 def _person_handles(ds, markers=False):
     "Legend entries: each person, as a line or a marker, and one for all faces of no known person."
     from matplotlib.lines import Line2D
-    colors, names = person_colors(ds), dict(zip(ds.face.values.tolist(), ds.face_name.values))
-    def look(slot): return dict(linestyle="", marker=MARKERS[_round(slot)], markersize=4) if markers else dict(linestyle=LINES[_round(slot)])
+    colors = person_colors(ds)
+    names = dict(zip(ds.face.values.tolist(), ds.face_name.values))
+    def look(slot):
+        return (
+            dict(linestyle="", marker=MARKERS[_round(slot)], markersize=4)
+            if markers
+            else dict(linestyle=LINES[_round(slot)])
+        )
     handles = [Line2D([], [], color=c, label=names[slot], **look(slot)) for slot, c in colors.items() if c != GRAY]
     return handles + [Line2D([], [], color=GRAY, label="no known person", **look(0))]*(GRAY in colors.values())
 
@@ -391,7 +481,10 @@ def draw_action_units(
     aus = None, # Names of action units, or one name; `None`: `USUAL_AUS`, as far as they are there
     ax = None, # One Axes for each action unit; `None`: a new figure
 ): # Array of Axes, or one Axes for one action unit
-    "Draw action units over time, a line for each person, with gaps where a value is missing. Raises `ValueError` for an unknown name."
+    """Draw action units over time, a line for each person, with gaps where a value is missing.
+
+    Raises `ValueError` for an unknown name.
+    """
     need_features(ds, "face_aus", "face_box", "face_label", "face_name", "time", some_aus=True)
     aus = choose_aus(ds, aus, USUAL_AUS)
     if not aus: raise ValueError("`aus` is empty: name at least one action unit, such as 'AU12'")
@@ -408,10 +501,19 @@ def draw_action_units(
 # %% ../nbs/06_figures.ipynb #c063
 def _draw_map(ax, ds, slot, limits):
     "One person's action units over time."
-    values, starts = _with_gaps(ds, ds.face_aus.sel(face=slot).transpose("frame", "au")).T, np.append(_starts(ds), _edges(ds)[-1])
+    values = _with_gaps(ds, ds.face_aus.sel(face=slot).transpose("frame", "au")).T
+    starts = np.append(_starts(ds), _edges(ds)[-1])
     ax.set_facecolor("#F4F4F4")
     ax.patch.set(hatch="xxx", edgecolor="#CCCCCC", linewidth=0)
-    mesh = ax.pcolormesh(starts, np.arange(len(values) + 1), np.ma.masked_invalid(values), cmap="cividis", vmin=limits[0], vmax=limits[1], gid=f"map:{slot}")
+    mesh = ax.pcolormesh(
+        starts,
+        np.arange(len(values) + 1),
+        np.ma.masked_invalid(values),
+        cmap="cividis",
+        vmin=limits[0],
+        vmax=limits[1],
+        gid=f"map:{slot}",
+    )
     ax.set_yticks(np.arange(len(values)) + 0.5, ds.au.values, fontsize=6)
     ax.set(ylim=(len(values), 0))
     ax.tick_params(axis="x", labelsize=8)
@@ -425,18 +527,33 @@ def draw_au_map(
     "Draw a heat map of all action units over time for each person; what was not measured is hatched."
     import matplotlib.pyplot as plt
     need_features(ds, "face_aus", "face_box", "face_label", "face_name", "time", some_aus=True)
-    n, colors = max(ds.sizes["face"], 1), person_colors(ds)
-    if ax is None: ax = plt.subplots(n, 1, figsize=(9, 0.8 + 2.3*n), sharex=True, squeeze=False, layout="constrained")[1][:, 0]
-    axes, limits = np.atleast_1d(ax), _au_limits(ds.face_aus.values)
+    n = max(ds.sizes["face"], 1)
+    colors = person_colors(ds)
+    if ax is None:
+        ax = plt.subplots(n, 1, figsize=(9, 0.8 + 2.3*n), sharex=True, squeeze=False, layout="constrained")[1][:, 0]
+    axes = np.atleast_1d(ax)
+    limits = _au_limits(ds.face_aus.values)
     if axes.shape != (n,): raise ValueError(f"{n} slots need {n} Axes, one below the other; given are {axes.size}")
     if not ds.sizes["face"]: _nothing(axes[0], _emptiness(ds))
     for one, slot, name in zip(axes, ds.face.values, ds.face_name.values):
         mesh = _draw_map(one, ds, slot, (max(limits[0], 0), min(limits[1], 1)) if limits[1] < 1.1 else limits)
         missing = _time_axis(one, ds)
-        if missing and slot == ds.face.values[0]: one.legend(handles=missing, loc="lower right", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, borderaxespad=0.2)
-        one.set_title(str(name), loc="left", fontsize=9, color=colors[int(slot)] if colors[int(slot)] != "#F0E442" else "black", fontweight="bold")
+        if missing and slot == ds.face.values[0]:
+            one.legend(
+                handles=missing, loc="lower right", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, borderaxespad=0.2
+            )
+        one.set_title(
+            str(name),
+            loc="left",
+            fontsize=9,
+            color=colors[int(slot)] if colors[int(slot)] != "#F0E442" else "black",
+            fontweight="bold",
+        )
     axes[-1].set_xlabel("Time (s)")
-    if ds.sizes["face"]: axes[0].figure.colorbar(mesh, ax=list(axes), label=fill(f"Activation ({ds.attrs['au_scale']})", 40), shrink=0.8 if n > 1 else 1)
+    if ds.sizes["face"]:
+        axes[0].figure.colorbar(
+            mesh, ax=list(axes), label=fill(f"Activation ({ds.attrs['au_scale']})", 40), shrink=0.8 if n > 1 else 1
+        )
     return axes[0] if len(axes) == 1 else axes
 
 # %% ../nbs/06_figures.ipynb #c068
@@ -448,19 +565,25 @@ def cut_face(
 ): # (size, size, 3) uint8
     "Cut a square around a face box."
     from PIL import Image
-    image, (x1, y1, x2, y2) = np.asarray(image), np.asarray(box, float)
+    image = np.asarray(image)
+    (x1, y1, x2, y2) = np.asarray(box, float)
     side = max(2, round(max(x2 - x1, y2 - y1)*(1 + 2*margin)))
     left, top = round((x1 + x2 - side)/2), round((y1 + y2 - side)/2)
     a, b = np.clip([left, left + side], 0, image.shape[1]), np.clip([top, top + side], 0, image.shape[0])
     square = np.full((side, side, 3), 190, np.uint8)
     square[b[0] - top:b[1] - top, a[0] - left:a[1] - left] = image[b[0]:b[1], a[0]:a[1]]
-    return np.asarray(Image.fromarray(square).resize((size, size), Image.Resampling.BOX if side > 2*size else Image.Resampling.BICUBIC))
+    return np.asarray(
+        Image.fromarray(square).resize(
+            (size, size), Image.Resampling.BOX if side > 2 * size else Image.Resampling.BICUBIC
+        )
+    )
 
 # %% ../nbs/06_figures.ipynb #c070
 def _spread(ds, slot, n, by):
     "Up to `n` rows of a slot: evenly over time, or evenly from the least to the most confident."
     rows = np.flatnonzero(np.isfinite(ds.face_box.sel(face=slot).values).all(-1))
-    if by == "confidence": rows = rows[np.argsort(np.nan_to_num(ds.face_confidence.sel(face=slot).values[rows], nan=-1), kind="stable")]
+    if by == "confidence":
+        rows = rows[np.argsort(np.nan_to_num(ds.face_confidence.sel(face=slot).values[rows], nan=-1), kind="stable")]
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).round().astype(int))] if len(rows) else rows
 
 # %% ../nbs/06_figures.ipynb #7d3a10c2
@@ -475,13 +598,15 @@ def _one_a_track(ds, tracks, k, n, by):
 # %% ../nbs/06_figures.ipynb #7d3a10c3
 def _caption(ds, row, k, length):
     "What stands below a face: the time, and the length of the track or else the confidence."
-    sure, text = ds.face_confidence.values[row, k], f"{ds.time.values[row]:.1f} s"
+    sure = ds.face_confidence.values[row, k]
+    text = f"{ds.time.values[row]:.1f} s"
     if length: return f"{text}, {length} frame{'s' * (length != 1)}"
     return text + (f"  {sure:.2f}" if np.isfinite(sure) else "")
 
 def _sheet(ds, n, by, per):
     "[(row, column, position along `face`, caption)] of the faces of a contact sheet, in the order of time."
-    places, tracks = [], list_tracks(ds) if per == "track" else None
+    places = []
+    tracks = list_tracks(ds) if per == "track" else None
     for k, slot in enumerate(ds.face.values):
         if per == "track": faces = _one_a_track(ds, tracks, k, n, by)
         else: faces = [(int(row), 0) for row in _spread(ds, slot, n, by)]
@@ -503,7 +628,9 @@ def draw_faces(
     if by not in ("time", "confidence"): raise ValueError(f"by={by!r} is unknown; use 'time' or 'confidence'")
     if per not in ("face", "track"): raise ValueError(f"per={per!r} is unknown; use 'face' or 'track'")
     need_features(ds, "face_box", "face_label", "face_name", "face_confidence", "time", some_aus=True)
-    slots, colors, video = ds.face.values, person_colors(ds), _open(ds, video)
+    slots = ds.face.values
+    colors = person_colors(ds)
+    video = _open(ds, video)
     chosen = _sheet(ds, n, by, per)
     if ax is None: ax = plt.subplots(figsize=(1.2*n + 1.2, 1.4*max(len(slots), 1)), layout="constrained")[1]
     for row, column, k, text in chosen: _draw_face(ax, ds, video, row, k, column, colors[int(slots[k])], text)
@@ -519,7 +646,8 @@ def _draw_face(ax, ds, video, row, k, column, color, text):
     "One face of a contact sheet, framed in the person's colour, dashed if it is doubtful."
     from matplotlib.patches import Rectangle
     image = cut_face(_picture(ds, video, int(ds.frame.values[row])), ds.face_box.values[row, k])
-    extent, line = (column, column + 0.95, 1.25*k + 0.95, 1.25*k), "--" if is_doubtful(ds)[row, k] else "-"
+    extent = (column, column + 0.95, 1.25*k + 0.95, 1.25*k)
+    line = "--" if is_doubtful(ds)[row, k] else "-"
     ax.imshow(image, extent=extent, gid=f"face:{int(ds.face.values[k])}:{int(ds.frame.values[row])}")
     ax.add_patch(Rectangle((column, 1.25*k), 0.95, 0.95, fill=False, edgecolor=color, linewidth=2, linestyle=line))
     ax.text(column + 0.475, 1.25*k + 0.98, text, ha="center", va="top", fontsize=8)
@@ -530,7 +658,8 @@ def _unit(vectors):
     return vectors/np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 def _projection(vectors):
-    "A function that takes directions (N, E) to their first two principal components, and the variance's share in these."
+    """A function that takes directions (N, E) to their first two principal components, and the variance's share in
+    these."""
     unit = _unit(vectors)
     centre = unit.mean(0)
     axes, lengths = np.linalg.svd((unit - centre).T @ (unit - centre))[:2]
@@ -559,7 +688,8 @@ def _track_means(ds):
 def _notable(k, means, persons, most=3):
     "Up to `most` nearest tracks of two people and farthest ones of one: [(distance, track, track, one person's?)]."
     from itertools import combinations_with_replacement
-    own, found = {p: np.flatnonzero(k == p) for p in persons if (k == p).any()}, []
+    own = {p: np.flatnonzero(k == p) for p in persons if (k == p).any()}
+    found = []
     for a, b in combinations_with_replacement(own, 2):
         apart = 1 - means[own[a]] @ means[own[b]].T
         i, j = np.unravel_index(apart.argmax() if a == b else apart.argmin(), apart.shape)
@@ -582,10 +712,12 @@ def _draw_tracks(ax, ds, project, colors):
     from matplotlib.lines import Line2D
     k, means, n = _track_means(ds)
     if not len(k): return []
-    points, size = project(means), 20 + 230*n/n.max()
+    points = project(means)
+    size = 20 + 230*n/n.max()
     look = dict(edgecolors="white", linewidths=0.8, alpha=0.8, zorder=3)
     for i, slot in enumerate(ds.face.values):
-        own, look["marker"] = k == i, MARKERS[_round(slot)]
+        own = k == i
+        look["marker"] = MARKERS[_round(slot)]
         ax.scatter(*points[own].T, size[own], colors[int(slot)], gid=f"track:{slot}", **look)
     notable = _notable(k, means, np.flatnonzero(person_slots(ds.face_box.values, ds.face_label.values)))
     for one in notable: _draw_distance(ax, points, *one)
@@ -595,11 +727,13 @@ def _draw_tracks(ax, ds, project, colors):
 # %% ../nbs/06_figures.ipynb #c075
 def _draw_embeddings(ax, ds, colors):
     "The faces and tracks in two dimensions; returns the legend's entries for distances."
-    cells, handles = ds.face_embedding.transpose("frame", "face", ...).values, []
+    cells = ds.face_embedding.transpose("frame", "face", ...).values
+    handles = []
     row, k = np.nonzero(np.isfinite(cells).all(-1))
     if len(row) > 1:
         project, share = _projection(cells[row, k].astype(float))
-        points, tracks = project(cells[row, k].astype(float)), "face_track" in ds
+        points = project(cells[row, k].astype(float))
+        tracks = "face_track" in ds
         look = dict(markersize=2 if tracks else 3, markeredgewidth=0, alpha=0.3 if tracks else 0.6)
         for i, slot in enumerate(ds.face.values):
             ax.plot(*points[k == i].T, MARKERS[_round(slot)], color=colors[int(slot)], gid=f"embedding:{slot}", **look)
@@ -613,16 +747,30 @@ def _draw_embeddings(ax, ds, colors):
 # %% ../nbs/06_figures.ipynb #c075a
 def _draw_confidence(ax, ds, colors):
     "Histograms below each other, one for each person, on a common scale."
-    values, bins = ds.face_confidence.transpose("face", "frame").values, np.linspace(0, 1, 21)
+    values = ds.face_confidence.transpose("face", "frame").values
+    bins = np.linspace(0, 1, 21)
     shares = [np.histogram(one[np.isfinite(one)], bins)[0]/max(np.isfinite(one).sum(), 1) for one in values]
     highest = max((share.max() for share in shares), default=0) or 1
     for row, (slot, share) in enumerate(zip(ds.face.values, shares)):
-        color, place = colors[int(slot)], len(shares) - 1 - row
-        if share.any(): ax.stairs(place + 0.85*share/highest, bins, baseline=place, fill=True, facecolor=color, alpha=0.6, gid=f"confidence:{slot}")
+        color = colors[int(slot)]
+        place = len(shares) - 1 - row
+        if share.any():
+            ax.stairs(
+                place + 0.85 * share / highest,
+                bins,
+                baseline=place,
+                fill=True,
+                facecolor=color,
+                alpha=0.6,
+                gid=f"confidence:{slot}",
+            )
         ax.axhline(place, color=color, linestyle=LINES[_round(slot)], linewidth=0.8)
     if not np.isfinite(values).any(): _nothing(ax, "no confidence: fewer than two people")
     ax.set(xlim=(0, 1), ylim=(-0.1, max(len(shares), 1)), xlabel="Confidence of the identity")
-    ax.set_yticks(np.arange(len(shares))[::-1], [f"{name} ({np.isfinite(one).sum()})" for name, one in zip(ds.face_name.values, values)])
+    ax.set_yticks(
+        np.arange(len(shares))[::-1],
+        [f"{name} ({np.isfinite(one).sum()})" for name, one in zip(ds.face_name.values, values)],
+    )
     _bare(ax)
 
 # %% ../nbs/06_figures.ipynb #c076
@@ -630,11 +778,19 @@ def draw_identity(
     ds, # A features Dataset with embeddings
     ax = None, # Two Axes; `None`: a new figure
 ): # Array of two Axes
-    "Draw embeddings of faces and tracks in two dimensions, and the confidence's distribution. Raises `ValueError` without."
+    """Draw embeddings of faces and tracks in two dimensions, and the confidence's distribution.
+
+    Raises `ValueError` without.
+    """
     import matplotlib.pyplot as plt
     need_features(ds, "face_box", "face_label", "face_name", "face_confidence", some_aus=True)
-    if "face_embedding" not in ds: raise ValueError("This result has no embeddings: run `apply` with return_embeddings=True")
-    axes = np.atleast_1d(plt.subplots(1, 2, figsize=(10, max(4, 1.5 + 0.25*ds.sizes["face"])), layout="constrained")[1] if ax is None else ax)
+    if "face_embedding" not in ds:
+        raise ValueError("This result has no embeddings: run `apply` with return_embeddings=True")
+    axes = np.atleast_1d(
+        plt.subplots(1, 2, figsize=(10, max(4, 1.5 + 0.25 * ds.sizes["face"])), layout="constrained")[1]
+        if ax is None
+        else ax
+    )
     if axes.shape != (2,): raise ValueError(f"draw_identity needs two Axes; given are {axes.size}")
     distances = _draw_embeddings(axes[0], ds, person_colors(ds))
     _draw_confidence(axes[1], ds, person_colors(ds))
@@ -647,7 +803,9 @@ def _candidates(there):
     "Positions of frames in the order in which they should be shown; `there` (frame, face) says who is in the picture."
     runs = [(a, b) for a, b in find_runs(there) if there[a].any() and b - a >= 0.02*len(there)]
     runs = sorted(runs, key=lambda r: r[0] - r[1]) # long ones first; ties in the order of time
-    casts, new, again = set(), [], []
+    casts = set()
+    new = []
+    again = []
     for a, b in runs:
         cast = tuple(there[a])
         (again if cast in casts else new).append((a + b - 1)//2)
@@ -658,13 +816,18 @@ def _candidates(there):
 
 def _choose_frames(ds, most=6):
     "Numbers of up to `most` frames that show different casts, in the order of time, and not too close together."
-    there, edges, chosen = np.isfinite(ds.face_box.values).all(-1), _edges(ds), []
+    there = np.isfinite(ds.face_box.values).all(-1)
+    edges = _edges(ds)
+    chosen = []
     for i in _candidates(there) if len(there) else []:
         if all(abs(edges[i] - edges[j]) > 0.02*(edges[-1] - edges[0]) for j in chosen): chosen.append(i)
     return ds.frame.values[sorted(chosen[:most])].tolist()
 
 # %% ../nbs/06_figures.ipynb #c084
-_PAGE, _MARGIN, _GAP = 15.0, 0.3, 0.15 # width of the page, its margin, and the gap between pictures, inches
+# width of the page, its margin, and the gap between pictures, inches
+_PAGE = 15.0
+_MARGIN = 0.3
+_GAP = 0.15
 
 def _place(fig, left, top, width, height):
     "Axes at a place in inches from the top left of the page."
@@ -701,7 +864,15 @@ def _mark_frames(ax, ds, frames):
     for i, frame in enumerate(frames):
         time = float(ds.time.sel(frame=frame))
         ax.axvline(time, color="#555555", linewidth=0.7, linestyle=":", zorder=3)
-        ax.annotate(_letter(i), (time, 1), (2, -1), xycoords=("data", "axes fraction"), textcoords="offset points", va="top", fontsize=8)
+        ax.annotate(
+            _letter(i),
+            (time, 1),
+            (2, -1),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+        )
 
 # %% ../nbs/06_figures.ipynb #c086
 def _headline(ds):
@@ -722,10 +893,12 @@ def draw_summary(
     "Draw a clip on one page: a few frames, the timeline and some action units."
     import matplotlib.pyplot as plt
     need_features(ds, some_aus=True)
-    frames, aus = _choose_frames(ds) if frames is None else list(frames), choose_aus(ds, aus, USUAL_AUS)
+    frames = _choose_frames(ds) if frames is None else list(frames)
+    aus = choose_aus(ds, aus, USUAL_AUS)
     columns, _, height = _picture_size(ds, len(frames))
     left = min(0.4 + 0.075*max([12, *map(len, map(str, ds.face_name.values))]), 4)
-    width, bars = _PAGE - left - _MARGIN, 0.3*(max(ds.sizes["face"], 1) + 0.7)
+    width = _PAGE - left - _MARGIN
+    bars = 0.3*(max(ds.sizes["face"], 1) + 0.7)
     below = 0.8 + -(-len(frames)//columns)*(height + 0.35)
     tall = below + 0.3 + bars + 0.6 + (0.65 + 0.9*len(aus) if aus else 0)
     fig = plt.figure(figsize=(_PAGE, tall), dpi=100)

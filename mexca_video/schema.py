@@ -10,7 +10,8 @@ __all__ = ['EMPTY_VALUE', 'AU_TITLES', 'AU_NAMES', 'BOX_EDGES', 'AXES', 'LANDMAR
            'demo_features', 'list_double', 'need_features', 'choose_aus']
 
 # %% ../nbs/01_schema.ipynb #c003
-import json, re
+import json
+import re
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -55,32 +56,97 @@ class Variable(NamedTuple):
     comment: str  # what a reader must know besides
 
 # %% ../nbs/01_schema.ipynb #c019
-VARIABLES = {name: Variable(*row) for name, row in {
-    "frame": (("frame",), "int64", "1", "Frame in the source file", "Counted from 0 over all frames of the file."),
-    "time": (("frame",), "float64", "s", "Presentation time", "Counted from the first frame of the file."),
-    "face": (("face",), "int64", "1", "Slot", "One slot is one person: slot k holds the detections with label k."),
-    "face_name": (("face",), "str", "1", "Name of the person", "Can be changed; slots without a person are called Unassigned."),
-    "box_edge": (("box_edge",), "str", "1", "Edge of the box", "Left, top, right, bottom."),
-    "axis": (("axis",), "str", "1", "Axis of the picture", "Origin at the top left; y points down."),
-    "au": (("au",), "str", "1", "Facial action unit", "Number in the Facial Action Coding System."),
-    "face_box": (("frame", "face", "box_edge"), "float32", "pixel", "Face box", "May reach over the edge of the picture."),
-    "face_prob": (("frame", "face"), "float32", "1", "Detection probability", "0 to 1."),
-    "face_landmarks": (("frame", "face", "landmark", "axis"), "float32", "pixel", "Facial landmarks",
-                       "68 points in the order of iBUG 300-W; right and left are the subject's."),
-    "face_aus": (("frame", "face", "au"), "float32", "1", "Action unit activation", "The scale is in the global attribute au_scale."),
-    "face_label": (("frame", "face"), "float32", "1", "Identity", "The number of the slot; missing if the face belongs to no person."),
-    "face_confidence": (("frame", "face"), "float32", "1", "Confidence of the identity",
-                        "0 to 1: how much nearer the own cluster's centroid is than the next one."),
-    "face_embedding": (("frame", "face", "embedding"), "float32", "1", "Face embedding", "What the identities were clustered from."),
-    "face_first_label": (("frame", "face"), "float32", "1", "Identity before any correction", "Travels with the detection."),
-    "face_track": (("frame", "face"), "float32", "1", "Track",
-                   "Detections that follow one another without a doubt; a track never crosses a shot boundary."),
-    "face_evidence": (("frame", "face"), "float32", "1", "Evidence of a face",
-                      "0 to 1: that the detection is a face, from the detection and its track."),
-    "shot": (("frame",), "int32", "1", "Shot", "Counted from 0; a new one begins at each cut or cross-fade."),
-    "n_detected": (("frame",), "int16", "1", "Number of detected faces", "All faces that the detector found in the frame."),
-    "status": (("frame", "face"), "int8", "1", "Why a value is missing", "See flag_meanings."),
-}.items()}
+VARIABLES = {
+    name: Variable(*row)
+    for name, row in {
+        "frame": (("frame",), "int64", "1", "Frame in the source file", "Counted from 0 over all frames of the file."),
+        "time": (("frame",), "float64", "s", "Presentation time", "Counted from the first frame of the file."),
+        "face": (("face",), "int64", "1", "Slot", "One slot is one person: slot k holds the detections with label k."),
+        "face_name": (
+            ("face",),
+            "str",
+            "1",
+            "Name of the person",
+            "Can be changed; slots without a person are called Unassigned.",
+        ),
+        "box_edge": (("box_edge",), "str", "1", "Edge of the box", "Left, top, right, bottom."),
+        "axis": (("axis",), "str", "1", "Axis of the picture", "Origin at the top left; y points down."),
+        "au": (("au",), "str", "1", "Facial action unit", "Number in the Facial Action Coding System."),
+        "face_box": (
+            ("frame", "face", "box_edge"),
+            "float32",
+            "pixel",
+            "Face box",
+            "May reach over the edge of the picture.",
+        ),
+        "face_prob": (("frame", "face"), "float32", "1", "Detection probability", "0 to 1."),
+        "face_landmarks": (
+            ("frame", "face", "landmark", "axis"),
+            "float32",
+            "pixel",
+            "Facial landmarks",
+            "68 points in the order of iBUG 300-W; right and left are the subject's.",
+        ),
+        "face_aus": (
+            ("frame", "face", "au"),
+            "float32",
+            "1",
+            "Action unit activation",
+            "The scale is in the global attribute au_scale.",
+        ),
+        "face_label": (
+            ("frame", "face"),
+            "float32",
+            "1",
+            "Identity",
+            "The number of the slot; missing if the face belongs to no person.",
+        ),
+        "face_confidence": (
+            ("frame", "face"),
+            "float32",
+            "1",
+            "Confidence of the identity",
+            "0 to 1: how much nearer the own cluster's centroid is than the next one.",
+        ),
+        "face_embedding": (
+            ("frame", "face", "embedding"),
+            "float32",
+            "1",
+            "Face embedding",
+            "What the identities were clustered from.",
+        ),
+        "face_first_label": (
+            ("frame", "face"),
+            "float32",
+            "1",
+            "Identity before any correction",
+            "Travels with the detection.",
+        ),
+        "face_track": (
+            ("frame", "face"),
+            "float32",
+            "1",
+            "Track",
+            "Detections that follow one another without a doubt; a track never crosses a shot boundary.",
+        ),
+        "face_evidence": (
+            ("frame", "face"),
+            "float32",
+            "1",
+            "Evidence of a face",
+            "0 to 1: that the detection is a face, from the detection and its track.",
+        ),
+        "shot": (("frame",), "int32", "1", "Shot", "Counted from 0; a new one begins at each cut or cross-fade."),
+        "n_detected": (
+            ("frame",),
+            "int16",
+            "1",
+            "Number of detected faces",
+            "All faces that the detector found in the frame.",
+        ),
+        "status": (("frame", "face"), "int8", "1", "Why a value is missing", "See flag_meanings."),
+    }.items()
+}
 
 # %% ../nbs/01_schema.ipynb #c021
 SIZES = {"box_edge": len(BOX_EDGES), "landmark": 68, "axis": len(AXES), "au": len(AU_NAMES)}
@@ -107,7 +173,8 @@ def person_slots(
 # %% ../nbs/01_schema.ipynb #c030
 def default_names(face, person):
     "Person_1, Person_2, … by slot number, and Unassigned_1, … in order for slots that are no person."
-    names, nobody = [], 0
+    names = []
+    nobody = 0
     for slot, is_person in zip(face, person):
         nobody += not is_person
         names.append(f"Person_{slot + 1}" if is_person else f"Unassigned_{nobody}")
@@ -169,7 +236,8 @@ ATTRIBUTES = {name: Attribute(*row) for name, row in {
     "doubts": (str, "What was doubtful when the run ended, one sentence a line", False),
     "unfinished": (str, "Where a run was stopped, if it was", False),
     "video_damage": (str, "What is missing from the video file, if anything is", False),
-    "video_start": (float, "Clock of a player when it shows the first frame, s; add it to time for a transcript's time", False),
+    "video_start": (float, "Clock of a player when it shows the first frame, s; add it to time for a transcript's "
+                           "time", False),
     "video_tracks": (str, "Which film of the file was read, if there are several", False),
     "video_sizes": (str, "Sizes of the pictures in the file, if they differ", False),
     "video_pixels": (str, "How the pictures were scaled, if the pixels in the file are not square", False),
@@ -222,7 +290,17 @@ def read_history(
     "Take a history apart."
     return [_read_line(line) for line in str(history).split("\n")]
 
-CORRECTIONS = ("accept_proposal", "assign_face", "assign_track", "dismiss_proposal", "merge_faces", "rename_faces", "split_faces", "swap_faces", "unassign_faces")
+CORRECTIONS = (
+    "accept_proposal",
+    "assign_face",
+    "assign_track",
+    "dismiss_proposal",
+    "merge_faces",
+    "rename_faces",
+    "split_faces",
+    "swap_faces",
+    "unassign_faces",
+)
 
 def is_correction(
     line: str,  # of a history
@@ -244,7 +322,8 @@ def describe_variable(
 # %% ../nbs/01_schema.ipynb #c050
 def _as_variable(name, values, sizes):
     "(dims, array, attributes) of one variable; `sizes` gains the dimensions that are seen for the first time."
-    dims, dtype = VARIABLES[name].dims, VARIABLES[name].dtype
+    dims = VARIABLES[name].dims
+    dtype = VARIABLES[name].dtype
     array = np.asarray(values)
     if array.ndim != len(dims):
         raise ValueError(f"{name} has shape {array.shape}; its dimensions are ({', '.join(dims)})")
@@ -284,13 +363,26 @@ def build_features(
     attrs: dict | None = None,  # global attributes, see `ATTRIBUTES`
     **optional,  # variables of `OPTIONAL`; None: leave it out
 ):  # xarray.Dataset
-    "Put arrays into the labelled Dataset that `VARIABLES` describes; raises ValueError for a wrong shape, TypeError for a wrong attribute or variable."
+    """Put arrays into the labelled Dataset that `VARIABLES` describes; raises ValueError for a wrong shape,
+    TypeError for a wrong attribute or variable."""
     import xarray as xr
 
-    if unknown := set(optional) - set(OPTIONAL): raise TypeError(f"{', '.join(sorted(unknown))}: optional variables are {', '.join(OPTIONAL)}")
-    given = dict(frame=frame, time=time, face_box=face_box, face_prob=face_prob, face_landmarks=face_landmarks, face_aus=face_aus,
-                 face_label=face_label, face_confidence=face_confidence, n_detected=n_detected,
-                 box_edge=BOX_EDGES, axis=AXES, au=AU_NAMES)
+    if unknown := set(optional) - set(OPTIONAL):
+        raise TypeError(f"{', '.join(sorted(unknown))}: optional variables are {', '.join(OPTIONAL)}")
+    given = dict(
+        frame=frame,
+        time=time,
+        face_box=face_box,
+        face_prob=face_prob,
+        face_landmarks=face_landmarks,
+        face_aus=face_aus,
+        face_label=face_label,
+        face_confidence=face_confidence,
+        n_detected=n_detected,
+        box_edge=BOX_EDGES,
+        axis=AXES,
+        au=AU_NAMES,
+    )
     given |= {name: values for name, values in optional.items() if values is not None}
     sizes = dict(SIZES)
     parts = {name: _as_variable(name, values, sizes) for name, values in given.items()}
@@ -298,7 +390,9 @@ def build_features(
     face = np.arange(sizes["face"])
     if face_name is None: face_name = default_names(face, person_slots(arrays["face_box"], arrays["face_label"]))
     if status is None:
-        status = derive_status(**{name: arrays[name] for name in ("n_detected", "face_box", "face_landmarks", "face_aus", "face_label")})
+        status = derive_status(
+            **{name: arrays[name] for name in ("n_detected", "face_box", "face_landmarks", "face_aus", "face_label")}
+        )
     for name, values in (("face", face), ("face_name", face_name), ("status", status)):
         parts[name] = _as_variable(name, values, sizes)
     ordered = {name: parts[name] for name in VARIABLES if name in parts}
@@ -352,7 +446,8 @@ def _check_descriptions(ds):
             if key == "comment": continue
             if key not in found: yield f"Variable {name!r} has no attribute {key!r}."
             elif _same_flags(name, key, found[key], value): continue
-            elif not np.array_equal(found[key], value): yield f"Attribute {key!r} of {name!r} is {found[key]!r}, not {value!r}."
+            elif not np.array_equal(found[key], value):
+                yield f"Attribute {key!r} of {name!r} is {found[key]!r}, not {value!r}."
 
 # %% ../nbs/01_schema.ipynb #c066
 _FOLDER = re.compile(r'(?:^|[\s"\'(=])(?:[A-Za-z]:[\\/]|\\\\|file:/|~/|/[^\s/]+/)')
@@ -369,7 +464,11 @@ def _leaves(value):
         for part in value.values() if isinstance(value, dict) else value: yield from _leaves(part)
 
 def _names_folder(name, text):
-    "Does the text of an attribute name a folder? In the history only the lines of runs are looked at: in the others stand names that somebody gave, and a name may have a slash."
+    """Does the text of an attribute name a folder?
+
+    In the history only the lines of runs are looked at: in the others stand names that somebody gave, and a name may
+    have a slash.
+    """
     if name == "history":
         runs = [step.arguments for step in read_history(text) if step.function.startswith("FaceExtractor")]
         texts = _leaves(runs)
@@ -390,7 +489,8 @@ def _check_attributes(ds):
         if not isinstance(plain, (int, float) if kind is float else kind):
             yield f"Attribute {name!r} is {plain!r}, not of type {kind.__name__}."
         elif name in JSON_ATTRIBUTES and not _is_json(plain): yield f"Attribute {name!r} is not JSON."
-        elif isinstance(plain, str) and _names_folder(name, plain): yield f"Attribute {name!r} names a folder: {plain!r}."
+        elif isinstance(plain, str) and _names_folder(name, plain):
+            yield f"Attribute {name!r} names a folder: {plain!r}."
 
 # %% ../nbs/01_schema.ipynb #c069
 def _at(ds, wrong):
@@ -429,7 +529,8 @@ def _check_boxes(ds, face_box):
 # %% ../nbs/01_schema.ipynb #c073
 def _check_probability(ds, face_box, face_prob):
     "The detection probability: known for each face, 0 to 1."
-    if (wrong := np.isfinite(face_box).all(-1) & np.isnan(face_prob)).any(): yield f"'face_prob' is missing at {_at(ds, wrong)}."
+    if (wrong := np.isfinite(face_box).all(-1) & np.isnan(face_prob)).any():
+        yield f"'face_prob' is missing at {_at(ds, wrong)}."
     if (wrong := (face_prob < 0) | (face_prob > 1)).any(): yield f"'face_prob' is outside 0 to 1 at {_at(ds, wrong)}."
 
 # %% ../nbs/01_schema.ipynb #c074
@@ -443,7 +544,8 @@ def _check_empty(ds, face_box):
     "Values where there is no face."
     empty = ~np.isfinite(face_box).all(-1)
     for name, row in VARIABLES.items():
-        if name == "face_box" or row.dims[:2] != ("frame", "face") or not _usable(ds, name) or row.dtype != "float32": continue
+        if name == "face_box" or row.dims[:2] != ("frame", "face") or not _usable(ds, name) or row.dtype != "float32":
+            continue
         known = ~np.isnan(ds[name].values)
         if (wrong := empty & known.any(axis=tuple(range(2, known.ndim)))).any():
             yield f"{name!r} has a value without a face at {_at(ds, wrong)}."
@@ -451,7 +553,8 @@ def _check_empty(ds, face_box):
 # %% ../nbs/01_schema.ipynb #c078
 def _check_labels(ds, face, face_box, face_label):
     "One person for each slot, one slot for each person."
-    detected, labelled = np.isfinite(face_box).all(-1), ~np.isnan(face_label)
+    detected = np.isfinite(face_box).all(-1)
+    labelled = ~np.isnan(face_label)
     for k, slot in enumerate(face):
         for label in np.unique(face_label[labelled[:, k], k]):
             if label != slot: yield f"Slot {slot} holds label {label:g}; a slot holds its own number."
@@ -476,9 +579,12 @@ def _check_counts(ds, n_detected, face_box):
 # %% ../nbs/01_schema.ipynb #c082
 def _check_status(ds, status, n_detected, face_box, face_landmarks, face_aus, face_label):
     "The status of each cell against its values."
-    s, codes = status, {name: int(code) for name, code in STATUS.items()}
-    detected, labelled = np.isfinite(face_box).all(-1), ~np.isnan(face_label)
-    points, aus = np.isfinite(face_landmarks).all((-2, -1)), np.isfinite(face_aus).any(-1)
+    s = status
+    codes = {name: int(code) for name, code in STATUS.items()}
+    detected = np.isfinite(face_box).all(-1)
+    labelled = ~np.isnan(face_label)
+    points = np.isfinite(face_landmarks).all((-2, -1))
+    aus = np.isfinite(face_aus).any(-1)
     lost = np.where(n_detected == 0, codes["no_face"], codes["absent"])[:, None]
     rules = {
         "is not one of the flags": ~np.isin(s, list(codes.values())),
@@ -547,7 +653,8 @@ def _face_template(
 ) -> np.ndarray:  # (68, 2) x, y from 0 to 1 in the box
     "The 68 points of a schematic face in iBUG order."
     opening = 0.03 * (1 - 0.9 * blink)
-    wide, lift = 0.17 + 0.05 * smile, 0.05 * smile
+    wide = 0.17 + 0.05 * smile
+    lift = 0.05 * smile
     return np.concatenate([
         _arc(17, (0.5, 0.4), (0.45, 0.57), 180, 0),  # jaw
         _arc(5, (0.3, 0.33), (0.13, 0.06), 200, 340), _arc(5, (0.7, 0.33), (0.13, 0.06), 200, 340),  # eyebrows
@@ -557,11 +664,15 @@ def _face_template(
     ])
 
 # %% ../nbs/01_schema.ipynb #c096
-_DEMO_WIDTH, _DEMO_HEIGHT, _DEMO_FPS, _DEMO_STEP = 640, 360, 25.0, 5
+_DEMO_WIDTH = 640
+_DEMO_HEIGHT = 360
+_DEMO_FPS = 25.0
+_DEMO_STEP = 5
 
 def _demo_motion(rng, n_frames, n_faces):
     "Boxes (frame, face, 4) in pixels, smile and blink (frame, face) from 0 to 1."
-    t, phase = np.arange(n_frames)[:, None] / 10, rng.uniform(0, 2 * np.pi, n_faces)
+    t = np.arange(n_frames)[:, None] / 10
+    phase = rng.uniform(0, 2 * np.pi, n_faces)
     column = _DEMO_WIDTH / max(n_faces, 1)
     half = min(0.35 * column, 60) * (1 + 0.08 * np.sin(0.4 * t + phase))
     x = column * (np.arange(n_faces) + 0.5) + 0.1 * column * np.sin(t + phase)
@@ -582,7 +693,8 @@ def _demo_aus(rng, smile, blink):
 # %% ../nbs/01_schema.ipynb #c099
 def _demo_present(n_frames, n_faces):
     "(frame, face) bool: who is there when."
-    i, present = np.arange(n_frames), np.ones((n_frames, n_faces), bool)
+    i = np.arange(n_frames)
+    present = np.ones((n_frames, n_faces), bool)
     present[(i > 0.25 * n_frames) & (i < 0.35 * n_frames)] = False
     for k in range(1, n_faces):
         leaves = (0.4 + 0.5 * k / n_faces) * n_frames
@@ -595,11 +707,22 @@ def _demo_attributes(n_frames, n_faces, arguments):
     from hashlib import sha256
     last = (n_frames - 1) * _DEMO_STEP + 1
     return dict(
-        title="Invented faces", source=f"mexca_video {__version__}, demo_features",
-        history=history_line("demo_features", arguments, "2026-01-01T00:00:00Z"), video_file="demo.mp4",
-        video_sha256=sha256(b"").hexdigest(), video_size_bytes=0, video_fps=_DEMO_FPS, video_duration=last / _DEMO_FPS,
-        video_width=_DEMO_WIDTH, video_height=_DEMO_HEIGHT, arguments=json.dumps(arguments), models="[]",
-        software=json.dumps({"mexca_video": __version__}), au_scale="invented, 0 to 1", identification=f"{n_faces} people, as asked for")
+        title="Invented faces",
+        source=f"mexca_video {__version__}, demo_features",
+        history=history_line("demo_features", arguments, "2026-01-01T00:00:00Z"),
+        video_file="demo.mp4",
+        video_sha256=sha256(b"").hexdigest(),
+        video_size_bytes=0,
+        video_fps=_DEMO_FPS,
+        video_duration=last / _DEMO_FPS,
+        video_width=_DEMO_WIDTH,
+        video_height=_DEMO_HEIGHT,
+        arguments=json.dumps(arguments),
+        models="[]",
+        software=json.dumps({"mexca_video": __version__}),
+        au_scale="invented, 0 to 1",
+        identification=f"{n_faces} people, as asked for",
+    )
 
 # %% ../nbs/01_schema.ipynb #c101
 def demo_features(
@@ -611,25 +734,44 @@ def demo_features(
     "Make up a result: people who move, smile, blink and leave."
     rng = np.random.default_rng(seed)
     box, smile, blink = _demo_motion(rng, n_frames, n_faces)
-    neutral, smiling, blinking = _face_template(), _face_template(smile=1), _face_template(blink=1)
+    neutral = _face_template()
+    smiling = _face_template(smile=1)
+    blinking = _face_template(blink=1)
     template = neutral + smile[..., None, None] * (smiling - neutral) + blink[..., None, None] * (blinking - neutral)
-    points = box[..., None, :2] + template * (box[..., 2:] - box[..., :2])[..., None, :] + rng.normal(0, 0.3, template.shape)
-    aus, prob = _demo_aus(rng, smile, blink), rng.uniform(0.95, 1, smile.shape)
+    points = (
+        box[..., None, :2] + template * (box[..., 2:] - box[..., :2])[..., None, :] + rng.normal(0, 0.3, template.shape)
+    )
+    aus = _demo_aus(rng, smile, blink)
+    prob = rng.uniform(0.95, 1, smile.shape)
     confidence = rng.uniform(0.55, 0.95, smile.shape) if n_faces > 1 else np.full(smile.shape, EMPTY_VALUE)
-    centre, noise = rng.normal(size=(n_faces, 128)), rng.normal(0, 0.3, (n_frames, n_faces, 128))
+    centre = rng.normal(size=(n_faces, 128))
+    noise = rng.normal(0, 0.3, (n_frames, n_faces, 128))
     present = _demo_present(n_frames, n_faces)
     if n_frames > 2 and n_faces: points[2, 0] = aus[2, 0] = EMPTY_VALUE
     box, points, aus, prob, confidence, label, embedding = (
         np.where(present.reshape(*present.shape, *[1] * (np.ndim(a) - 2)), a, EMPTY_VALUE)
         for a in (box, points, aus, prob, confidence, np.broadcast_to(np.arange(n_faces), smile.shape), centre + noise))
     frame = np.arange(n_frames) * _DEMO_STEP
-    track = np.where(present, np.arange(n_faces) + n_faces * (np.arange(n_frames) > 0.3 * n_frames)[:, None], EMPTY_VALUE)
+    track = np.where(
+        present, np.arange(n_faces) + n_faces * (np.arange(n_frames) > 0.3 * n_frames)[:, None], EMPTY_VALUE
+    )
     arguments = dict(n_frames=n_frames, n_faces=n_faces, seed=seed, embeddings=embeddings)
     return build_features(
-        frame=frame, time=frame / _DEMO_FPS, face_box=box, face_prob=prob, face_landmarks=points, face_aus=aus, face_label=label,
-        face_confidence=confidence, n_detected=present.sum(axis=1), face_embedding=embedding if embeddings else None,
-        face_track=track, face_evidence=np.where(present, rng.uniform(0.8, 1, present.shape), EMPTY_VALUE), shot=np.zeros(n_frames, int),
-        attrs=_demo_attributes(n_frames, n_faces, arguments))
+        frame=frame,
+        time=frame / _DEMO_FPS,
+        face_box=box,
+        face_prob=prob,
+        face_landmarks=points,
+        face_aus=aus,
+        face_label=label,
+        face_confidence=confidence,
+        n_detected=present.sum(axis=1),
+        face_embedding=embedding if embeddings else None,
+        face_track=track,
+        face_evidence=np.where(present, rng.uniform(0.8, 1, present.shape), EMPTY_VALUE),
+        shot=np.zeros(n_frames, int),
+        attrs=_demo_attributes(n_frames, n_faces, arguments),
+    )
 
 # %% ../nbs/01_schema.ipynb #c118b
 _SWAPPED = {"frame": "time", "face": "face_name"}  # what `swap_dims` may have put in the place of a dimension
@@ -639,20 +781,26 @@ def _lost_dimensions(ds, names):
     for dim in dict.fromkeys(dim for name in names for dim in VARIABLES[name].dims):
         other = _SWAPPED.get(dim)
         if dim in ds.sizes: continue
-        if other in ds.sizes: yield f'the dimension {dim!r} has been replaced by {other!r}; ds.swap_dims({other}="{dim}") goes back'
-        elif dim in ds.coords and ds[dim].ndim == 0: yield f"a single {dim} was selected, and the dimension {dim!r} went with it; ds.sel({dim}=[{ds[dim].item()!r}]) keeps it"
+        if other in ds.sizes:
+            yield f'the dimension {dim!r} has been replaced by {other!r}; ds.swap_dims({other}="{dim}") goes back'
+        elif dim in ds.coords and ds[dim].ndim == 0:
+            yield f"a single {dim} was selected, and the dimension {dim!r} went with it; ds.sel({dim}=[{ds[dim].item()!r}]) keeps it"
         else: yield f"the dimension {dim!r} is missing; start again from the whole result"
 
 # %% ../nbs/01_schema.ipynb #c118d
 def _lost_form(ds):
     "Variables of other dimensions or another type than the schema's, with the way back."
     for name in [name for name in VARIABLES if name in ds.variables]:
-        row, found = VARIABLES[name], ds.variables[name]
+        row = VARIABLES[name]
+        found = ds.variables[name]
         if "int" in row.dtype and found.dtype.kind not in "iu":
-            yield (f"{name!r} holds {found.dtype} values where whole numbers belong, as after ds.where(mask); ds.sel(frame=mask) selects frames, "
+            yield (f"{name!r} holds {found.dtype} values where whole numbers belong, as after "
+                   "ds.where(mask); ds.sel(frame=mask) selects frames, "
                    "and unassign_faces(ds, ds.face_confidence < 0.7) takes doubtful faces away from their person")
-        if set(found.dims) == set(row.dims) and found.dims != row.dims: yield f'{name!r} has its dimensions in another order; ds.transpose("frame", "face", ...) goes back'
-        elif found.dims != row.dims: yield f"{name!r} has the dimensions ({', '.join(map(str, found.dims))}), not ({', '.join(row.dims)}); start again from the whole result"
+        if set(found.dims) == set(row.dims) and found.dims != row.dims:
+            yield f'{name!r} has its dimensions in another order; ds.transpose("frame", "face", ...) goes back'
+        elif found.dims != row.dims:
+            yield f"{name!r} has the dimensions ({', '.join(map(str, found.dims))}), not ({', '.join(row.dims)}); start again from the whole result"
 
 # %% ../nbs/01_schema.ipynb #c118f
 def list_double(
@@ -661,7 +809,8 @@ def list_double(
     "Say which of `frame` and `face` hold an entry twice, with the way back."
     for dim in [dim for dim in ("frame", "face") if dim in ds.variables]:
         entries, counts = np.unique(ds[dim].values, return_counts=True)
-        if (counts > 1).any(): yield f'{dim!r} holds {entries[counts > 1][0]} twice, as after xr.concat; keep results of several videos apart, or take each {dim} once with ds.drop_duplicates("{dim}")'
+        if (counts > 1).any():
+            yield f'{dim!r} holds {entries[counts > 1][0]} twice, as after xr.concat; keep results of several videos apart, or take each {dim} once with ds.drop_duplicates("{dim}")'
 
 def _lost_entries(ds, some_aus, any_order):
     "Entries that are missing or in another order, with the way back."
@@ -671,7 +820,8 @@ def _lost_entries(ds, some_aus, any_order):
         if dim == "au" and some_aus and set(ds.au.values) <= set(AU_NAMES): continue
         found = ", ".join(map(str, ds[dim].values[:5])) + " …" * (ds.sizes[dim] > 5)
         yield f"{dim!r} is {found}; it needs all {len(wanted)}, in the order of the schema. Select from the values, as in ds.face_aus.sel(au=...), and keep ds whole"
-    if "frame" in ds.variables and (np.diff(ds.frame.values) < 0).any(): yield '\'frame\' does not increase; ds.sortby("frame") puts it in order'
+    if "frame" in ds.variables and (np.diff(ds.frame.values) < 0).any():
+        yield '\'frame\' does not increase; ds.sortby("frame") puts it in order'
 
 # %% ../nbs/01_schema.ipynb #c118g
 def need_features(
@@ -680,13 +830,17 @@ def need_features(
     some_aus: bool = False,  # will a part of the action units do?
     any_order: bool = False,  # may edges, axes and action units stand in another order?
 ):
-    "Raise ValueError if this is no features Dataset that can be read, and say how to go back to one; TypeError if it is no Dataset at all."
+    """Raise ValueError if this is no features Dataset that can be read, and say how to go back to one; TypeError if
+    it is no Dataset at all."""
     import xarray as xr
 
-    if not isinstance(ds, xr.Dataset): raise TypeError(f"ds is a {type(ds).__name__}; give the xarray.Dataset that FaceExtractor.apply or load returns")
+    if not isinstance(ds, xr.Dataset):
+        raise TypeError(f"ds is a {type(ds).__name__}; give the xarray.Dataset that FaceExtractor.apply or load "
+                        "returns")
     names = names or [name for name in VARIABLES if name not in OPTIONAL]
     def departures():
-        if missing := [name for name in names if name not in ds.variables]: yield f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there; start again from the whole result, before variables were selected"
+        if missing := [name for name in names if name not in ds.variables]:
+            yield f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there; start again from the whole result, before variables were selected"
         yield from list_double(ds)
         yield from _lost_dimensions(ds, names)
         yield from _lost_form(ds)
@@ -699,10 +853,14 @@ def choose_aus(
     aus,  # name or names of action units, or `None`
     usual=(),  # names to take for `None`
 ) -> list:  # of names
-    "The asked action units; for `None` those of `usual` that are there, or else the first that are. Raises `ValueError` for one that is not there."
+    """The asked action units; for `None` those of `usual` that are there, or else the first that are.
+
+    Raises `ValueError` for one that is not there.
+    """
     there = ds.au.values
     if aus is None: return [au for au in usual if au in there] or there[:len(usual)].tolist()
     aus = [aus] if isinstance(aus, str) else list(aus)
     unknown = [au for au in aus if au not in there]
-    if unknown: raise ValueError(f"There is no action unit {', '.join(map(repr, unknown))}; there are {', '.join(there)}")
+    if unknown:
+        raise ValueError(f"There is no action unit {', '.join(map(repr, unknown))}; there are {', '.join(there)}")
     return aus

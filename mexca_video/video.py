@@ -6,19 +6,32 @@
 __all__ = ['PATIENCE', 'open_video', 'VideoDataset', 'FrameError', 'tone_map', 'open_video_of']
 
 # %% ../nbs/04_video.ipynb #c003
-import bisect, copy, ctypes, json, math, operator, os, queue, threading, time, warnings, weakref
+import bisect
+import copy
+import ctypes
+import json
+import math
+import operator
+import os
+import queue
+import threading
+import time
+import warnings
+import weakref
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from numbers import Integral, Real
 
-import av, torch
+import av
 import numpy as np
+import torch
 from av.bitstream import BitStreamFilterContext
 from av.video.reformatter import Colorspace, ColorTrc, Interpolation, VideoReformatter
 from fastcore.basics import patch
 from torch.utils.data import Dataset
+
 from .intervals import group_consecutive
 
 # %% ../nbs/04_video.ipynb #c014
@@ -27,8 +40,12 @@ _LISTS = "concat", "hls", "dash", "sdp", "imf"  # FFmpeg's formats that are no f
 def _refuse_path(path):
     "Raise `FileNotFoundError` or `ValueError` for a `path` that leads to no file with content."
     try: os.fspath(path).encode()
-    except UnicodeEncodeError: raise ValueError(f"{os.fspath(path).encode(errors='replace').decode()}: the name is not valid UTF-8, so a result cannot hold it. Rename the file.") from None
-    if not os.path.exists(path): raise FileNotFoundError(f"{path}: there is no such file. Check the name and the folder ({os.path.dirname(os.path.abspath(path))}).")
+    except UnicodeEncodeError:
+        raise ValueError(f"{os.fspath(path).encode(errors='replace').decode()}: the name is not valid UTF-8, so a "
+                         "result cannot hold it. Rename the file.") from None
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{path}: there is no such file. Check the name and the folder "
+                                f"({os.path.dirname(os.path.abspath(path))}).")
     if os.path.isdir(path): raise ValueError(f"{path} is a folder. Give the path of one video file.")
     if not os.path.isfile(path): raise ValueError(f"{path} is no ordinary file. Give the path of one video file.")
     if os.path.getsize(path) == 0: raise ValueError(f"{path} is empty (0 bytes). Copy or export the video again.")
@@ -38,12 +55,17 @@ def _open_container(path):
     "Open the file at `path` with FFmpeg and return its container."
     _refuse_path(path)
     try: container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
-    except PermissionError as error: raise PermissionError(f"{path} may not be read: this user has no permission. Ask for it, or copy the file.") from error
+    except PermissionError as error:
+        raise PermissionError(
+            f"{path} may not be read: this user has no permission. Ask for it, or copy the file."
+        ) from error
     except av.FFmpegError as error:
-        raise ValueError(f"{path} cannot be read as a video ({error.strerror}). Is it complete, and does a video player open it?") from error
+        raise ValueError(f"{path} cannot be read as a video ({error.strerror}). Is it complete, and does a video "
+                         "player open it?") from error
     if container.format.name not in _LISTS: return container
     container.close()
-    raise ValueError(f"{path} is a list of other files ({container.format.long_name}) and no video. Give the path of one video file.")
+    raise ValueError(f"{path} is a list of other files ({container.format.long_name}) and no video. Give the "
+                     "path of one video file.")
 
 # %% ../nbs/04_video.ipynb #c014b
 _NO_FILM = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails | av.stream.Disposition.dependent
@@ -62,10 +84,13 @@ def _tiles(container):
 
 def _no_film(container, streams):
     "What a container holds instead of a film that can be read, in words."
-    if tiles := _tiles(container): return (f"is a photograph stored in {len(tiles)} tiles, which cannot be put together here. "
+    if tiles := _tiles(container):
+        return (f"is a photograph stored in {len(tiles)} tiles, which cannot be put together here. "
                       "Open it in a picture program and save it as JPEG or PNG.")
     if streams and not streams[0].codec_context:
-        return "holds a video in a format for which this FFmpeg has no decoder. Convert it, for instance to H.264 in MP4."
+        return (
+            "holds a video in a format for which this FFmpeg has no decoder. Convert it, for instance to H.264 in MP4."
+        )
     found = "text" if streams else ", ".join(sorted({s.type for s in container.streams})) or "no stream at all"
     return f"holds no video stream (found: {found}). Give a video file."
 
@@ -128,7 +153,8 @@ def _waits(position):
 
 # %% ../nbs/04_video.ipynb #c024
 def _average_rate(pts, stream):
-    "Average frame rate (1/s): the header's if the timestamps `pts` (ticks, sorted) confirm it to 1 %, else theirs; NaN if neither tells."
+    """Average frame rate (1/s): the header's if the timestamps `pts` (ticks, sorted) confirm it to 1 %, else theirs;
+    NaN if neither tells."""
     header = float(stream.average_rate or stream.guessed_rate or math.nan)
     span = float((pts[-1] - pts[0]) * stream.time_base)
     if span <= 0: return header
@@ -138,14 +164,19 @@ def _average_rate(pts, stream):
 # %% ../nbs/04_video.ipynb #c025
 def _packet_times(rows, stream):
     "(pts, dts, trusted) of the packet `rows`: int64 ticks, and whether the timestamps tell the frames apart."
-    pts, dts = [r[0] for r in rows], [r[1] for r in rows]
+    pts = [r[0] for r in rows]
+    dts = [r[1] for r in rows]
     guessed = "avi" in stream.container.format.name and stream.codec_context.has_b_frames
     trusted = len(set(pts) - {None}) == len(pts) and not guessed
     if not trusted: pts = [d if p is None else p for p, d in zip(pts, dts)]
     if None in pts:
         step = 1 / (stream.average_rate or stream.guessed_rate or 25) / stream.time_base
         pts = [round(k * step) for k in range(len(rows))]
-    return np.array(pts, np.int64), np.array([p if d is None else min(p, d) for p, d in zip(pts, dts)], np.int64), trusted
+    return (
+        np.array(pts, np.int64),
+        np.array([p if d is None else min(p, d) for p, d in zip(pts, dts)], np.int64),
+        trusted,
+    )
 
 # %% ../nbs/04_video.ipynb #c026
 _FURTHEST = 64  # places by which a frame may lie away from its place in time; codecs reorder by 16 at most
@@ -158,15 +189,29 @@ def _make_index(rows, stream, name):
     position = np.argsort(pts, kind="stable")
     jump = np.abs(position - np.arange(len(rows)))
     if jump.max() > _FURTHEST:
-        raise ValueError(f"{name}: the timestamps jump back and forth (near frame {position[jump.argmax()]} of {len(rows)}), as in recordings that were "
-                         "joined by copying. Convert it with new timestamps: ffmpeg -i IN -vf setpts=N/FRAME_RATE/TB OUT.mp4")
+        raise ValueError("{name}: the timestamps jump back and forth (near frame {position[jump.argmax()]} of "
+                         "{len(rows)}), as in recordings that were "
+                         "joined by copying. Convert it with new timestamps: ffmpeg -i IN -vf "
+                         "setpts=N/FRAME_RATE/TB OUT.mp4")
     pts = pts[position]
     if not trusted: position = np.arange(len(rows))
     rate = _average_rate(pts, stream)
     last = int(duration[position[-1]]) or (round(1 / rate / stream.time_base) if rate > 0 else 0)
     key = key[position].astype(bool)
-    return _Index(pts, dts[position], position, size[position], damaged[position].astype(bool), np.flatnonzero(key & trusted),
-                  _groups(position, key), _waits(position), stream.time_base, rate, max(last, 1), not trusted)
+    return _Index(
+        pts,
+        dts[position],
+        position,
+        size[position],
+        damaged[position].astype(bool),
+        np.flatnonzero(key & trusted),
+        _groups(position, key),
+        _waits(position),
+        stream.time_base,
+        rate,
+        max(last, 1),
+        not trusted,
+    )
 
 # %% ../nbs/04_video.ipynb #c028
 def _ebml_size(file):
@@ -195,7 +240,8 @@ def _next_box(file, place):
 def _missing_bytes(path, format):
     "How many bytes the outermost boxes of a file of this `format` promise beyond its end; 0 if nothing is known."
     if not {"mov", "avi", "matroska"} & set(format.split(",")): return 0
-    size, place = os.path.getsize(path), 0
+    size = os.path.getsize(path)
+    place = 0
     with open(path, "rb") as file:
         while place is not None and place < size: place = _next_box(file, place)
     return max((place or 0) - size, 0)
@@ -210,14 +256,18 @@ def _promised_end(container, stream):
 
 # %% ../nbs/04_video.ipynb #c029
 def _early_end(path, container, stream, index, n, error):
-    "Where the file ends early, in words; '' if nothing says that it does. `n`: packets that were read, `error`: what ended the reading."
+    """Where the file ends early, in words; '' if nothing says that it does.
+
+    `n`: packets that were read, `error`: what ended the reading.
+    """
     if error: return f"it cannot be read past frame {len(index)} ({error.strerror})"
     listed = len(stream.index_entries) if "mov" in container.format.name else 0
     if n < listed: return f"{listed} frames are announced, {n} are there"
     missing = _missing_bytes(path, container.format.name)
     if not missing or listed and stream.frames: return ""  # a fragmented MP4 lists what is there
     if n < stream.frames: return f"{stream.frames} frames are announced, {n} are there"
-    end, promised = float(index.seconds(index.pts[-1] + index.last)), _promised_end(container, stream)
+    end = float(index.seconds(index.pts[-1] + index.last))
+    promised = _promised_end(container, stream)
     early = promised - end if index.pts[0] >= 0 else promised - index.duration
     slack = .2 + 2 * float(index.seconds(index.last))
     if early > slack: return f"it is to end at {promised:.3f} s, the last frame ends at {end:.3f} s"
@@ -237,7 +287,8 @@ def _ratios(stream):
 
 
 def _pixel_shape(ratios, context):
-    "Width of a pixel divided by its height: the container's, if it has one of its own, else that of the decoder `context`, else 1."
+    """Width of a pixel divided by its height: the container's, if it has one of its own, else that of the decoder
+    `context`, else 1."""
     told, coded = ratios
     found = told if told and told != coded else context.sample_aspect_ratio or told or Fraction(1)
     return found if Fraction(1, 8) <= found <= 8 and abs(found - 1) >= Fraction(1, 200) else Fraction(1)
@@ -268,9 +319,11 @@ _MOST_KINDS = 64  # a file with more kinds of pictures is damaged
 class _Kinds:
     "Collects one key packet of each kind of picture that a stream has."
     def __init__(self, stream):
-        self.stream, self.codec = stream, stream.codec_context.codec.canonical_name
+        self.stream = stream
+        self.codec = stream.codec_context.codec.canonical_name
         self.ratios = _ratios(stream)
-        self.extradata, self.packets = stream.codec_context.extradata, {}
+        self.extradata = stream.codec_context.extradata
+        self.packets = {}
         self.filter = BitStreamFilterContext(_CUT_OUT[self.codec], stream) if self.codec in _CUT_OUT else None
 
     def add(self, packet):
@@ -296,7 +349,8 @@ class _Kinds:
     def size(self, packet, extradata):
         "The size at which the picture of a key packet is displayed, or `None` if it cannot be decoded."
         context = av.CodecContext.create(self.stream.codec_context.name, "r")
-        context.extradata, context.thread_count = extradata, 1
+        context.extradata = extradata
+        context.thread_count = 1
         try: frame = (context.decode(packet) + context.decode(None))[0]
         except (av.FFmpegError, IndexError): return None
         return _display_size(frame.width, frame.height, _pixel_shape(self.ratios, context))
@@ -329,7 +383,8 @@ def _hdr_kind(frame):
 def _note_colour(notes, kind, name):
     "Note that a picture is HDR of this `kind`."
     _note(notes, name, "video_colour", f"HDR ({kind}), converted to BT.709",
-          f"this is HDR video ({kind}); it is converted to ordinary colours, and bright parts look different in a player.")
+          f"this is HDR video ({kind}); it is converted to ordinary colours, and bright parts look "
+          "different in a player.")
 
 def _note_tracks(notes, container, name):
     "Note that there are more films than the one that is read."
@@ -344,17 +399,23 @@ def _note_tracks(notes, container, name):
 def _read_index(path):
     "Demux the file at `path` from end to end and return its `_Index`. Raises `FileNotFoundError` and `ValueError`."
     container, stream = open_video(path)
-    name, rows, n, failed = os.path.basename(path), [], 0, None
+    name = os.path.basename(path)
+    rows = []
+    n = 0
+    failed = None
     with container:
         kinds = _Kinds(stream)
         try:
             for packet in container.demux(stream):
                 n += packet.dts is not None or packet.size > 0
                 if not _is_shown(packet): continue
-                rows.append((packet.pts, packet.dts, packet.size, packet.is_keyframe, packet.is_corrupt, packet.duration or 0))
+                rows.append(
+                    (packet.pts, packet.dts, packet.size, packet.is_keyframe, packet.is_corrupt, packet.duration or 0)
+                )
                 kinds.add(packet)
         except av.FFmpegError as error: failed = error.with_traceback(None)
-        if not rows: raise ValueError(f"{name} has a video stream, but no frame in it. Copy or export it again.") from failed
+        if not rows:
+            raise ValueError(f"{name} has a video stream, but no frame in it. Copy or export it again.") from failed
         index = _make_index(rows, stream, name)
         sizes = kinds.sizes()
         index = replace(index, cut=_early_end(path, container, stream, index, n, failed),
@@ -367,12 +428,14 @@ def _read_index(path):
 
 # %% ../nbs/04_video.ipynb #c034
 def _check_stretch(name, duration, slack, start, end):
-    "Raise `ValueError` unless `start` and `end` (s) mark a stretch of the video `name`, up to `slack` (s) past its `duration` (s)."
+    """Raise `ValueError` unless `start` and `end` (s) mark a stretch of the video `name`, up to `slack` (s) past its
+    `duration` (s)."""
     def refuse(found):
         raise ValueError(f"{name}: {found}. The video lasts {duration:.3f} s: give 0 <= start < end <= {duration:.3f} "
                          "in seconds from the first frame, or end=None for its end.")
     for argument, value in [("start", start)] + [("end", end)] * (end is not None):
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value): refuse(f"{argument}={value!r} is not a finite number")
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            refuse(f"{argument}={value!r} is not a finite number")
         if value < 0: refuse(f"{argument}={value} is negative")
     if start >= duration: refuse(f"start={start} lies past the end")
     if end is not None and end <= start: refuse(f"end={end} does not lie after start={start}")
@@ -382,14 +445,17 @@ def _check_stretch(name, duration, slack, start, end):
 def _choose_frames(index, name, skip_frames, start, end):
     "Numbers (int64) of every `skip_frames`-th frame with `start <= time < end` (s). Raises `ValueError`."
     if isinstance(skip_frames, bool) or not isinstance(skip_frames, Integral) or skip_frames < 1:
-        raise ValueError(f"{name}: skip_frames={skip_frames!r} is not a whole number of at least 1. Give 1 for every frame, 2 for every second one.")
+        raise ValueError(f"{name}: skip_frames={skip_frames!r} is not a whole number of at least 1. Give 1 for "
+                         "every frame, 2 for every second one.")
     _check_stretch(name, index.duration, index.seconds(index.last) / 2, start, end)
     time = index.seconds(index.pts - index.pts[0])
     inside = np.flatnonzero((time >= start) & (time < (math.inf if end is None else end)))
     if len(inside) == 0:
         later = time[time >= start]
-        raise ValueError(f"{name}: no frame begins between start={start} and end={end}. " +
-                         (f"The next one is at {later[0]:.3f} s." if len(later) else f"The last one begins at {time[-1]:.3f} s."))
+        raise ValueError(
+            f"{name}: no frame begins between start={start} and end={end}. "
+            + (f"The next one is at {later[0]:.3f} s." if len(later) else f"The last one begins at {time[-1]:.3f} s.")
+        )
     return inside[::int(skip_frames)]
 
 # %% ../nbs/04_video.ipynb #c038
@@ -405,7 +471,8 @@ class VideoDataset(Dataset):
         *,
         rotate: int = 0, # Degrees clockwise by which the displayed pictures are turned: 0, 90, 180 or 270
     ):
-        "Raises `FileNotFoundError`, and `ValueError` for a file without video and for a stretch that the video does not have."
+        """Raises `FileNotFoundError`, and `ValueError` for a file without video and for a stretch that the video
+        does not have."""
         self.path = os.fsdecode(video_file)
         self.file_name = os.path.basename(self.path)
         self.rotate = _check_rotate(rotate)
@@ -414,7 +481,9 @@ class VideoDataset(Dataset):
         self.video_frames_idx = self.video_frames
         self.video_pts = torch.from_numpy(self._index.pts[self.video_frames])
         self.time = self._index.seconds(self._index.pts[self.video_frames] - self._index.pts[0])
-        self.time_base, self.video_fps, self.start_time = self._index.time_base, self._index.rate, self._index.start
+        self.time_base = self._index.time_base
+        self.video_fps = self._index.rate
+        self.start_time = self._index.start
         self.damaged_frames = []  # numbers in the file of the frames that were asked for and cannot be decoded
         self._notes = dict(self._index.notes)  # shared with copies, as `damaged_frames` is
 
@@ -430,7 +499,10 @@ def _check_rotate(rotate):
 # %% ../nbs/04_video.ipynb #c040
 @patch(as_prop=True)
 def duration(self: VideoDataset) -> float:
-    "Duration of the whole video (s), from the first frame's beginning to the last one's end. It does not depend on `start` and `end`."
+    """Duration of the whole video (s), from the first frame's beginning to the last one's end.
+
+    It does not depend on `start` and `end`.
+    """
     return self._index.duration
 
 @patch(as_prop=True)
@@ -441,7 +513,8 @@ def key_frames(self: VideoDataset) -> np.ndarray:
 # %% ../nbs/04_video.ipynb #c042c
 @patch
 def facts(self: VideoDataset) -> dict: # attributes of a result, see `schema.ATTRIBUTES`
-    "What is to be known about the file: `video_start` (s), and what was done to unusual pictures, as far as it was read."
+    """What is to be known about the file: `video_start` (s), and what was done to unusual pictures, as far as it was
+    read."""
     return {"video_start": float(self.start_time), **self._notes}
 
 # %% ../nbs/04_video.ipynb #c048
@@ -452,7 +525,8 @@ class FrameError(RuntimeError):
 _DECODERS = weakref.WeakSet()  # the decoders of this process
 
 def _leave_decoders_alone():
-    "In a forked child: keep the parent's decoders from ever being cleared away, even at the end of the program: FFmpeg would wait for their threads."
+    """In a forked child: keep the parent's decoders from ever being cleared away, even at the end of the program:
+    FFmpeg would wait for their threads."""
     for decoder in _DECODERS: ctypes.pythonapi.Py_IncRef(ctypes.py_object(decoder))
     _DECODERS.clear()
 
@@ -462,27 +536,39 @@ if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_leave_de
 class _Decoder:
     "Frames of one file by number. Goes on where it stands if it can, and jumps to a key frame where that saves work."
     def __init__(self, path, index, notes=None):
-        self.path, self.index, self.keys, self.reformatter = path, index, index.keys, VideoReformatter()
+        self.path = path
+        self.index = index
+        self.keys = index.keys
+        self.reformatter = VideoReformatter()
         self.notes = {} if notes is None else notes  # what a result should say
         self.pixels = {}                             # shape of the pixels by group
         self.container = self.shape = None
         self.process = os.getpid()
         _DECODERS.add(self)
-        self.lost, self.threads = {}, "AUTO"   # damage that is beyond help; how FFmpeg shall work
+        self.lost = {} # damage that is beyond help
+        self.threads = "AUTO" # how FFmpeg shall work
         self.decoded = self.wanted = 0         # frames that came out so far; the number that is looked for
         self.moved = time.monotonic()          # when the last one came out
         self.rewind()
         try:
             while self.shape is None and self.advance(): pass
         except av.FFmpegError as error: self.error = error.with_traceback(None)
-        if self.shape is None: raise FrameError(f"{os.path.basename(path)}: not one of its {len(index)} frames can be decoded. Copy or export it again.") from self.error
+        if self.shape is None:
+            raise FrameError(f"{os.path.basename(path)}: not one of its {len(index)} frames can be decoded. Copy or "
+                             "export it again.") from self.error
 
 # %% ../nbs/04_video.ipynb #c053
 @patch
 def begin(self: _Decoder, packets, first):
     "Decode from `packets` on, of which the first one holds frame `first`."
-    self.frames, self.first, self.at = self.decode(packets), first, first   # at: the next number that is due
-    self.ready, self.damage, self.error = {}, {}, None   # frames by number; position of the first lost frame by group
+    # at: the next number that is due
+    self.frames = self.decode(packets)
+    self.first = first
+    self.at = first
+    # frames by number; position of the first lost frame by group
+    self.ready = {}
+    self.damage = {}
+    self.error = None
 
 @patch
 def rewind(self: _Decoder):
@@ -518,7 +604,8 @@ def decode(self: _Decoder, packets):
             if self.index.counted: return
             continue
         for frame in frames:
-            self.decoded, self.moved = self.decoded + 1, time.monotonic()
+            self.decoded = self.decoded + 1
+            self.moved = time.monotonic()
             number = self.at if self.index.counted else self.number(frame.pts)
             if number is not None and number < len(self.index): yield number, frame
 
@@ -542,7 +629,8 @@ def advance(self: _Decoder):
 @patch
 def display_size(self: _Decoder, number, frame):
     "(width, height) at which frame `number` is displayed, before it is turned."
-    stored, pixel = (frame.width, frame.height), self.pixels[self.index.group[number]]
+    stored = (frame.width, frame.height)
+    pixel = self.pixels[self.index.group[number]]
     if pixel == 1: return stored
     size = _display_size(*stored, pixel)
     words = f"not square: {_in_words([stored])} are stored and scaled to {_in_words([size])}"
@@ -553,13 +641,15 @@ def display_size(self: _Decoder, number, frame):
 @patch
 def lose(self: _Decoder, number):
     "Note that frame `number` is lost."
-    group, position = self.index.group[number], self.index.position[number]
+    group = self.index.group[number]
+    position = self.index.position[number]
     self.damage[group] = min(position, self.damage.get(group, position))
 
 @patch
 def is_lost(self: _Decoder, number, damage):
     "Is frame `number` lost, or does it need one that is, according to `damage`?"
-    group, position = self.index.group[number], self.index.position[number]
+    group = self.index.group[number]
+    position = self.index.position[number]
     needed = (group, group - 1, group - 3) if group % 2 else (group,)
     return any(damage.get(g, len(self.index)) <= position for g in needed)
 
@@ -614,18 +704,25 @@ def frame(self: _Decoder, i):
     if not self.is_lost(i, self.lost):
         for start in self.starts(i):
             try: found = self.attempt(i, start)
-            except av.FFmpegError as error: found, self.error = None, error.with_traceback(None)
+            except av.FFmpegError as error:
+                found = None
+                self.error = error.with_traceback(None)
             if found is not None: return found
             if start == self.first and self.opened == "SLICE" and not self.is_lost(start, self.damage): break
             self.threads = "SLICE"
         self.lose(i)
         for group, position in self.damage.items(): self.lost[group] = min(position, self.lost.get(group, position))
-    raise FrameError(f"{os.path.basename(self.path)}: frame {i} (at {self.index.seconds(self.index.pts[i] - self.index.pts[0]):.3f} s) cannot be decoded, because the file is damaged "
-                     "there or before it. Leave this part out with start and end, or export the video again.") from self.error
+    raise FrameError(
+        f"{os.path.basename(self.path)}: frame {i} (at "
+        f"{self.index.seconds(self.index.pts[i] - self.index.pts[0]):.3f} s) cannot be decoded, "
+        "because the file is damaged "
+        "there or before it. Leave this part out with start and end, or export the video again."
+    ) from self.error
 
 # %% ../nbs/04_video.ipynb #c067
 def _orientation(frame):
-    "(swap, mirror_x, mirror_y) of a frame's display matrix: exchange rows and columns, then reverse columns, reverse rows."
+    """(swap, mirror_x, mirror_y) of a frame's display matrix: exchange rows and columns, then reverse columns,
+    reverse rows."""
     try: matrix = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:  # PyAV lists nothing if one entry is of a kind that it does not know; the angle it knows still
         quarters = round(frame.rotation / 90) % 4
@@ -637,13 +734,19 @@ def _orientation(frame):
 # %% ../nbs/04_video.ipynb #c067c
 def _hlg_light(x):
     "Light of an HLG signal `x` (0 to 1) on a screen of 1000 cd/m², BT.2100; 1 is the white of paper."
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    a = 0.17883277
+    b = 0.28466892
+    c = 0.55991073
     scene = np.where(x <= .5, x*x / 3, (np.exp((x - c) / a) + b) / 12)
     return 1000 / 203 * scene**1.2
 
 def _pq_light(x):
     "Light of a PQ signal `x` (0 to 1), SMPTE ST 2084; 1 is the white of paper."
-    m, n, a, b, c = 2610/16384, 2523/4096*128, 3424/4096, 2413/4096*32, 2392/4096*32
+    m = 2610/16384
+    n = 2523/4096*128
+    a = 3424/4096
+    b = 2413/4096*32
+    c = 2392/4096*32
     root = x**(1 / n)
     return 10000 / 203 * (np.maximum(root - a, 0) / (b - c*root))**(1 / m)
 
@@ -705,10 +808,13 @@ def upright(self: _Decoder, picture):
 @patch
 def image(self: _Decoder, i):
     "Frame number `i` as it is displayed: (H, W, 3) uint8 RGB, contiguous. Raises `FrameError`."
-    frame, canvas = self.frame(i), self.shape[:2]
+    frame = self.frame(i)
+    canvas = self.shape[:2]
     size = self.display_size(i, frame)
     try: picture = self.convert(frame, size if size == canvas else _fit_size(size, canvas))
-    except av.FFmpegError as error: raise FrameError(f"{os.path.basename(self.path)}: frame {i} was decoded, but makes no picture ({error.strerror}).") from error
+    except av.FFmpegError as error:
+        raise FrameError(f"{os.path.basename(self.path)}: frame {i} was decoded, but makes no picture "
+                         f"({error.strerror}).") from error
     if size != canvas: picture = self.letterbox(picture, size)
     return np.ascontiguousarray(self.upright(picture))
 
@@ -753,7 +859,10 @@ def height(self: VideoDataset) -> int:
 # %% ../nbs/04_video.ipynb #c077
 @patch
 def _picture(self: VideoDataset, number):
-    "Frame `number` of the file as (H, W, 3) uint8 RGB. Raises `FrameError`, after noting the number in `damaged_frames`."
+    """Frame `number` of the file as (H, W, 3) uint8 RGB.
+
+    Raises `FrameError`, after noting the number in `damaged_frames`.
+    """
     decoder = self._open()
     try: picture = decoder.image(number)
     except FrameError:
@@ -769,7 +878,8 @@ def __getitem__(self: VideoDataset,
     "Decode a frame or a slice of frames. Raises `IndexError`, and `FrameError` for a frame that cannot be decoded."
     if not isinstance(item, slice):
         i = operator.index(item)
-        if not -len(self) <= i < len(self): raise IndexError(f"{self.file_name}: there is no frame {i}; {len(self)} are selected, 0 to {len(self) - 1}")
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"{self.file_name}: there is no frame {i}; {len(self)} are selected, 0 to {len(self) - 1}")
         return {"Image": torch.from_numpy(self._picture(self.video_frames[i])), "Frame": int(self.video_frames[i])}
     chosen = self.video_frames[item]
     images = np.empty((len(chosen), self.height, self.width, 3), np.uint8)
@@ -795,7 +905,8 @@ def __exit__(self: VideoDataset, *exception): self.close()
 
 @patch
 def __repr__(self: VideoDataset):
-    return (f"VideoDataset({self.file_name!r}: {len(self)} of {len(self._index)} frames, {self.width}x{self.height} pixels, "
+    return (f"VideoDataset({self.file_name!r}: {len(self)} of {len(self._index)} frames, "
+            f"{self.width}x{self.height} pixels, "
             f"{self.video_fps:.3f} frames/s, {self.duration:.3f} s)")
 
 # %% ../nbs/04_video.ipynb #c086c
@@ -817,18 +928,29 @@ def _in_stretches(numbers):
 # %% ../nbs/04_video.ipynb #c091
 @patch(as_prop=True)
 def damage(self: VideoDataset) -> str | None:
-    "What is missing from the file, as far as it was read: where it is cut short, which frames cannot be decoded. `None` if nothing is."
+    """What is missing from the file, as far as it was read: where it is cut short, which frames cannot be decoded.
+
+    `None` if nothing is.
+    """
     found = [f"cut short: {self._index.cut}"] if self._index.cut else []
     lost = self.damaged_frames
-    if lost: found.append(f"{len(lost)} frame{'s' * (len(lost) > 1)} cannot be decoded: {_in_stretches(lost)} (counted in the file)")
+    if lost:
+        found.append(f"{len(lost)} frame{'s' * (len(lost) > 1)} cannot be decoded: {_in_stretches(lost)} "
+                     "(counted in the file)")
     return "; ".join(found) or None
 
 # %% ../nbs/04_video.ipynb #c096
 PATIENCE = 120  # seconds without any frame after which a file is given up
 
 def _read_ahead(items, what="", ahead=2, moved=lambda: 0):
-    "Yield `items`, which are made in a second thread, at most `ahead` in advance. `what` is named when nothing comes; `moved` says when the thread last got on."
-    ready, stop, end, process = queue.Queue(ahead), threading.Event(), object(), os.getpid()
+    """Yield `items`, which are made in a second thread, at most `ahead` in advance.
+
+    `what` is named when nothing comes; `moved` says when the thread last got on.
+    """
+    ready = queue.Queue(ahead)
+    stop = threading.Event()
+    end = object()
+    process = os.getpid()
     def put(*item):
         while not stop.is_set():
             try: return ready.put(item, timeout=.05)
@@ -842,10 +964,13 @@ def _read_ahead(items, what="", ahead=2, moved=lambda: 0):
         except BaseException as error: put(end, error)
     def get():
         began = time.monotonic()
-        if os.getpid() != process: raise RuntimeError(f"{what}: these frames are decoded by a thread of the process that this one was forked from. Begin anew here.")
+        if os.getpid() != process:
+            raise RuntimeError(f"{what}: these frames are decoded by a thread of the process that this one was forked "
+                               "from. Begin anew here.")
         while time.monotonic() - max(began, moved()) < PATIENCE:
             with suppress(queue.Empty): return ready.get(timeout=min(1, PATIENCE))
-        raise TimeoutError(f"{what}: no frame came for {PATIENCE} s, and the file was given up. Is the disk there? If other files can be read, convert this one.")
+        raise TimeoutError(f"{what}: no frame came for {PATIENCE} s, and the file was given up. Is the disk there? "
+                           "If other files can be read, convert this one.")
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
@@ -858,7 +983,8 @@ def _read_ahead(items, what="", ahead=2, moved=lambda: 0):
 # %% ../nbs/04_video.ipynb #c100
 @patch
 def _sound(self: VideoDataset, part):
-    "Those of the selected frames `part` (positions) that can be decoded: their positions (T,) and pictures (T, H, W, 3)."
+    """Those of the selected frames `part` (positions) that can be decoded: their positions (T,) and pictures (T, H,
+    W, 3)."""
     found = []
     for position in part:
         try: found.append((position, self._picture(self.video_frames[position])))
@@ -873,7 +999,10 @@ def batches(self: VideoDataset,
     start: int = 0, # Position among the selected frames at which to begin
     tolerant: bool = False, # Leave out frames that cannot be decoded, and note them in `damaged_frames`
 ): # Iterator over (slice into the selected frames, or their positions (T,) if `tolerant`; (T, H, W, 3) uint8 RGB array)
-    "The selected frames in order, decoded ahead in a second thread. Raises `ValueError`, and `FrameError` on the way: if not `tolerant`, or if no frame at all can be decoded."
+    """The selected frames in order, decoded ahead in a second thread.
+
+    Raises `ValueError`, and `FrameError` on the way: if not `tolerant`, or if no frame at all can be decoded.
+    """
     for name, value, least in (("batch_size", batch_size, 1), ("start", start, 0)):
         if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
             raise ValueError(f"{name}={value!r} is not a whole number of at least {least}")
@@ -886,5 +1015,7 @@ def batches(self: VideoDataset,
                 if not tolerant: yield part, reader[part]["Image"].numpy()
                 elif len((found := reader._sound(range(part.start, part.stop)))[0]): yield found
                 sound += not tolerant or len(found[0])
-        if not sound and start == 0: raise FrameError(f"{self.file_name}: not one of its {len(self)} selected frames can be decoded. Copy or export it again.")
+        if not sound and start == 0:
+            raise FrameError(f"{self.file_name}: not one of its {len(self)} selected frames can be decoded. Copy or "
+                             "export it again.")
     return _read_ahead(read(), self.file_name, moved=lambda: reader._decoder.moved if reader._decoder else 0)

@@ -8,9 +8,9 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "helpers"), str(HERE.parent / "tools")]
 
-from hub import Hub  # noqa: E402
-
 from mexca_video.models import registry as models  # noqa: E402
+
+from hub import Hub  # noqa: E402
 
 
 def pytest_configure(config):

@@ -1,13 +1,32 @@
 "What a figure shows is what the Dataset holds: number and place of the artists, gaps, lengths, colours, and no text upon another."
-import io, itertools
+import io
+import itertools
+
 import matplotlib
+
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-import numpy as np, pytest, xarray as xr
+import numpy as np
+import pytest
+import xarray as xr
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from mexca_video.figures import (GRAY, LINES, PALETTE, USUAL_AUS, cut_face, draw_action_units, draw_au_map, draw_faces, draw_frame, draw_identity, draw_summary,
-    draw_timeline, person_colors)
+
+from mexca_video.figures import (
+    GRAY,
+    LINES,
+    PALETTE,
+    USUAL_AUS,
+    cut_face,
+    draw_action_units,
+    draw_au_map,
+    draw_faces,
+    draw_frame,
+    draw_identity,
+    draw_summary,
+    draw_timeline,
+    person_colors,
+)
 from mexca_video.schema import LANDMARK_PARTS, STATUS, build_features, check_features, demo_features
 
 

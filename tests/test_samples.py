@@ -1,6 +1,11 @@
 "The sample clip is what its plan says, and a detector agrees with the truth that comes from the plan."
-import subprocess, sys
-import av, numpy as np, pytest
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+
 from mexca_video import samples
 from mexca_video.samples import CLIP_FPS, CLIP_SIZE, PLAN, SAMPLES, sample_clip, sample_image, sample_path, sample_truth
 

@@ -6,10 +6,19 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mexca_video import AU_NAMES, STATUS, check_features, demo_features
-from mexca_video.schema import ATTRIBUTES, LANDMARK_PARTS, OPTIONAL, VARIABLES, build_features, derive_status, need_features
+from mexca_video.schema import (
+    ATTRIBUTES,
+    LANDMARK_PARTS,
+    OPTIONAL,
+    VARIABLES,
+    build_features,
+    derive_status,
+    need_features,
+)
 
 DEMO = demo_features(n_frames=12, n_faces=2, embeddings=True)
 MISSING = np.argwhere(np.isnan(DEMO.face_prob.values))[0]

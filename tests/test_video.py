@@ -17,9 +17,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-import clips
 from mexca_video import video
 from mexca_video.video import FrameError, VideoDataset
+
+import clips
 from places import SHARED
 
 

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "helpers"))
 from places import SHARED  # noqa: E402
 from rounding import TOLERANCES  # noqa: E402

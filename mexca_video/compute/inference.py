@@ -4,10 +4,19 @@
 
 # %% ../../nbs/compute/00_inference.ipynb #c003
 from __future__ import annotations
-import atexit, ctypes, os, sys, tempfile, threading, time, weakref
+
+import atexit
+import ctypes
+import os
+import sys
+import tempfile
+import threading
+import time
+import weakref
 from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
+
 import numpy as np
 
 # %% auto #0
@@ -44,8 +53,12 @@ def _core():
     with _ONCE: return _new_core()
 
 # %% ../../nbs/compute/00_inference.ipynb #f04a0002
-_BEGUN, _READY, _NETWORKS = {}, [], weakref.WeakSet() # in which process libraries began to work; the prepared core; all networks
-_KERNELS, _COMPILING = {}, threading.Lock() # functions of which machine code is to be made, see Kernels below
+_BEGUN = {} # in which process libraries began to work
+_READY = [] # the prepared core
+_NETWORKS = weakref.WeakSet() # all networks
+# functions of which machine code is to be made, see Kernels below
+_KERNELS = {}
+_COMPILING = threading.Lock()
 
 class ForkError(RuntimeError):
     "A network is wanted in a process that was forked from one in which networks had run."
@@ -53,8 +66,10 @@ class ForkError(RuntimeError):
 def check_process():
     "Raise `ForkError` if networks ran in the process from which this one was forked: here they would wait for ever."
     if _BEGUN.get("inference", os.getpid()) == os.getpid(): return
-    raise ForkError("This process was forked from one in which networks had run, and a fork takes none of their threads along: it would wait for ever. "
-        "Start new processes, in a script under `if __name__ == \"__main__\":`, with\n    from multiprocessing import get_context\n"
+    raise ForkError("This process was forked from one in which networks had run, and a fork takes none of "
+                    "their threads along: it would wait for ever. "
+        "Start new processes, in a script under `if __name__ == \"__main__\":`, with\n    from "
+        "multiprocessing import get_context\n"
         "    with get_context(\"spawn\").Pool() as pool: results = pool.map(extract, files)")
 
 # %% ../../nbs/compute/00_inference.ipynb #f04a0003
@@ -81,7 +96,9 @@ def prepare_inference(): # `openvino.Core`
 def _begin_in_child():
     "In a forked child: new locks, no calls, one thread for OpenMP, and networks that are never cleared away."
     global _ONCE, _COMPILING, _CHANGED
-    _ONCE, _COMPILING, _CHANGED = threading.RLock(), threading.Lock(), threading.Condition()
+    _ONCE = threading.RLock()
+    _COMPILING = threading.Lock()
+    _CHANGED = threading.Condition()
     _CALLS.clear()
     for kept in (*_NETWORKS, *_READY): ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
     if not _BEGUN: return
@@ -93,7 +110,9 @@ if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_begin_in
 
 # %% ../../nbs/compute/00_inference.ipynb #f04a0009
 LAST_WAIT = 10 # seconds
-_CALLS, _CHANGED, _ENDING = [], threading.Condition(), threading.Event()
+_CALLS = []
+_CHANGED = threading.Condition()
+_ENDING = threading.Event()
 
 @contextmanager
 def _call():
@@ -102,7 +121,8 @@ def _call():
         late = _ENDING.is_set() and threading.current_thread() is not threading.main_thread()
         if not late: _CALLS.append(threading.get_ident())
     if late:
-        time.sleep(LAST_WAIT) # by then the process is gone; a thread that ends now would give back its requests, a call as well
+        # by then the process is gone; a thread that ends now would give back its requests, a call as well
+        time.sleep(LAST_WAIT)
         raise SystemExit
     try: yield
     finally:
@@ -147,7 +167,8 @@ class Network:
         compiled, # `openvino.CompiledModel`
     ):
         prepare_inference()
-        self.compiled, self.local = compiled, threading.local()
+        self.compiled = compiled
+        self.local = threading.local()
         _NETWORKS.add(self)
         self.free = compiled.inputs[0].partial_shape[0].is_dynamic
 
@@ -168,7 +189,12 @@ def compile_network(
 ): # `Network`
     "Compile a network for the CPU, one core for each thread that runs it."
     precision = "bf16" if engine == "fast" and has_bfloat16() else "f32"
-    options = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": count_cores(), "ENABLE_CPU_PINNING": False, "INFERENCE_PRECISION_HINT": precision}
+    options = {
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        "NUM_STREAMS": count_cores(),
+        "ENABLE_CPU_PINNING": False,
+        "INFERENCE_PRECISION_HINT": precision,
+    }
     core = prepare_inference()
     with _call(): return Network(core.compile_model(model, "CPU", options))
 
@@ -183,14 +209,19 @@ def find_device(
     if device == "auto": device = next((name for name, here in gpu.items() if here), "cpu")
     try: found = torch.device(device)
     except (RuntimeError, TypeError) as e:
-        raise ValueError(f"device={device!r} is not a device. Use None, 'auto', 'cpu', 'cuda', 'mps' or a torch.device.") from e
-    if found.type not in ("cpu", *gpu): raise ValueError(f"device={str(device)!r} is not supported. Use None, 'auto', 'cpu', 'cuda' or 'mps'.")
+        raise ValueError(f"device={device!r} is not a device. Use None, 'auto', 'cpu', 'cuda', 'mps' or a "
+                         "torch.device.") from e
+    if found.type not in ("cpu", *gpu):
+        raise ValueError(f"device={str(device)!r} is not supported. Use None, 'auto', 'cpu', 'cuda' or 'mps'.")
     if not gpu.get(found.type, True):
-        raise ValueError(f"device={str(device)!r} was asked for, but torch finds no such GPU here. Use device='auto' or 'cpu'.")
+        raise ValueError(f"device={str(device)!r} was asked for, but torch finds no such GPU here. Use "
+                         "device='auto' or 'cpu'.")
     return found
 
 # %% ../../nbs/compute/00_inference.ipynb #networ004
-FACE_BATCH, GPU_FACE_BATCH = 16, 64 # faces that go through a network together
+# faces that go through a network together
+FACE_BATCH = 16
+GPU_FACE_BATCH = 64
 
 def face_batch(
     device, # `torch.device`
@@ -205,7 +236,9 @@ def compile_module(
     engine: str = "exact", # one of `ENGINES`
 ): # `Network`
     "Compile a network of torch for the CPU, for any number of pictures."
-    import torch, warnings
+    import warnings
+
+    import torch
     openvino, _ = import_openvino()
     prepare_inference()
     with _call(), torch.inference_mode(), warnings.catch_warnings():
@@ -250,7 +283,8 @@ def float32_convolutions(
     "On cuda, keep TF32 out of convolutions; what was copied to the device is there."
     import torch
     if device.type != "cuda": yield; return
-    before, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
     torch.cuda.synchronize(device)
     try: yield
     finally: torch.backends.cudnn.allow_tf32 = before
@@ -275,5 +309,7 @@ def compile_kernels(
         _BEGUN.setdefault("kernels", os.getpid())
         from numba import njit
         common = dict(nogil=True, cache=True, error_model="numpy")
-        vars(sys.modules[module]).update({name: njit(**common | options)(function) for name, (function, options) in marked.items()})
+        vars(sys.modules[module]).update(
+            {name: njit(**common | options)(function) for name, (function, options) in marked.items()}
+        )
         del _KERNELS[module]

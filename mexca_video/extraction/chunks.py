@@ -4,14 +4,22 @@
 
 # %% ../../nbs/extraction/00_chunks.ipynb #c003
 from __future__ import annotations
-import io, json, os, tempfile, warnings, zipfile
+
+import io
+import json
+import os
+import tempfile
+import warnings
+import zipfile
 from pathlib import Path
+
 import numpy as np
 from fastcore.basics import patch
+
 from ..files import read_whole, write_atomically
 from ..models.registry import MODELS
-from ..schema import SIZES, VARIABLES
 from ..people.shots import SIGNATURE_SIZE
+from ..schema import SIZES, VARIABLES
 
 # %% auto #0
 __all__ = ['STRETCH_FRAMES', 'IN_MEMORY', 'MAX_MANIFEST', 'MAX_STRETCH', 'Stretches', 'list_differences', 'CheckpointError',
@@ -29,13 +37,19 @@ def _unpack(data):
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             parts = archive.infolist()
-            if sum(part.file_size for part in parts) > len(data): raise ValueError("it unpacks to more than its own size")
-            return {part.filename.removesuffix(".npy"): _read_array(part.filename, archive.read(part)) for part in parts}
+            if sum(part.file_size for part in parts) > len(data):
+                raise ValueError("it unpacks to more than its own size")
+            return {
+                part.filename.removesuffix(".npy"): _read_array(part.filename, archive.read(part)) for part in parts
+            }
     except Exception as error: raise ValueError(f"{error or type(error).__name__}") from error
 
 # %% ../../nbs/extraction/00_chunks.ipynb #n7d76056
 def _read_array(name, data):
-    "The array in the bytes of an npy file. Raises `ValueError` if its header promises other bytes than follow it, or objects."
+    """The array in the bytes of an npy file.
+
+    Raises `ValueError` if its header promises other bytes than follow it, or objects.
+    """
     file = io.BytesIO(data)
     version = np.lib.format.read_magic(file)
     if version != (1, 0): raise ValueError(f"{name} has version {version}")
@@ -43,17 +57,24 @@ def _read_array(name, data):
     if dtype.kind not in "biuf": raise ValueError(f"{name} holds {dtype} values, not numbers")
     count = 1
     for length in shape: count *= length
-    if min(shape, default=0) < 0 or count * dtype.itemsize != len(data) - file.tell(): raise ValueError(f"{name} has {len(data) - file.tell()} bytes for the shape {shape}")
+    if min(shape, default=0) < 0 or count * dtype.itemsize != len(data) - file.tell():
+        raise ValueError(f"{name} has {len(data) - file.tell()} bytes for the shape {shape}")
     return np.frombuffer(data, dtype, count, file.tell()).reshape(shape, order="F" if by_column else "C").copy()
 
 # %% ../../nbs/extraction/00_chunks.ipynb #c009
-STRETCH_FRAMES, IN_MEMORY = 64, 2**26
+STRETCH_FRAMES = 64
+IN_MEMORY = 2**26
 
 class Stretches:
-    "The stretches of one run, in order. Up to `IN_MEMORY` bytes are in memory, what is more in a temporary file without a name."
+    """The stretches of one run, in order.
+
+    Up to `IN_MEMORY` bytes are in memory, what is more in a temporary file without a name.
+    """
     done = 0 # number of frames that are finished
 
-    def __init__(self): self._file, self._ends = tempfile.SpooledTemporaryFile(IN_MEMORY), [0]
+    def __init__(self):
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)
+        self._ends = [0]
 
     def append(self,
         done: int, # number of frames that are finished with this stretch
@@ -76,10 +97,12 @@ class Stretches:
             yield _unpack(self._file.read(end - start))
 
 # %% ../../nbs/extraction/00_chunks.ipynb #nb35d3ec
-MAX_MANIFEST, MAX_STRETCH = 2**20, 2**30
+MAX_MANIFEST = 2**20
+MAX_STRETCH = 2**30
 
 # %% ../../nbs/extraction/00_chunks.ipynb #n278622c
-_SCALARS, _LISTS = ("begin", "end"), dict(position="iu", decoded="iu", n_detected="iu", failures="u", sampled="iu", embedded="iu")
+_SCALARS = ("begin", "end")
+_LISTS = dict(position="iu", decoded="iu", n_detected="iu", failures="u", sampled="iu", embedded="iu")
 _CUES = dict(presence=(), quality=(), points=(5, 2)) # what is known of each face and is no variable, with its shape
 _MEASURED = ("face_box", "face_prob", "face_embedding", "face_landmarks", "face_aus", *_CUES, "sampled", "embedded")
 
@@ -88,30 +111,63 @@ def _need(fits, what):
 
 def _check_stretch(columns, begin, sizes):
     "Raise `ValueError` if arrays are not those of a stretch that begins at frame `begin` of the selected ones."
-    _need(not set(columns) - {*_SCALARS, *_LISTS, *_CUES, "signature", *VARIABLES}, f"it holds {', '.join(sorted(map(ascii, columns)))[:200]}")
-    _need(all(name in columns and columns[name].shape == () and columns[name].dtype.kind in "iu" for name in _SCALARS), "it does not say where it begins and ends")
+    _need(
+        not set(columns) - {*_SCALARS, *_LISTS, *_CUES, "signature", *VARIABLES},
+        f"it holds {', '.join(sorted(map(ascii, columns)))[:200]}",
+    )
+    _need(
+        all(name in columns and columns[name].shape == () and columns[name].dtype.kind in "iu" for name in _SCALARS),
+        "it does not say where it begins and ends",
+    )
     _need(begin == columns["begin"] < columns["end"], f"it goes from frame {columns['begin']} to {columns['end']}")
-    for name in _LISTS.keys() & columns.keys(): _need(columns[name].ndim == 1 and columns[name].dtype.kind in _LISTS[name], f"{name} is {columns[name].dtype} {columns[name].shape}")
-    for name in {"position", "decoded"} & columns.keys(): _need(((columns[name] >= begin) & (columns[name] < columns["end"])).all() and (np.diff(columns[name].astype(int)) >= 0).all(), f"{name} names other frames")
+    for name in _LISTS.keys() & columns.keys():
+        _need(
+            columns[name].ndim == 1 and columns[name].dtype.kind in _LISTS[name],
+            f"{name} is {columns[name].dtype} {columns[name].shape}",
+        )
+    for name in {"position", "decoded"} & columns.keys():
+        _need(
+            ((columns[name] >= begin) & (columns[name] < columns["end"])).all()
+            and (np.diff(columns[name].astype(int)) >= 0).all(),
+            f"{name} names other frames",
+        )
     for name in VARIABLES.keys() & columns.keys() - _LISTS.keys(): _check_column(name, columns, sizes)
     _check_cues(columns)
 
 # %% ../../nbs/extraction/00_chunks.ipynb #n2db7bb7
 def _check_column(name, columns, sizes):
     "Raise `ValueError` if a measured array does not hold, for each face of a stretch, what the schema says."
-    found, row = columns[name], VARIABLES[name]
+    found = columns[name]
+    row = VARIABLES[name]
     faces = "embedded" if name == "face_embedding" and "embedded" in columns else "position"
     wanted = (len(columns.get(faces, ())), *(sizes.get(dim, n) for dim, n in zip(row.dims[2:], found.shape[1:])))
     _need(row.dims[:2] == ("frame", "face") and found.dtype.kind == "f", f"{name} is {found.dtype}")
-    _need(found.ndim == len(row.dims) - 1 and found.shape == wanted, f"{name} has the shape {found.shape}, not {wanted}")
+    _need(
+        found.ndim == len(row.dims) - 1 and found.shape == wanted, f"{name} has the shape {found.shape}, not {wanted}"
+    )
 
 def _check_cues(columns):
-    "Raise `ValueError` if what belongs to each face or frame, and is no variable, has another length or type; or if faces are named that are not there."
-    faces, frames = len(columns.get("position", ())), len(columns.get("decoded", ()))
-    for name in columns.keys() & {*_CUES}: _need(columns[name].dtype.kind == "f" and columns[name].shape == (faces, *_CUES[name]), f"{name} is {columns[name].dtype} {columns[name].shape}")
-    for name in columns.keys() & {"sampled", "embedded"}: _need(((columns[name] >= 0) & (columns[name] < faces)).all() and (np.diff(columns[name].astype(int)) > 0).all(), f"{name} names other faces")
-    if {"sampled", "embedded"} <= columns.keys(): _need(np.isin(columns["sampled"], columns["embedded"]).all(), "sampled names faces without an embedding")
-    if "signature" in columns: _need(columns["signature"].dtype == np.uint8 and columns["signature"].shape == (frames, SIGNATURE_SIZE), f"signature is {columns['signature'].dtype} {columns['signature'].shape}")
+    """Raise `ValueError` if what belongs to each face or frame, and is no variable, has another length or type; or
+    if faces are named that are not there."""
+    faces = len(columns.get("position", ()))
+    frames = len(columns.get("decoded", ()))
+    for name in columns.keys() & {*_CUES}:
+        _need(
+            columns[name].dtype.kind == "f" and columns[name].shape == (faces, *_CUES[name]),
+            f"{name} is {columns[name].dtype} {columns[name].shape}",
+        )
+    for name in columns.keys() & {"sampled", "embedded"}:
+        _need(
+            ((columns[name] >= 0) & (columns[name] < faces)).all() and (np.diff(columns[name].astype(int)) > 0).all(),
+            f"{name} names other faces",
+        )
+    if {"sampled", "embedded"} <= columns.keys():
+        _need(np.isin(columns["sampled"], columns["embedded"]).all(), "sampled names faces without an embedding")
+    if "signature" in columns:
+        _need(
+            columns["signature"].dtype == np.uint8 and columns["signature"].shape == (frames, SIGNATURE_SIZE),
+            f"signature is {columns['signature'].dtype} {columns['signature'].shape}",
+        )
 
 def _sizes(manifest):
     "Lengths of dimensions: those of the schema, and that of the embedding if the manifest names its model."
@@ -122,28 +178,50 @@ def _sizes(manifest):
 # %% ../../nbs/extraction/00_chunks.ipynb #nc43ab73
 def _check_complete(columns):
     "Raise `ValueError` if an array is missing that every stretch of `FaceExtractor.apply` has."
-    needed = ("decoded", "n_detected", "failures", "signature", *(("position", *_MEASURED) if {"position", *_MEASURED} & columns.keys() else ()))
+    needed = (
+        "decoded",
+        "n_detected",
+        "failures",
+        "signature",
+        *(("position", *_MEASURED) if {"position", *_MEASURED} & columns.keys() else ()),
+    )
     _need(not set(needed) - columns.keys(), f"it does not hold {', '.join(sorted(set(needed) - columns.keys()))}")
-    _need(len(columns["n_detected"]) == len(columns["decoded"]), f"n_detected has {len(columns['n_detected'])} numbers for {len(columns['decoded'])} frames")
+    _need(
+        len(columns["n_detected"]) == len(columns["decoded"]),
+        f"n_detected has {len(columns['n_detected'])} numbers for {len(columns['decoded'])} frames",
+    )
     _need(((columns["n_detected"] >= 0) & (columns["n_detected"] < 2**15)).all(), "n_detected is no number of faces")
     try: failures = json.loads(columns["failures"].tobytes())
     except RecursionError as error: raise ValueError("failures is nested too deeply") from error
-    _need(isinstance(failures, dict) and all(isinstance(causes, list) and all(isinstance(cause, str) for cause in causes) for causes in failures.values()), "failures is no list of sentences")
+    _need(
+        isinstance(failures, dict)
+        and all(
+            isinstance(causes, list) and all(isinstance(cause, str) for cause in causes) for causes in failures.values()
+        ),
+        "failures is no list of sentences",
+    )
 
 # %% ../../nbs/extraction/00_chunks.ipynb #c013
 def _flat(value, name=""):
     "Every leaf of nested dicts and lists, by its path."
     if not isinstance(value, (dict, list)): return {name: value}
     items = value.items() if isinstance(value, dict) else enumerate(value)
-    return {path: leaf for key, part in items for path, leaf in _flat(part, f"{name}.{key}" if name else str(key)).items()} or {name: value}
+    return {
+        path: leaf for key, part in items for path, leaf in _flat(part, f"{name}.{key}" if name else str(key)).items()
+    } or {name: value}
 
 def list_differences(
     before: dict, # anything JSON can hold
     now: dict,
 ) -> list: # of sentences
     "What differs between two descriptions of a run, in words."
-    before, now = _flat(before), _flat(now)
-    return [f"{name}: {before.get(name, 'nothing')!r:.80} there, {now.get(name, 'nothing')!r:.80} now" for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    before = _flat(before)
+    now = _flat(now)
+    return [
+        f"{name}: {before.get(name, 'nothing')!r:.80} there, {now.get(name, 'nothing')!r:.80} now"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
 
 # %% ../../nbs/extraction/00_chunks.ipynb #c014
 class CheckpointError(ValueError): "A checkpoint of another run, or a folder that is none."
@@ -156,26 +234,39 @@ class Checkpoint(Stretches):
         path, # the folder, made if it is not there
         manifest: dict, # what is measured: whatever JSON can hold
     ):
-        self.path, manifest = Path(path), json.loads(json.dumps(manifest))
+        self.path = Path(path)
+        manifest = json.loads(json.dumps(manifest))
         try: self._open(manifest)
         except OSError as error: raise self._unwritten(error) from error
 
     def _open(self, manifest):
-        if self.path.exists() and not self.path.is_dir(): raise CheckpointError(f"checkpoint {self.path} is a file. Give the name of a folder.")
+        if self.path.exists() and not self.path.is_dir():
+            raise CheckpointError(f"checkpoint {self.path} is a file. Give the name of a folder.")
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._limits, self._whole, file = _sizes(manifest), "format" in manifest, self.path / "manifest.json"
+        self._limits = _sizes(manifest)
+        self._whole = "format" in manifest
+        file = self.path / "manifest.json"
         if file.exists(): self._compare(file, manifest)
         elif any(not p.name.endswith(".part") for p in self.path.iterdir()):
-            raise CheckpointError(f"checkpoint {self.path} holds other files and no manifest.json. Give an empty or a new folder.")
+            raise CheckpointError(
+                f"checkpoint {self.path} holds other files and no manifest.json. Give an empty or a new folder."
+            )
         else: _write_bytes(file, json.dumps(manifest, indent=1).encode())
         for part in self.path.glob("*.part"): part.unlink(missing_ok=True)
         self._find_stretches()
 
     def _compare(self, file, manifest):
         try: different = list_differences(json.loads(read_whole(file, MAX_MANIFEST)), manifest)
-        except (ValueError, RecursionError) as error: raise CheckpointError(f"checkpoint {self.path}: manifest.json cannot be read ({error}). Delete the folder to begin anew.") from error
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(
+                f"checkpoint {self.path}: manifest.json cannot be read ({error}). Delete the folder to begin anew."
+            ) from error
         if different:
-            raise CheckpointError(f"checkpoint {self.path} is of another run ({'; '.join(different[:4])}{'; …' * (len(different) > 4)}). Give another folder, or delete this one to begin anew.")
+            raise CheckpointError(
+                f"checkpoint {self.path} is of another run "
+                f"({'; '.join(different[:4])}{'; …' * (len(different) > 4)}). Give another folder, or "
+                "delete this one to begin anew."
+            )
 
 # %% ../../nbs/extraction/00_chunks.ipynb #c014c
 @patch
@@ -184,7 +275,8 @@ def _find_stretches(self: Checkpoint):
     self._names = []
     for file in sorted(self.path.glob(_STRETCHES)):
         try: columns = self._read(file)
-        except ValueError as error: warnings.warn(f"checkpoint {file} is damaged ({error}); measured again from frame {self.done} of the selected ones on"); break
+        except ValueError as error: warnings.warn(f"checkpoint {file} is damaged ({error}); measured again from frame {self.done} of the "
+                                                  "selected ones on"); break
         self._names.append(file)
         self.done = int(columns["end"])
 
@@ -198,7 +290,8 @@ def _read(self: Checkpoint, file):
 
 # %% ../../nbs/extraction/00_chunks.ipynb #c014e
 @patch
-def append(self: Checkpoint, done, columns): Stretches.append(self, done, columns | dict(begin=np.array(self.done), end=np.array(done)))
+def append(self: Checkpoint, done, columns):
+    Stretches.append(self, done, columns | dict(begin=np.array(self.done), end=np.array(done)))
 
 def _write_bytes(path, data):
     with write_atomically(path, private=True) as part: part.write_bytes(data)
@@ -212,7 +305,12 @@ def _write(self: Checkpoint, done, data):
 
 @patch
 def _unwritten(self: Checkpoint, error):
-    return OSError(error.errno, f"checkpoint {self.path} cannot be written ({os.strerror(error.errno)}). The first {self.done} selected frames are kept there. Make room or mend the permissions, then run the same again")
+    return OSError(
+        error.errno,
+        f"checkpoint {self.path} cannot be written ({os.strerror(error.errno)}). The first "
+        f"{self.done} selected frames are kept there. Make room or mend the permissions, then run "
+        "the same again",
+    )
 
 @patch
 def close(self: Checkpoint): pass

@@ -4,15 +4,20 @@
 
 # %% ../../nbs/extraction/01_doubts.ipynb #12d0a003
 from __future__ import annotations
-import json, warnings
+
+import json
+import warnings
+
 import numpy as np
+
 from ..schema import STATUS, need_features
 
 # %% auto #0
 __all__ = ['FEW_FRAMES', 'RARE', 'SMALL_FACE', 'TURNED', 'RULES', 'has_status', 'describe_doubts', 'DoubtWarning', 'note_doubts']
 
 # %% ../../nbs/extraction/01_doubts.ipynb #17d00002
-FEW_FRAMES = 0.5 # share of the frames with a face below which it is said: a mean over time then stands for less than half of the time
+# share of the frames with a face below which it is said: a mean over time then stands for less than half of the time
+FEW_FRAMES = 0.5
 RARE = 0.02 # share of the faces below which something is not worth a sentence: single false detections are everywhere
 
 def has_status(
@@ -55,18 +60,23 @@ def _doubt_small(ds, faces):
     x1, x2 = (ds.face_box.sel(box_edge=edge).values[faces] for edge in ("x1", "x2"))
     small = (x2 - x1) < SMALL_FACE
     if small.sum() > RARE * len(small):
-        yield (f"{_count(small.sum(), len(small), 'faces')} are under {SMALL_FACE} pixels wide (the narrowest {(x2 - x1).min():.0f}): "
+        yield (f"{_count(small.sum(), len(small), 'faces')} are under {SMALL_FACE} pixels wide (the "
+               f"narrowest {(x2 - x1).min():.0f}): "
                "the networks see them enlarged, and who they are and what they do is less sure.")
 
 # %% ../../nbs/extraction/01_doubts.ipynb #17d00006
 def _doubt_unassigned(ds, faces):
     "Faces that belong to nobody, and whether `num_faces` is why."
-    nobody, every = int((faces & ds.face_label.isnull().values).sum()), int(faces.sum())
+    nobody = int((faces & ds.face_label.isnull().values).sum())
+    every = int(faces.sum())
     if not nobody > RARE * every: return
-    asked, most = _arguments(ds).get("num_faces"), int(faces.sum(1).max())
+    asked = _arguments(ds).get("num_faces")
+    most = int(faces.sum(1).max())
     said = f"{_count(nobody, every, 'faces')} belong to nobody"
-    if nobody == every: yield f"{said}: {ds.attrs.get('identification', 'no identities are known').removeprefix('faces stay without identity: ').rstrip('.')}."
-    elif asked and most > asked: yield f"{said}: up to {most} faces are in a frame, and num_faces={asked}. Give the number of people in the clip, or None to have it estimated."
+    if nobody == every:
+        yield f"{said}: {ds.attrs.get('identification', 'no identities are known').removeprefix('faces stay without identity: ').rstrip('.')}."
+    elif asked and most > asked:
+        yield f"{said}: up to {most} faces are in a frame, and num_faces={asked}. Give the number of people in the clip, or None to have it estimated."
     else: yield f"{said}."
 
 # %% ../../nbs/extraction/01_doubts.ipynb #17d00007
@@ -111,5 +121,6 @@ def note_doubts(
     "The same with the attribute `doubts`, one sentence a line, and a `DoubtWarning`; `ds` itself if there is no doubt."
     doubts = describe_doubts(ds)
     if not doubts: return ds
-    warnings.warn(f"{ds.attrs.get('video_file', 'this result')}: {' '.join(doubts)}", DoubtWarning, stacklevel=4) # the line that called `apply`
+    # the line that called `apply`
+    warnings.warn(f"{ds.attrs.get('video_file', 'this result')}: {' '.join(doubts)}", DoubtWarning, stacklevel=4)
     return ds.assign_attrs(doubts="\n".join(doubts))

@@ -4,7 +4,14 @@
 
 # %% ../../nbs/extraction/02_extractor.ipynb #c003
 from __future__ import annotations
-import atexit, json, os, tempfile, threading, warnings, weakref
+
+import atexit
+import json
+import os
+import tempfile
+import threading
+import warnings
+import weakref
 from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -14,25 +21,58 @@ from itertools import chain, groupby
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
+
 import numpy as np
 from fastcore.basics import patch
+
 from .. import __version__
-from ..faces.action_units import load_au_classifier, measure_aus
+from mexca_video.compute.inference import (
+    ENGINES,
+    ForkError,
+    check_process,
+    face_batch,
+    find_device,
+    float32_convolutions,
+    has_bfloat16,
+    own_stream,
+    prepare_inference,
+)
 from .chunks import STRETCH_FRAMES, Checkpoint, Stretches
-from ..faces.crops import cut_for, cut_squares, square_to_frame
-from ..faces.detection import SELECTION_METHODS, detect_faces, find_faces, find_rotation, load_detector, look_turned
 from .doubts import note_doubts
+from ..faces.action_units import load_au_classifier, measure_aus
+from ..faces.crops import cut_for, cut_squares, square_to_frame
+from mexca_video.faces.detection import (
+    SELECTION_METHODS,
+    detect_faces,
+    find_faces,
+    find_rotation,
+    load_detector,
+    look_turned,
+)
 from ..faces.embedding import encode_faces, load_encoder
-from ..people.evidence import MIN_EVIDENCE, measure_evidence, rate_quality
-from ..people.identification import (CLUSTER_LIMIT, NotEnoughFacesError, assign_people, calibrate_distance, cluster_faces, compare_halves,
-    compute_confidence, count_people, describe_tracks, leave_strangers, load_clusterer, name_tracks, need_faces, number_by_appearance)
 from ..faces.landmarks import LEAST_PRESENCE, find_eyes, load_landmarker
 from ..files import file_sha256
 from ..models.registry import MODELS, model_record
-from ..compute.inference import ENGINES, ForkError, check_process, face_batch, find_device, float32_convolutions, has_bfloat16, own_stream, prepare_inference
-from ..schema import AU_NAMES, EMPTY_VALUE, build_features, derive_status, history_line
+from ..people.evidence import MIN_EVIDENCE, measure_evidence, rate_quality
+from mexca_video.people.identification import (
+    CLUSTER_LIMIT,
+    NotEnoughFacesError,
+    assign_people,
+    calibrate_distance,
+    cluster_faces,
+    compare_halves,
+    compute_confidence,
+    count_people,
+    describe_tracks,
+    leave_strangers,
+    load_clusterer,
+    name_tracks,
+    need_faces,
+    number_by_appearance,
+)
 from ..people.shots import CUT_LEAST, CUT_PEAK, SIGNATURE_SIZE, find_shots, measure_change, measure_signature
 from ..people.tracking import Sampler, cut_pauses, find_sure, link_faces, split_tracks
+from ..schema import AU_NAMES, EMPTY_VALUE, build_features, derive_status, history_line
 
 # %% auto #0
 __all__ = ['EMBEDDED', 'GPU_THREADS', 'PATIENCE', 'MOST_SAID', 'IN_MEMORY', 'TURN_FRAMES', 'UPRIGHT', 'LandmarksAndUnits',
@@ -43,7 +83,8 @@ def _need(fits, argument, value, expected):
     "Raise a `ValueError` that names the argument, what was found and what would do."
     if not fits: raise ValueError(f"{argument}={value!r} does not fit; expected {expected}.")
 
-def _is_number(value, low, high): return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+def _is_number(value, low, high):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
 
 def _plain(value):
     "Numbers of NumPy as Python's, which JSON can hold; lists as tuples."
@@ -58,14 +99,37 @@ def _check_options(o):
     named = lambda role: [name for name, model in MODELS.items() if model.role == role]
     _need(o.num_faces is None or _is_count(o.num_faces), "num_faces", o.num_faces, "a whole number from 1, or None")
     _need(_is_number(o.min_face_size, 1, 1e6), "min_face_size", o.min_face_size, "a number of pixels from 1")
-    _need(isinstance(o.thresholds, tuple) and len(o.thresholds) == 3 and all(_is_number(t, 0, 1) for t in o.thresholds), "thresholds", o.thresholds, "three numbers from 0 to 1")
+    _need(
+        isinstance(o.thresholds, tuple) and len(o.thresholds) == 3 and all(_is_number(t, 0, 1) for t in o.thresholds),
+        "thresholds",
+        o.thresholds,
+        "three numbers from 0 to 1",
+    )
     _need(_is_number(o.factor, 0.01, 0.99), "factor", o.factor, "a number from 0.01 to 0.99")
-    for name in ("post_process", "select_largest", "keep_all"): _need(isinstance(getattr(o, name), bool), name, getattr(o, name), "True or False")
-    _need(o.selection_method in (None, *SELECTION_METHODS), "selection_method", o.selection_method, f"None or one of {SELECTION_METHODS}")
-    _need(o.max_cluster_frames is None or _is_count(o.max_cluster_frames), "max_cluster_frames", o.max_cluster_frames, "a whole number from 1, or None")
-    _need(None in (o.num_faces, o.max_cluster_frames) or o.max_cluster_frames > o.num_faces, "max_cluster_frames", o.max_cluster_frames, f"more than num_faces={o.num_faces}")
+    for name in ("post_process", "select_largest", "keep_all"):
+        _need(isinstance(getattr(o, name), bool), name, getattr(o, name), "True or False")
+    _need(
+        o.selection_method in (None, *SELECTION_METHODS),
+        "selection_method",
+        o.selection_method,
+        f"None or one of {SELECTION_METHODS}",
+    )
+    _need(
+        o.max_cluster_frames is None or _is_count(o.max_cluster_frames),
+        "max_cluster_frames",
+        o.max_cluster_frames,
+        "a whole number from 1, or None",
+    )
+    _need(
+        None in (o.num_faces, o.max_cluster_frames) or o.max_cluster_frames > o.num_faces,
+        "max_cluster_frames",
+        o.max_cluster_frames,
+        f"more than num_faces={o.num_faces}",
+    )
     for argument, role, none in (("embeddings_model", "embedding", []), ("landmark_model", "landmarks", [None]), ("au_model", "action units", [None])):
-        _need(getattr(o, argument) in named(role) + none, argument, getattr(o, argument), f"one of {named(role) + none}")
+        _need(
+            getattr(o, argument) in named(role) + none, argument, getattr(o, argument), f"one of {named(role) + none}"
+        )
     _need(o.au_model is None or o.landmark_model is not None, "landmark_model", o.landmark_model,
         f"a landmark model, since au_model={o.au_model!r} reads action units off landmarks; or set au_model=None too")
     _need(o.au_model != "blendshapes" or o.landmark_model == "facemesh", "landmark_model", o.landmark_model,
@@ -80,7 +144,9 @@ def _check_options(o):
 # %% ../../nbs/extraction/02_extractor.ipynb #c009
 class _Loaded:
     "An attribute that is loaded on first use and loaded again after it was deleted."
-    def __init__(self, load): self.load, self.__doc__ = load, load.__doc__
+    def __init__(self, load):
+        self.load = load
+        self.__doc__ = load.__doc__
     def __set_name__(self, owner, name): self.name = f"_{name}"
     def __get__(self, obj, owner=None):
         if obj is None: return self
@@ -124,7 +190,15 @@ class FaceExtractor:
     @_Loaded
     def detector(self):
         "`facenet_pytorch.MTCNN`"
-        names = ("min_face_size", "thresholds", "factor", "post_process", "select_largest", "selection_method", "keep_all")
+        names = (
+            "min_face_size",
+            "thresholds",
+            "factor",
+            "post_process",
+            "select_largest",
+            "selection_method",
+            "keep_all",
+        )
         return load_detector(self.device, **{name: getattr(self, name) for name in names})
 
     @_Loaded
@@ -147,7 +221,8 @@ class FaceExtractor:
 def _options(self: FaceExtractor): return {name: getattr(self, name) for name in self._names}
 
 @patch
-def __repr__(self: FaceExtractor): return f"FaceExtractor({', '.join(f'{name}={value!r}' for name, value in self._options.items())})"
+def __repr__(self: FaceExtractor):
+    return f"FaceExtractor({', '.join(f'{name}={value!r}' for name, value in self._options.items())})"
 
 # %% ../../nbs/extraction/02_extractor.ipynb #c015
 EMBEDDED = dict(embeddings_model="sface", landmark_model="facemesh", au_model="blendshapes")
@@ -157,7 +232,10 @@ def embedded(cls: FaceExtractor,
     num_faces: int = None, # number of people to identify; None: estimated from the embeddings
     **options, # any other option of `FaceExtractor`
 ): # `FaceExtractor`
-    "A `FaceExtractor` with `sface`, `facemesh` and `blendshapes`, which need no model hub. It measures 16 of the 20 units: none for AU06, AU09, AU11 and AU23."
+    """A `FaceExtractor` with `sface`, `facemesh` and `blendshapes`, which need no model hub.
+
+    It measures 16 of the 20 units: none for AU06, AU09, AU11 and AU23.
+    """
     return cls(num_faces, **(EMBEDDED | options))
 
 # %% ../../nbs/extraction/02_extractor.ipynb #c018
@@ -170,7 +248,10 @@ def detect(self: FaceExtractor,
     "Find and cut out the faces of a batch of frames. A frame without a face holds `None`."
     frames = _as_frames(frame)
     boxes, probs, points = detect_faces(self.detector, frames)
-    faces = [None if b is None else cut_for(self.embeddings_model, f, b, p, self.post_process) for f, b, p in zip(frames, boxes, points)]
+    faces = [
+        None if b is None else cut_for(self.embeddings_model, f, b, p, self.post_process)
+        for f, b, p in zip(frames, boxes, points)
+    ]
     found = faces, _stack(boxes), _stack(probs), _stack(points)
     return found if return_points else found[:3]
 
@@ -180,12 +261,14 @@ def _as_frames(frame):
     frames = np.asarray(frame.cpu() if hasattr(frame, "cpu") else frame)
     if frames.ndim == 3: frames = frames[None]
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
-        raise ValueError(f"frame has shape {frames.shape} and type {frames.dtype}; expected (B, H, W, 3) or (H, W, 3), uint8, RGB.")
+        raise ValueError(f"frame has shape {frames.shape} and type {frames.dtype}; expected (B, H, W, 3) or (H, W, "
+                         "3), uint8, RGB.")
     return frames
 
 def _stack(values):
     "One array where all frames have the same number of faces, else an object array of arrays and `None`."
-    if len({None if v is None else len(v) for v in values} - {None}) == 1 and all(v is not None for v in values): return np.stack(values)
+    if len({None if v is None else len(v) for v in values} - {None}) == 1 and all(v is not None for v in values):
+        return np.stack(values)
     ragged = np.empty(len(values), object)
     ragged[:] = values
     return ragged
@@ -257,14 +340,21 @@ def extract(self: FaceExtractor,
     *,
     points=None, # five points of `detect`, if they are known
 ) -> tuple: # landmarks: list of B lists of N arrays (68, 2) in pixels, or `None`; aus: list of B arrays (N, 20), or `None`
-    "Measure landmarks and action units of the faces in a batch of frames. Where the face mesh sees no face, both are NaN."
-    frames, landmarks, aus = _as_frames(frame), [], []
-    points, failures = [None] * len(frames) if points is None else points, {}
+    """Measure landmarks and action units of the faces in a batch of frames.
+
+    Where the face mesh sees no face, both are NaN.
+    """
+    frames = _as_frames(frame)
+    landmarks = []
+    aus = []
+    points = [None] * len(frames) if points is None else points
+    failures = {}
     for image, box, five in zip(frames, boxes, points):
         if box is None or len(box) == 0 or self.landmark_model is None: landmarks.append(None); aus.append(None); continue
         squares, patches = self._cut(image, box, None if five is None else five[:, :2])
         marks, units, _ = self._measure_faces(squares, patches, failures)
-        landmarks.append(list(marks)); aus.append(units if self.au_model else None)
+        landmarks.append(list(marks))
+        aus.append(units if self.au_model else None)
     _warn_of_failures(failures)
     return landmarks, aus
 
@@ -283,7 +373,8 @@ def _nothing_measured(count):
 
 @patch
 def _measure_faces(self: FaceExtractor, squares, patches, failures):
-    "Landmarks (N, 68, 2) in pixels, action units (N, 20) and presence (N,) of pictures cut by `_cut`; NaN for a face that fails or is not seen."
+    """Landmarks (N, 68, 2) in pixels, action units (N, 20) and presence (N,) of pictures cut by `_cut`; NaN for a
+    face that fails or is not seen."""
     landmarker = self.extractor.landmarker
     marks, aus, presence = _nothing_measured(len(squares))
     measure = lambda i: zip(*landmarker.measure(patches[i]))
@@ -301,14 +392,17 @@ def _measure_faces(self: FaceExtractor, squares, patches, failures):
 @patch
 def _measure_units(self: FaceExtractor, patches, squares, points, failures):
     "Action units (N, 20); NaN for a face that fails."
-    measure = lambda i: measure_aus(self.extractor.au_classifier, self.extractor.landmarker, patches[i], squares[i], points[i])
+    measure = lambda i: measure_aus(
+        self.extractor.au_classifier, self.extractor.landmarker, patches[i], squares[i], points[i]
+    )
     units = _each(measure, np.arange(len(squares)), "action units", failures)
     nothing = np.full(len(AU_NAMES), EMPTY_VALUE, np.float32)
     return np.stack([nothing if unit is None else unit for unit in units])
 
 # %% ../../nbs/extraction/02_extractor.ipynb #c029
 def _each(measure, which, what, failures):
-    "What `measure` gives for the faces `which` (N,), in one go if possible; `None` for a face that fails, with its cause in `failures`."
+    """What `measure` gives for the faces `which` (N,), in one go if possible; `None` for a face that fails, with its
+    cause in `failures`."""
     import torch
     try: return list(measure(which))
     except ForkError: raise
@@ -320,15 +414,19 @@ def _each(measure, which, what, failures):
 def _warn_of_failures(failures, file=""):
     "Tell how many faces could not be measured, and why the first one could not."
     for what, causes in failures.items():
-        warnings.warn(f"{file and file + ': '}{what} of {len(causes)} face{'s' * (len(causes) > 1)} could not be measured, NaN stands for them. First cause: {causes[0]}", stacklevel=4)
+        warnings.warn(f"{file and file + ': '}{what} of {len(causes)} face{'s' * (len(causes) > 1)} could not "
+                      f"be measured, NaN stands for them. First cause: {causes[0]}", stacklevel=4)
 
 # %% ../../nbs/extraction/02_extractor.ipynb #c032
-GPU_THREADS, PATIENCE = 4, 600 # threads that serve a GPU; seconds for one frame or one batch of faces
+GPU_THREADS = 4 # threads that serve a GPU
+PATIENCE = 600 # seconds for one frame or one batch of faces
 
 class _Team:
     "Threads that work off tasks in turn, each with one thread of torch and its own stream of a GPU."
     def __init__(self, size, device):
-        self.device, self.tasks, self.threads = device, SimpleQueue(), [threading.Thread(target=self.work, daemon=True) for _ in range(size)]
+        self.device = device
+        self.tasks = SimpleQueue()
+        self.threads = [threading.Thread(target=self.work, daemon=True) for _ in range(size)]
         for thread in self.threads: thread.start()
 
     def submit(self, function, *args):
@@ -355,7 +453,9 @@ class _Team:
         for _ in self.threads: self.tasks.put(None)
 
 # %% ../../nbs/extraction/02_extractor.ipynb #c032b
-_TEAMS, _EVERY_TEAM = {}, weakref.WeakSet() # those without work, and all
+# those without work, and all
+_TEAMS = {}
+_EVERY_TEAM = weakref.WeakSet()
 
 @contextmanager
 def _team(device):
@@ -363,7 +463,8 @@ def _team(device):
     import torch
     from threadpoolctl import threadpool_limits
     prepare_inference()
-    threads, device = torch.get_num_threads(), find_device(device)
+    threads = torch.get_num_threads()
+    device = find_device(device)
     key = os.getpid(), threads + 1 if device.type == "cpu" else GPU_THREADS, device
     team = _TEAMS.pop(key, None) or _Team(*key[1:])
     _EVERY_TEAM.add(team)
@@ -393,7 +494,8 @@ def _answer(future):
     try: return future.result(PATIENCE)
     except TimeoutError:
         if future.done(): raise
-        raise TimeoutError(f"a network gave no answer for {PATIENCE} s, and the run was given up. What was finished is kept; is the machine short of memory, or its GPU hanging?") from None
+        raise TimeoutError(f"a network gave no answer for {PATIENCE} s, and the run was given up. What was finished "
+                           "is kept; is the machine short of memory, or its GPU hanging?") from None
 
 def _in_parallel(team, function, items):
     "`function` of each item, in order; the team runs a little ahead."
@@ -423,7 +525,10 @@ class _Seen(NamedTuple):
 
 @patch
 def _look_at(self: FaceExtractor, images, near=None):
-    "The number of faces in each frame, and those that are kept. Frames are halved where a GPU has no room for them all."
+    """The number of faces in each frame, and those that are kept.
+
+    Frames are halved where a GPU has no room for them all.
+    """
     import torch
     try: found = find_faces(self.detector, images, near)
     except torch.OutOfMemoryError:
@@ -443,7 +548,10 @@ def _cut_faces(self: FaceExtractor, image, boxes, probs, points):
 
 @patch
 def _look_through(self: FaceExtractor, frames):
-    "`_Seen` for frames that follow one another. With `detect_every`, faces are looked for everywhere in the first and followed in the others."
+    """`_Seen` for frames that follow one another.
+
+    With `detect_every`, faces are looked for everywhere in the first and followed in the others.
+    """
     positions, images = zip(*frames)
     found = self._look_at(images if self.detect_every == 1 else images[:1])
     for image in images[len(found):]:
@@ -453,7 +561,8 @@ def _look_through(self: FaceExtractor, frames):
 
 def _runs(frames, length):
     "Lists of at most `length` successive frames (position, image); each stretch begins a new one."
-    for _, run in groupby(frames, lambda frame: (frame[0] // STRETCH_FRAMES, frame[0] % STRETCH_FRAMES // length)): yield list(run)
+    for _, run in groupby(frames, lambda frame: (frame[0] // STRETCH_FRAMES, frame[0] % STRETCH_FRAMES // length)):
+        yield list(run)
 
 @patch
 def _run_length(self: FaceExtractor, batch_size):
@@ -463,7 +572,11 @@ def _run_length(self: FaceExtractor, batch_size):
 @patch
 def _find_faces(self: FaceExtractor, team, dataset, batch_size, start, bar):
     "`_Seen` for each frame that can be decoded, from `start` on."
-    frames = ((position, image) for positions, images in dataset.batches(batch_size, start, tolerant=True) for position, image in zip(positions, images))
+    frames = (
+        (position, image)
+        for positions, images in dataset.batches(batch_size, start, tolerant=True)
+        for position, image in zip(positions, images)
+    )
     for seen in chain.from_iterable(_in_parallel(team, self._look_through, _runs(frames, self._run_length(batch_size)))):
         bar.faces += len(seen.faces)
         bar.set_postfix(faces=bar.faces, refresh=False)
@@ -473,23 +586,32 @@ def _find_faces(self: FaceExtractor, team, dataset, batch_size, start, bar):
 # %% ../../nbs/extraction/02_extractor.ipynb #c036
 @patch
 def _measure_batch(self: FaceExtractor, faces):
-    "At most `face_batch` faces (position, `_Face`) through the landmark network and on: what is measured, by name, and what failed."
+    """At most `face_batch` faces (position, `_Face`) through the landmark network and on: what is measured, by name,
+    and what failed."""
     import torch
     positions, faces = zip(*faces)
-    failures, measured = {}, _nothing_measured(len(faces))
+    failures = {}
+    measured = _nothing_measured(len(faces))
     if self.landmark_model:
-        squares, patches = np.stack([face.square for face in faces]), torch.stack([face.patch for face in faces])
+        squares = np.stack([face.square for face in faces])
+        patches = torch.stack([face.patch for face in faces])
         measured = self._measure_faces(squares, patches, failures)
     columns = dict(zip(("face_landmarks", "face_aus", "presence"), measured))
-    columns |= dict(position=np.array(positions), face_box=np.stack([face.box for face in faces]), points=np.stack([face.points for face in faces]),
-        face_prob=np.array([face.prob for face in faces], np.float32), quality=np.array([face.quality for face in faces], np.float32))
+    columns |= dict(
+        position=np.array(positions),
+        face_box=np.stack([face.box for face in faces]),
+        points=np.stack([face.points for face in faces]),
+        face_prob=np.array([face.prob for face in faces], np.float32),
+        quality=np.array([face.quality for face in faces], np.float32),
+    )
     return columns, failures
 
 @patch
 def _embed_batch(self: FaceExtractor, crops):
     "Embeddings (N, E), NaN for a face that fails, and what failed."
     import torch
-    failures, crops = {}, torch.stack(crops)
+    failures = {}
+    crops = torch.stack(crops)
     rows = _each(lambda i: self.encode(crops[i]), np.arange(len(crops)), "embeddings", failures)
     nothing = np.full(MODELS[self.embeddings_model].embedding_size, EMPTY_VALUE, np.float32)
     return dict(face_embedding=np.stack([nothing if row is None else row for row in rows])), failures
@@ -498,16 +620,22 @@ def _embed_batch(self: FaceExtractor, crops):
 class _Stretch:
     "A stretch whose frames are being looked at."
     def __init__(self, end, everything):
-        self.end, self.everything, self.sampler = end, everything, Sampler()
-        self.frames, self.crops, self.change = [], [], 0.0
-        self.measuring, self.embedding = [], []
+        self.end = end
+        self.everything = everything
+        self.sampler = Sampler()
+        self.frames = []
+        self.crops = []
+        self.change = 0.0
+        self.measuring = []
+        self.embedding = []
 
     def add(self, seen, time):
         "Take a frame; a sudden change of the picture ends the sampler's tracks."
         change = measure_change(self.frames[-1].signature, seen.signature) if self.frames else 0.0
         sudden = change >= max(CUT_LEAST, CUT_PEAK * self.change)
         self.change = change
-        boxes, quality = [face.box for face in seen.faces], [face.quality for face in seen.faces]
+        boxes = [face.box for face in seen.faces]
+        quality = [face.quality for face in seen.faces]
         crops = [face.crop for face in seen.faces]
         if self.everything: self.crops += crops
         self.sampler.add(seen.position, time, boxes, quality, [None] * len(crops) if self.everything else crops, sudden)
@@ -530,8 +658,14 @@ def _put_away(stretches, stretch):
     columns["decoded"] = np.array([seen.position for seen in stretch.frames], np.int64)
     columns["n_detected"] = np.array([seen.count for seen in stretch.frames], np.int64)
     columns["signature"] = np.array([seen.signature for seen in stretch.frames], np.uint8).reshape(-1, SIGNATURE_SIZE)
-    if measured: columns |= dict(sampled=stretch.sampled, embedded=np.arange(len(columns["position"])) if stretch.everything else stretch.sampled)
-    stretches.append(stretch.end, columns | dict(failures=np.frombuffer(json.dumps(causes, sort_keys=True).encode(), np.uint8)))
+    if measured:
+        columns |= dict(
+            sampled=stretch.sampled,
+            embedded=np.arange(len(columns["position"])) if stretch.everything else stretch.sampled,
+        )
+    stretches.append(
+        stretch.end, columns | dict(failures=np.frombuffer(json.dumps(causes, sort_keys=True).encode(), np.uint8))
+    )
 
 def _join_columns(parts):
     "Columns of several batches, one behind the other."
@@ -541,8 +675,10 @@ def _join_columns(parts):
 def _look_at_stretches(self: FaceExtractor, team, dataset, batch_size, start, bar, everything):
     "Each stretch when its frames were looked at and its faces are being measured."
     if start == len(dataset): return
-    most, threads = face_batch(find_device(self.device)), len(team.threads)
-    stretch, waiting = _Stretch(start + STRETCH_FRAMES, everything), []
+    most = face_batch(find_device(self.device))
+    threads = len(team.threads)
+    stretch = _Stretch(start + STRETCH_FRAMES, everything)
+    waiting = []
     def measure(least, size=most):
         while len(waiting) >= least:
             stretch.measuring.append(team.submit(self._measure_batch, waiting[:size]))
@@ -575,7 +711,8 @@ def _look_at_stretches(self: FaceExtractor, team, dataset, batch_size, start, ba
 @patch
 def _measure_stretches(self: FaceExtractor, dataset, stretches, batch_size, bar, everything):
     "Measure what is not yet in `stretches`, and put it there. With `everything`, all faces are embedded."
-    self.detector, self.encoder, self.extractor # loaded first: a missing model is told now, and before there are threads
+    # loaded first: a missing model is told now, and before there are threads
+    self.detector, self.encoder, self.extractor
     under_way = deque()
     def finish(most):
         while len(under_way) > most:
@@ -601,8 +738,10 @@ class _Names(NamedTuple):
 @patch
 def _track_faces(self: FaceExtractor, faces, times, shots):
     "Track of each face (N,)."
-    model, rows = MODELS[self.embeddings_model], faces["rows"]
-    embeddings, distance = faces["embeddings"], model.same_person_distance
+    model = MODELS[self.embeddings_model]
+    rows = faces["rows"]
+    embeddings = faces["embeddings"]
+    distance = model.same_person_distance
     tracks = link_faces(faces["position"], faces["face_box"], embeddings, distance, rows=rows, times=times, shots=shots)
     tracks = cut_pauses(tracks, faces["position"], embeddings, distance, rows)
     sure = find_sure(tracks[rows], embeddings, faces["quality"][rows], model.sure_length)
@@ -631,7 +770,8 @@ def _face_confidence(faces, tracks, labels):
     own = compute_confidence(faces["embeddings"], labels[rows])
     known = np.isfinite(own)
     sums = np.bincount(tracks[rows][known], own[known], tracks.max() + 1)
-    with np.errstate(invalid="ignore"): confidence = (sums / np.bincount(tracks[rows][known], minlength=len(sums)))[tracks]
+    with np.errstate(invalid="ignore"):
+        confidence = (sums / np.bincount(tracks[rows][known], minlength=len(sums)))[tracks]
     confidence[rows[known]] = own[known]
     return np.where(np.isfinite(labels), confidence, EMPTY_VALUE)
 
@@ -639,7 +779,8 @@ def _face_confidence(faces, tracks, labels):
 @patch
 def _tell_apart(self: FaceExtractor, file, faces, tracks, evidence, times):
     "The people behind the tracks, and a sentence on how they were told apart."
-    model, rows = MODELS[self.embeddings_model], faces["rows"]
+    model = MODELS[self.embeddings_model]
+    rows = faces["rows"]
     table = describe_tracks(tracks, faces["position"], faces["face_box"], faces["embeddings"], rows=rows, times=times,
         quality=faces["quality"][rows], evidence=evidence, least=self.min_evidence, sure_length=model.sure_length)
     calibration = _calibrate(model, table, tracks[rows], faces["embeddings"])
@@ -664,7 +805,8 @@ def _doubts(people):
             yield f"{a} and {b} may be one person (cosine distance {proposal['distance']:.2f}); look at them with view_faces"
         else:
             yield f"Person_{proposal['face'] + 1} may be two people (cosine distance {proposal['distance']:.2f}); look at them with view_faces"
-    if len(people.proposals) > MOST_SAID: yield f"{len(people.proposals) - MOST_SAID} more people may be one or two; view_faces proposes what to do"
+    if len(people.proposals) > MOST_SAID:
+        yield f"{len(people.proposals) - MOST_SAID} more people may be one or two; view_faces proposes what to do"
 
 MOST_SAID = 3 # proposals that are told in a warning each
 
@@ -674,17 +816,34 @@ def _tell_how(self: FaceExtractor, people, table, calibration):
     "A sentence on how people were told apart, and how sure that is."
     count = len(set(people.labels[np.isfinite(people.labels)]))
     said = [f"people: {count}"]
-    if self.num_faces: said.append(f"number given by num_faces={self.num_faces}" + f", but only {count} can be told apart" * (count < self.num_faces))
+    if self.num_faces:
+        said.append(
+            f"number given by num_faces={self.num_faces}"
+            + f", but only {count} can be told apart" * (count < self.num_faces)
+        )
     else: said.append("number estimated")
-    said.append(f"average linkage of {int(table.members.sum())} tracks by {self.embeddings_model} embeddings, cut at cosine distance {calibration.distance:.3f}")
-    if calibration.pairs: said.append(f"this video: halves of a track {calibration.same:.2f}, two people of one frame {calibration.different:.2f} ({calibration.pairs} pairs)")
-    if people.nearest: said.append("nearest two people {:.2f} (Person_{} and Person_{})".format(people.nearest[0], people.nearest[1] + 1, people.nearest[2] + 1))
+    said.append(f"average linkage of {int(table.members.sum())} tracks by {self.embeddings_model} "
+                f"embeddings, cut at cosine distance {calibration.distance:.3f}")
+    if calibration.pairs:
+        said.append(f"this video: halves of a track {calibration.same:.2f}, two people of one frame "
+                    f"{calibration.different:.2f} ({calibration.pairs} pairs)")
+    if people.nearest:
+        said.append(
+            "nearest two people {:.2f} (Person_{} and Person_{})".format(
+                people.nearest[0], people.nearest[1] + 1, people.nearest[2] + 1
+            )
+        )
     if people.widest: said.append(f"widest person {people.widest[0]:.2f} (Person_{people.widest[1] + 1})")
-    if people.doubles: said.append(f"told apart by place, not by looks: {', '.join(f'Person_{k + 1}' for k in people.doubles)}")
+    if people.doubles:
+        said.append(f"told apart by place, not by looks: {', '.join(f'Person_{k + 1}' for k in people.doubles)}")
     nameless = table.members & np.isnan(people.labels)
-    if nameless.any(): said.append(f"unassigned: {int(table.sizes[nameless].sum())} faces in {int(nameless.sum())} tracks that are near nobody and too short or too poor to be a person of their own")
+    if nameless.any():
+        said.append(f"unassigned: {int(table.sizes[nameless].sum())} faces in {int(nameless.sum())} tracks "
+                    "that are near nobody and too short or too poor to be a person of their own")
     doubtful = ~table.members & np.isnan(people.labels)
-    if doubtful.any(): said.append(f"doubtful: {int(table.sizes[doubtful].sum())} detections with evidence under {self.min_evidence:g}")
+    if doubtful.any():
+        said.append(f"doubtful: {int(table.sizes[doubtful].sum())} detections with evidence under "
+                    f"{self.min_evidence:g}")
     return "; ".join(said) + "; one person at most once in a frame"
 
 # %% ../../nbs/extraction/02_extractor.ipynb #c042
@@ -716,12 +875,15 @@ def _empty_table(*shape):
 def _sizes(self: FaceExtractor):
     "What is measured of each face and stands in the result, with its shape."
     embedding = (MODELS[self.embeddings_model].embedding_size,)
-    return dict(face_box=(4,), face_prob=(), face_embedding=embedding, face_landmarks=(68, 2), face_aus=(len(AU_NAMES),))
+    return dict(
+        face_box=(4,), face_prob=(), face_embedding=embedding, face_landmarks=(68, 2), face_aus=(len(AU_NAMES),)
+    )
 
 _OF_FACE = dict(face_box=(4,), face_prob=(), quality=(), presence=(), points=(5, 2))
 
 def _gather(stretches, embedding_size):
-    "Of all stretches: what names are found from, which frames were decoded, how many faces were in them, and what failed."
+    """Of all stretches: what names are found from, which frames were decoded, how many faces were in them, and what
+    failed."""
     found = {name: [np.empty(0, np.int64)] for name in ("position", "decoded", "n_detected", "rows")}
     found |= {name: [np.empty((0, *size), np.float32)] for name, size in _OF_FACE.items()}
     found["embeddings"], failures, count = [np.empty((0, embedding_size), np.float32)], {}, 0
@@ -732,12 +894,14 @@ def _gather(stretches, embedding_size):
             found["embeddings"].append(columns["face_embedding"][chosen])
             found["rows"].append(columns["sampled"] + count)
             count += len(columns["position"])
-        for what, causes in json.loads(columns["failures"].tobytes()).items(): failures.setdefault(what, []).extend(causes)
+        for what, causes in json.loads(columns["failures"].tobytes()).items():
+            failures.setdefault(what, []).extend(causes)
     return {name: np.concatenate(found.pop(name)) for name in list(found)}, failures
 
 def _place(stretches, sizes, rows, slot, shape):
     "The columns in `sizes` of all stretches as (frame, face, …) tables with NaN where no face stands."
-    placed, begin = {name: _empty_table(*shape, *size) for name, size in sizes.items()}, 0
+    placed = {name: _empty_table(*shape, *size) for name, size in sizes.items()}
+    begin = 0
     for columns in stretches:
         end = begin + len(columns.get("position", ()))
         for name in sizes:
@@ -750,19 +914,33 @@ def _place(stretches, sizes, rows, slot, shape):
 def _describe(self: FaceExtractor, dataset, filepath, arguments, identification):
     "Global attributes of a result."
     packages = ["torch", "facenet-pytorch", "py-feat", "spectralcluster", "openvino", "av", "xarray", "numpy"]
-    return dict(video_file=dataset.file_name, video_sha256=file_sha256(filepath), video_size_bytes=Path(filepath).stat().st_size,
-        video_fps=float(dataset.video_fps), video_duration=float(dataset.duration), video_width=int(dataset.width),
-        video_height=int(dataset.height), arguments=json.dumps(self._all_options() | arguments), identification=identification,
-        models=json.dumps(self._records()),
-        software=json.dumps({"mexca_video": __version__} | {name: version(name) for name in packages}),
-        au_scale=MODELS[self.au_model].scale if self.au_model else "not measured",
-        source=f"mexca_video {__version__}", history=history_line("FaceExtractor.apply", self._all_options() | arguments)) | dataset.facts()
+    return (
+        dict(
+            video_file=dataset.file_name,
+            video_sha256=file_sha256(filepath),
+            video_size_bytes=Path(filepath).stat().st_size,
+            video_fps=float(dataset.video_fps),
+            video_duration=float(dataset.duration),
+            video_width=int(dataset.width),
+            video_height=int(dataset.height),
+            arguments=json.dumps(self._all_options() | arguments),
+            identification=identification,
+            models=json.dumps(self._records()),
+            software=json.dumps({"mexca_video": __version__} | {name: version(name) for name in packages}),
+            au_scale=MODELS[self.au_model].scale if self.au_model else "not measured",
+            source=f"mexca_video {__version__}",
+            history=history_line("FaceExtractor.apply", self._all_options() | arguments),
+        )
+        | dataset.facts()
+    )
 
 @patch
-def _all_options(self: FaceExtractor): return {name: str(v) if name == "device" and v is not None else v for name, v in self._options.items()}
+def _all_options(self: FaceExtractor):
+    return {name: str(v) if name == "device" and v is not None else v for name, v in self._options.items()}
 
 @patch
-def _records(self: FaceExtractor): return [model_record(name) for name in ("mtcnn", self.embeddings_model, self.landmark_model, self.au_model) if name]
+def _records(self: FaceExtractor):
+    return [model_record(name) for name in ("mtcnn", self.embeddings_model, self.landmark_model, self.au_model) if name]
 
 # %% ../../nbs/extraction/02_extractor.ipynb #c050
 @patch
@@ -777,16 +955,30 @@ def apply(self: FaceExtractor,
     return_embeddings: bool = False, # whether all faces are embedded and the result holds the embeddings; they are biometric data
     checkpoint: str = None, # a folder that keeps what is finished (embeddings too) and from which an interrupted run goes on; it is yours to delete
 ): # `xarray.Dataset`, see `schema`
-    "Find, identify and measure the faces of a video. Raises `ValueError` or `OSError` for a file, a part or a checkpoint that cannot be used."
+    """Find, identify and measure the faces of a video.
+
+    Raises `ValueError` or `OSError` for a file, a part or a checkpoint that cannot be used.
+    """
     check_process()
     from tqdm.auto import tqdm
+
     from mexca_video.video import VideoDataset
     batch_size, skip_frames, process_subclip = map(_plain, (batch_size, skip_frames, process_subclip))
     rotate = _plain(rotate)
     _need(_is_count(batch_size), "batch_size", batch_size, "a whole number from 1")
-    _need(isinstance(process_subclip, tuple) and len(process_subclip) == 2, "process_subclip", process_subclip, "a start and an end in seconds")
+    _need(
+        isinstance(process_subclip, tuple) and len(process_subclip) == 2,
+        "process_subclip",
+        process_subclip,
+        "a start and an end in seconds",
+    )
     self._stopped = None
-    arguments = dict(skip_frames=skip_frames, process_subclip=list(process_subclip), rotate=rotate, return_embeddings=return_embeddings)
+    arguments = dict(
+        skip_frames=skip_frames,
+        process_subclip=list(process_subclip),
+        rotate=rotate,
+        return_embeddings=return_embeddings,
+    )
     with VideoDataset(str(filepath), skip_frames, *process_subclip, rotate=rotate) as dataset:
         stretches = self._open_stretches(checkpoint, filepath, arguments)
         with tqdm(total=len(dataset), initial=stretches.done, unit="frame", desc=dataset.file_name, disable=not show_progress) as bar:
@@ -803,7 +995,10 @@ def apply(self: FaceExtractor,
 def _open_stretches(self: FaceExtractor, checkpoint, filepath, arguments):
     "Where finished stretches go: into the folder `checkpoint`, with what is there already, or into memory."
     if checkpoint is None: return Stretches()
-    return Checkpoint(checkpoint, self.describe_run(filepath, **arguments) | dict(format=3, models=self._records(), mexca_video=__version__))
+    return Checkpoint(
+        checkpoint,
+        self.describe_run(filepath, **arguments) | dict(format=3, models=self._records(), mexca_video=__version__),
+    )
 
 @patch
 def describe_run(self: FaceExtractor,
@@ -815,19 +1010,31 @@ def describe_run(self: FaceExtractor,
     return_embeddings: bool = False,
 ) -> dict: # of what JSON can hold
     "What makes a run of `apply` this run and no other: the video's checksum and every argument that matters."
-    arguments = self._all_options() | dict(skip_frames=_plain(skip_frames), process_subclip=_plain(process_subclip), rotate=_plain(rotate), return_embeddings=return_embeddings)
+    arguments = self._all_options() | dict(
+        skip_frames=_plain(skip_frames),
+        process_subclip=_plain(process_subclip),
+        rotate=_plain(rotate),
+        return_embeddings=return_embeddings,
+    )
     return json.loads(json.dumps(dict(video_sha256=file_sha256(filepath), arguments=arguments)))
 
 # %% ../../nbs/extraction/02_extractor.ipynb #c050c
 @patch(as_prop=True)
 def partial(self: FaceExtractor): # `xarray.Dataset`
-    "What the last call of `apply` had finished when it was stopped. Raises `ValueError` if it was not stopped, or before its first stretch."
-    if not getattr(self, "_stopped", None): raise ValueError("partial: the last call of apply was not stopped, so there is nothing but its result.")
-    if not self._stopped[2].done: raise ValueError(f"partial: apply was stopped within its first {STRETCH_FRAMES} frames, and nothing is finished.")
+    """What the last call of `apply` had finished when it was stopped.
+
+    Raises `ValueError` if it was not stopped, or before its first stretch.
+    """
+    if not getattr(self, "_stopped", None):
+        raise ValueError("partial: the last call of apply was not stopped, so there is nothing but its result.")
+    if not self._stopped[2].done:
+        raise ValueError(f"partial: apply was stopped within its first {STRETCH_FRAMES} frames, and nothing is "
+                         "finished.")
     return self._assemble(*self._stopped)
 
 # %% ../../nbs/extraction/02_extractor.ipynb #13ex0006
-TURN_FRAMES, UPRIGHT = 12, 5 # frames that are looked at in four directions; median presence from which on pictures are upright
+TURN_FRAMES = 12 # frames that are looked at in four directions
+UPRIGHT = 5 # median presence from which on pictures are upright
 
 @patch
 def _find_turn(self: FaceExtractor, dataset, faces):
@@ -846,15 +1053,23 @@ def _assemble(self: FaceExtractor, dataset, filepath, stretches, arguments):
     "The Dataset of all finished stretches."
     sizes = self._sizes()
     faces, failures = _gather(stretches, *sizes["face_embedding"])
-    decoded, position = faces["decoded"], faces["position"]
-    rows, shots = np.searchsorted(decoded, position), find_shots(columns["signature"] for columns in stretches)
+    decoded = faces["decoded"]
+    position = faces["position"]
+    rows = np.searchsorted(decoded, position)
+    shots = find_shots(columns["signature"] for columns in stretches)
     names = self._name_faces(dataset.file_name, faces, dataset.time[position], shots[rows])
     slot = _find_slots(position, names.labels)
     if not arguments["return_embeddings"]: sizes.pop("face_embedding")
     placed = _place(stretches, sizes, rows, slot, (len(decoded), int(slot.max(initial=-1)) + 1))
     confidence = names.confidence
     if "face_embedding" in placed: confidence = compute_confidence(placed["face_embedding"][rows, slot], names.labels)
-    of_face = dict(face_label=names.labels, face_confidence=confidence, face_track=names.tracks, face_evidence=names.evidence, presence=faces["presence"])
+    of_face = dict(
+        face_label=names.labels,
+        face_confidence=confidence,
+        face_track=names.tracks,
+        face_evidence=names.evidence,
+        presence=faces["presence"],
+    )
     for name, values in of_face.items():
         placed[name] = _empty_table(*placed["face_prob"].shape)
         placed[name][rows, slot] = values
@@ -863,16 +1078,30 @@ def _assemble(self: FaceExtractor, dataset, filepath, stretches, arguments):
     attrs = self._describe(dataset, filepath, arguments, names.how) | _what_is_missing(dataset, decoded, stretches.done)
     if stretches.done == len(dataset) and (turn := self._find_turn(dataset, faces)): attrs["video_turned"] = turn
     if names.proposals: attrs["identity_proposals"] = json.dumps(names.proposals)
-    return note_doubts(build_features(frame=dataset.video_frames[decoded], time=dataset.time[decoded], n_detected=faces["n_detected"],
-        shot=shots, status=status, attrs=attrs, **placed))
+    return note_doubts(
+        build_features(
+            frame=dataset.video_frames[decoded],
+            time=dataset.time[decoded],
+            n_detected=faces["n_detected"],
+            shot=shots,
+            status=status,
+            attrs=attrs,
+            **placed,
+        )
+    )
 
 @patch
 def _find_status(self: FaceExtractor, n_detected, placed, presence):
     "Status of each cell (frame, face)."
     doubtful = (placed["face_evidence"] < self.min_evidence) & np.isnan(placed["face_label"])
-    return derive_status(n_detected=n_detected, landmarks_planned=bool(self.landmark_model), aus_planned=bool(self.au_model),
-        doubtful=doubtful, no_presence=presence < LEAST_PRESENCE,
-        **{name: placed[name] for name in ("face_box", "face_landmarks", "face_aus", "face_label")})
+    return derive_status(
+        n_detected=n_detected,
+        landmarks_planned=bool(self.landmark_model),
+        aus_planned=bool(self.au_model),
+        doubtful=doubtful,
+        no_presence=presence < LEAST_PRESENCE,
+        **{name: placed[name] for name in ("face_box", "face_landmarks", "face_aus", "face_label")},
+    )
 
 def _what_is_missing(dataset, decoded, done):
     "Attributes that say which frames a result does not hold; a warning if the file is damaged."

@@ -4,11 +4,14 @@
 
 # %% ../../nbs/faces/05_action_units.ipynb #c003
 from __future__ import annotations
+
 from functools import cache
+
 import numpy as np
+
+from ..compute.inference import compile_kernels, compile_network, import_openvino, kernel, read_network
 from .crops import square_to_frame
 from ..models.registry import read_au_classifier, read_task_model
-from ..compute.inference import compile_kernels, compile_network, import_openvino, kernel, read_network
 from ..schema import AU_NAMES
 
 # %% auto #0
@@ -19,7 +22,8 @@ __all__ = ['BLENDSHAPE_NAMES', 'BLENDSHAPES_OF_AU', 'Blendshapes', 'aus_from_ble
 def _any_number_of_faces(model):
     "Rewrite the blendshape graph from (1, 146, 2) -> (52,) to (N, 146, 2) -> (N, 52)."
     openvino, ops = import_openvino()
-    points, const = model.get_parameters()[0], lambda *values: ops.constant(np.array(values))
+    points = model.get_parameters()[0]
+    const = lambda *values: ops.constant(np.array(values))
     points.set_partial_shape(openvino.PartialShape([-1, 146, 2]))
     for node in model.get_ordered_ops():
         kind = node.get_type_name()
@@ -35,27 +39,173 @@ def _any_number_of_faces(model):
 
 # %% ../../nbs/faces/05_action_units.ipynb #c007
 _MESH_TO_146 = [
-    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65,
-    66, 67, 70, 78, 80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148,
-    149, 150, 152, 153, 154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185, 191, 195, 197, 234, 246,
-    249, 251, 263, 267, 269, 270, 276, 282, 283, 284, 285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314, 317, 318,
-    321, 323, 324, 332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385, 386, 387, 388,
-    389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472, 473, 474, 475, 476, 477,
+    0,
+    1,
+    4,
+    5,
+    6,
+    7,
+    8,
+    10,
+    13,
+    14,
+    17,
+    21,
+    33,
+    37,
+    39,
+    40,
+    46,
+    52,
+    53,
+    54,
+    55,
+    58,
+    61,
+    63,
+    65,
+    66,
+    67,
+    70,
+    78,
+    80,
+    81,
+    82,
+    84,
+    87,
+    88,
+    91,
+    93,
+    95,
+    103,
+    105,
+    107,
+    109,
+    127,
+    132,
+    133,
+    136,
+    144,
+    145,
+    146,
+    148,
+    149,
+    150,
+    152,
+    153,
+    154,
+    155,
+    157,
+    158,
+    159,
+    160,
+    161,
+    162,
+    163,
+    168,
+    172,
+    173,
+    176,
+    178,
+    181,
+    185,
+    191,
+    195,
+    197,
+    234,
+    246,
+    249,
+    251,
+    263,
+    267,
+    269,
+    270,
+    276,
+    282,
+    283,
+    284,
+    285,
+    288,
+    291,
+    293,
+    295,
+    296,
+    297,
+    300,
+    308,
+    310,
+    311,
+    312,
+    314,
+    317,
+    318,
+    321,
+    323,
+    324,
+    332,
+    334,
+    336,
+    338,
+    356,
+    361,
+    362,
+    365,
+    373,
+    374,
+    375,
+    377,
+    378,
+    379,
+    380,
+    381,
+    382,
+    384,
+    385,
+    386,
+    387,
+    388,
+    389,
+    390,
+    397,
+    398,
+    400,
+    402,
+    405,
+    409,
+    415,
+    454,
+    466,
+    468,
+    469,
+    470,
+    471,
+    472,
+    473,
+    474,
+    475,
+    476,
+    477,
 ]
 
 # %% ../../nbs/faces/05_action_units.ipynb #c008
 BLENDSHAPE_NAMES = (
-    "_neutral browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft cheekSquintRight "
-    "eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft eyeLookInRight eyeLookOutLeft eyeLookOutRight "
-    "eyeLookUpLeft eyeLookUpRight eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight jawForward jawLeft jawOpen jawRight mouthClose "
-    "mouthDimpleLeft mouthDimpleRight mouthFrownLeft mouthFrownRight mouthFunnel mouthLeft mouthLowerDownLeft mouthLowerDownRight "
-    "mouthPressLeft mouthPressRight mouthPucker mouthRight mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft "
+    "_neutral browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight "
+    "cheekPuff cheekSquintLeft cheekSquintRight "
+    "eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft "
+    "eyeLookInRight eyeLookOutLeft eyeLookOutRight "
+    "eyeLookUpLeft eyeLookUpRight eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight "
+    "jawForward jawLeft jawOpen jawRight mouthClose "
+    "mouthDimpleLeft mouthDimpleRight mouthFrownLeft mouthFrownRight mouthFunnel mouthLeft "
+    "mouthLowerDownLeft mouthLowerDownRight "
+    "mouthPressLeft mouthPressRight mouthPucker mouthRight mouthRollLower mouthRollUpper "
+    "mouthShrugLower mouthShrugUpper mouthSmileLeft "
     "mouthSmileRight mouthStretchLeft mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight"
 ).split()
 
 # %% ../../nbs/faces/05_action_units.ipynb #c009
 class Blendshapes:
-    "MediaPipe's blendshape network in OpenVINO: (N, 478, 2) mesh points in pixels to (N, 52) weights, 0 to 1, in the order of `BLENDSHAPE_NAMES`."
+    """MediaPipe's blendshape network in OpenVINO: (N, 478, 2) mesh points in pixels to (N, 52) weights, 0 to 1, in
+    the order of `BLENDSHAPE_NAMES`."""
     name = "blendshapes"
 
     def __init__(self):
@@ -65,12 +215,21 @@ class Blendshapes:
 
 # %% ../../nbs/faces/05_action_units.ipynb #c013
 BLENDSHAPES_OF_AU = {
-    "AU01": ["browInnerUp"], "AU02": ["browOuterUpLeft", "browOuterUpRight"], "AU04": ["browDownLeft", "browDownRight"],
-    "AU05": ["eyeWideLeft", "eyeWideRight"], "AU07": ["eyeSquintLeft", "eyeSquintRight"],
-    "AU10": ["mouthUpperUpLeft", "mouthUpperUpRight"], "AU12": ["mouthSmileLeft", "mouthSmileRight"],
-    "AU14": ["mouthDimpleLeft", "mouthDimpleRight"], "AU15": ["mouthFrownLeft", "mouthFrownRight"], "AU17": ["mouthShrugLower"],
-    "AU20": ["mouthStretchLeft", "mouthStretchRight"], "AU24": ["mouthPressLeft", "mouthPressRight"], "AU26": ["jawOpen"],
-    "AU28": ["mouthRollLower", "mouthRollUpper"], "AU43": ["eyeBlinkLeft", "eyeBlinkRight"],
+    "AU01": ["browInnerUp"],
+    "AU02": ["browOuterUpLeft", "browOuterUpRight"],
+    "AU04": ["browDownLeft", "browDownRight"],
+    "AU05": ["eyeWideLeft", "eyeWideRight"],
+    "AU07": ["eyeSquintLeft", "eyeSquintRight"],
+    "AU10": ["mouthUpperUpLeft", "mouthUpperUpRight"],
+    "AU12": ["mouthSmileLeft", "mouthSmileRight"],
+    "AU14": ["mouthDimpleLeft", "mouthDimpleRight"],
+    "AU15": ["mouthFrownLeft", "mouthFrownRight"],
+    "AU17": ["mouthShrugLower"],
+    "AU20": ["mouthStretchLeft", "mouthStretchRight"],
+    "AU24": ["mouthPressLeft", "mouthPressRight"],
+    "AU26": ["jawOpen"],
+    "AU28": ["mouthRollLower", "mouthRollUpper"],
+    "AU43": ["eyeBlinkLeft", "eyeBlinkRight"],
 }
 
 # %% ../../nbs/faces/05_action_units.ipynb #c014
@@ -121,7 +280,8 @@ def _note(x, y, dx, dy, first, last):
     "Note the pixels of each row between a corner and the next one, `dx` and `dy` away."
     if dy == 0: return
     for row in range(max(min(y, y + dy), 0), min(max(y, y + dy), len(first) - 1) + 1):
-        whole, rest = x + (row - y) * dx // dy, (row - y) * dx % dy
+        whole = x + (row - y) * dx // dy
+        rest = (row - y) * dx % dy
         first[row], last[row] = min(first[row], whole + (rest != 0)), max(last[row], whole)
 
 # %% ../../nbs/faces/05_action_units.ipynb #c027
@@ -130,7 +290,8 @@ def _leftmost(points):
     "Index of the leftmost of whole points (P, 2), the upper one of two."
     found = 0
     for k in range(len(points)):
-        if points[k, 0] < points[found, 0] or (points[k, 0] == points[found, 0] and points[k, 1] < points[found, 1]): found = k
+        if points[k, 0] < points[found, 0] or (points[k, 0] == points[found, 0] and points[k, 1] < points[found, 1]):
+            found = k
     return found
 
 @kernel
@@ -138,7 +299,8 @@ def _to_next_corner(points, x, y):
     "The way from a corner of the hull to the next one: no point lies on its one side."
     dx, dy = 0, 0
     for k in range(len(points)):
-        ex, ey = points[k, 0] - x, points[k, 1] - y
+        ex = points[k, 0] - x
+        ey = points[k, 1] - y
         side = dx * ey - dy * ex
         if side < 0 or (side == 0 and ex * ex + ey * ey > dx * dx + dy * dy): dx, dy = ex, ey
     return dx, dy
@@ -146,7 +308,10 @@ def _to_next_corner(points, x, y):
 @kernel
 def _hull(points, mask):
     "Set `mask` where the convex hull of whole points (P, 2) is; False if they lie on one line."
-    first, last, area, start = np.full(len(mask), mask.shape[1]), np.full(len(mask), -1), 0, _leftmost(points)
+    first = np.full(len(mask), mask.shape[1])
+    last = np.full(len(mask), -1)
+    area = 0
+    start = _leftmost(points)
     x, y = points[start, 0], points[start, 1]
     for _ in range(len(points)):
         dx, dy = _to_next_corner(points, x, y)
@@ -164,23 +329,37 @@ def _fused(a, b, c): return a * b + c
 @kernel
 def _look_up(image, x, y, out):
     "The three colours between the pixels of a picture (3, H, W), at a place from -1 to 1."
-    one, height, width = np.float32(1), image.shape[1], image.shape[2]
-    x, y = _fused(x + one, np.float32(width / 2), np.float32(-0.5)), _fused(y + one, np.float32(height / 2), np.float32(-0.5))
+    one = np.float32(1)
+    height = image.shape[1]
+    width = image.shape[2]
+    x, y = (
+        _fused(x + one, np.float32(width / 2), np.float32(-0.5)),
+        _fused(y + one, np.float32(height / 2), np.float32(-0.5)),
+    )
     left, top = int(np.floor(x)), int(np.floor(y))
     east, south = x - np.float32(left), y - np.float32(top)
-    nw, ne, sw, se = (one - east) * (one - south), east * (one - south), (one - east) * south, east * south
-    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + 1, width - 1), min(top + 1, height - 1)
+    nw = (one - east) * (one - south)
+    ne = east * (one - south)
+    sw = (one - east) * south
+    se = east * south
+    x0 = max(left, 0)
+    y0 = max(top, 0)
+    x1 = min(left + 1, width - 1)
+    y1 = min(top + 1, height - 1)
     if x0 > left: nw = sw = np.float32(0)
     if y0 > top: nw = ne = np.float32(0)
     if x1 == left: ne = se = np.float32(0)
     if y1 == top: sw = se = np.float32(0)
     for k in range(3):
-        out[k] = _fused(image[k, y1, x1], se, _fused(image[k, y1, x0], sw, _fused(image[k, y0, x1], ne, image[k, y0, x0] * nw)))
+        out[k] = _fused(
+            image[k, y1, x1], se, _fused(image[k, y1, x0], sw, _fused(image[k, y0, x1], ne, image[k, y0, x0] * nw))
+        )
 
 # %% ../../nbs/faces/05_action_units.ipynb #c031
 @kernel
 def _upright(image, source, line, marks, mask, face):
-    "Fill `face` (3, 114, 114) but for its border from a picture (3, H, W), zero outside of the mask; False if there is no face."
+    """Fill `face` (3, 114, 114) but for its border from a picture (3, H, W), zero outside of the mask; False if
+    there is no face."""
     mask[:] = False
     face[:] = 0
     if not _hull(marks, mask): return False
@@ -206,7 +385,9 @@ def _slope(face, i, steepest, gx, gy):
     "The steepest gradients of line `i`, and how steep they are."
     steepest[:] = 0
     for k in range(3):
-        above, line, below = face[k, i], face[k, i + 1], face[k, i + 2]
+        above = face[k, i]
+        line = face[k, i + 1]
+        below = face[k, i + 2]
         for j in range(len(steepest)):
             x, y = line[j + 2] - line[j], below[j + 1] - above[j + 1]
             steep = np.sqrt(x * x + y * y)
@@ -214,13 +395,16 @@ def _slope(face, i, steepest, gx, gy):
             steepest[j], gx[j], gy[j] = steep if more else steepest[j], x if more else gx[j], y if more else gy[j]
 
 # %% ../../nbs/faces/05_action_units.ipynb #c035
-_DEGREES, _TANGENT = np.float32(180 / np.pi), np.float32(np.tan(np.pi / 8))
+_DEGREES = np.float32(180 / np.pi)
+_TANGENT = np.float32(np.tan(np.pi / 8))
 
 @kernel
 def _direction(x, y, steep):
     "Which of eight directions a gradient has, 22.5 degrees each; opposite ones are the same."
     a, b = abs(x), abs(y)
-    low, middle, high = b - _TANGENT * a, b - a, _TANGENT * b - a
+    low = b - _TANGENT * a
+    middle = b - a
+    high = _TANGENT * b - a
     if min(a, b, abs(low), abs(middle), abs(high)) > np.float32(1e-5) * steep:
         part = int(low > 0) + int(middle > 0) + int(high > 0)
         return part if (x > 0) == (y > 0) else 7 - part
@@ -241,8 +425,11 @@ def _scale(block):
 @kernel
 def _describe(face, out):
     "Describe a picture (3, 114, 114), its border included, by 5408 numbers, 0 to 1."
-    cells, number = np.zeros((_CELLS, _CELLS, 8), np.float32), 0
-    steepest, gx, gy = np.empty(_SIDE, np.float32), np.empty(_SIDE, np.float32), np.empty(_SIDE, np.float32)
+    cells = np.zeros((_CELLS, _CELLS, 8), np.float32)
+    number = 0
+    steepest = np.empty(_SIDE, np.float32)
+    gx = np.empty(_SIDE, np.float32)
+    gy = np.empty(_SIDE, np.float32)
     _mirror(face)
     for i in range(_SIDE):
         _slope(face, i, steepest, gx, gy)
@@ -261,7 +448,8 @@ def _describe(face, out):
 @kernel
 def _describe_all(images, sources, line, marks, out):
     "Describe each picture; NaN where there is no face."
-    face, mask = np.empty((3, _SIDE + 2, _SIDE + 2), np.float32), np.empty((_SIDE, _SIDE), np.bool_)
+    face = np.empty((3, _SIDE + 2, _SIDE + 2), np.float32)
+    mask = np.empty((_SIDE, _SIDE), np.bool_)
     for n in range(len(images)):
         if _upright(images[n], sources[n], line, marks[n], mask, face): _describe(face, out[n])
         else: out[n] = np.nan
@@ -271,7 +459,8 @@ def describe_faces(
     patches, # (N, 3, S, S) pictures of the faces, 0 to 1
     points: np.ndarray, # (N, 68, 2) landmarks in them, as a share of their side
 ) -> tuple: # HOG (N, 5408) float32, and the landmarks (N, 68, 2) in whole pixels of the upright picture
-    "Turn and mask faces by their landmarks and describe them by py-feat's histograms; NaN for a face whose landmarks are NaN or on one line."
+    """Turn and mask faces by their landmarks and describe them by py-feat's histograms; NaN for a face whose
+    landmarks are NaN or on one line."""
     images = np.ascontiguousarray(patches, np.float32)
     points = np.float32(np.asarray(points) * images.shape[-1]).astype(float)
     points[~np.isfinite(points).all((1, 2))] = 0
@@ -301,17 +490,20 @@ class _Components:
 
 # %% ../../nbs/faces/05_action_units.ipynb #c043
 def _refuse(au, found):
-    raise ValueError(f"The classifier for {au} has {found}, which is not computed here. Choose another au_model, or report the file that holds it.")
+    raise ValueError(f"The classifier for {au} has {found}, which is not computed here. Choose another "
+                     "au_model, or report the file that holds it.")
 
 def _read_booster(au, classifier):
     "The trees of one xgboost classifier, as dicts, and the sum they start from."
     import json
     learner = json.loads(bytes(classifier.get_booster().save_raw("json")))["learner"]
-    booster, objective = learner["gradient_booster"], learner["objective"]["name"]
+    booster = learner["gradient_booster"]
+    objective = learner["objective"]["name"]
     if booster["name"] != "gbtree": _refuse(au, f"a booster {booster['name']!r}")
     if objective != "binary:logistic": _refuse(au, f"the objective {objective!r}")
     if not np.isnan(classifier.missing): _refuse(au, f"{classifier.missing} for missing values")
-    trees, best = booster["model"]["trees"], learner["attributes"].get("best_iteration")
+    trees = booster["model"]["trees"]
+    best = learner["attributes"].get("best_iteration")
     if best is not None: trees = trees[:booster["model"]["iteration_indptr"][int(best) + 1]]
     if any(any(tree["split_type"]) for tree in trees): _refuse(au, "splits into categories")
     base = np.float32(learner["learner_model_param"]["base_score"].strip("[]"))
@@ -346,44 +538,72 @@ class _Trees:
             if not all(map(_is_tree, trees)): _refuse(au, "nodes that form no tree")
         forest = [tree for trees, _ in boosters.values() for tree in trees]
         def joined(key): return np.concatenate([np.asarray(tree[key]) for tree in forest])
-        sizes, owner = [len(tree["left_children"]) for tree in forest], [au for au, (trees, _) in boosters.items() for _ in trees]
-        self.roots, self.first = np.cumsum([0, *sizes[:-1]]), np.cumsum([0, *(len(trees) for trees, _ in boosters.values())])
+        sizes = [len(tree["left_children"]) for tree in forest]
+        owner = [au for au, (trees, _) in boosters.items() for _ in trees]
+        self.roots = np.cumsum([0, *sizes[:-1]])
+        self.first = np.cumsum([0, *(len(trees) for trees, _ in boosters.values())])
         self.start = np.array([start for _, start in boosters.values()], np.float32)
         self.column = np.concatenate([columns[au][tree["split_indices"]] for au, tree in zip(owner, forest)])
-        self.threshold, offset = joined("split_conditions").astype(np.float32), np.repeat(self.roots, sizes)
-        self.left, self.right = (np.where(joined(key) < 0, -1, joined(key) + offset) for key in ("left_children", "right_children"))
+        self.threshold = joined("split_conditions").astype(np.float32)
+        offset = np.repeat(self.roots, sizes)
+        self.left, self.right = (
+            np.where(joined(key) < 0, -1, joined(key) + offset) for key in ("left_children", "right_children")
+        )
 
     def __call__(self, features):
         out = np.empty((len(features), len(self.start)), np.float32)
         compile_kernels(__name__)
-        _climb(features.astype(np.float32), self.roots, self.first, self.start, self.column, self.threshold, self.left, self.right, out)
+        _climb(
+            features.astype(np.float32),
+            self.roots,
+            self.first,
+            self.start,
+            self.column,
+            self.threshold,
+            self.left,
+            self.right,
+            out,
+        )
         return out
 
 # %% ../../nbs/faces/05_action_units.ipynb #c047
 class _Planes:
     "All linear classifiers: (N, C) float64 to (N, 20) decisions."
     def __init__(self, classifiers, columns):
-        self.weights, self.shift = np.zeros((1 + max(c.max() for c in columns.values()), len(classifiers))), np.empty(len(classifiers))
+        self.weights = np.zeros((1 + max(c.max() for c in columns.values()), len(classifiers)))
+        self.shift = np.empty(len(classifiers))
         self.classes = np.empty((len(classifiers), 2), np.float32)
         for i, (au, classifier) in enumerate(classifiers.items()):
             if type(classifier).__name__ != "LinearSVC": _refuse(au, f"a {type(classifier).__name__}")
             if len(classifier.classes_) != 2: _refuse(au, f"{len(classifier.classes_)} classes")
-            self.weights[columns[au], i], self.shift[i], self.classes[i] = classifier.coef_[0], classifier.intercept_[0], classifier.classes_
+            self.weights[columns[au], i], self.shift[i], self.classes[i] = (
+                classifier.coef_[0],
+                classifier.intercept_[0],
+                classifier.classes_,
+            )
 
     def __call__(self, features):
         return np.where(features @ self.weights + self.shift > 0, self.classes[:, 1], self.classes[:, 0])
 
 # %% ../../nbs/faces/05_action_units.ipynb #c049
 class PyFeatClassifier:
-    "py-feat's action-unit classifiers: (N, 3, S, S) pictures, 0 to 1, and (N, 68, 2) points in them to (N, 20). Threads may share it."
+    """py-feat's action-unit classifiers: (N, 3, S, S) pictures, 0 to 1, and (N, 68, 2) points in them to (N, 20).
+
+    Threads may share it.
+    """
     def __init__(self,
         name: str = "xgb", # "xgb" (probability, 0 to 1) or "svm" (0 or 1)
     ):
-        self.name, stored = name, read_au_classifier(name)
+        self.name = name
+        stored = read_au_classifier(name)
         if getattr(stored, "calibrators", None): _refuse("some action units", "a calibrator")
-        self.components = {region: _Components(getattr(stored, f"scaler_{region}"), getattr(stored, f"pca_model_{region}")) for region in _REGIONS}
+        self.components = {
+            region: _Components(getattr(stored, f"scaler_{region}"), getattr(stored, f"pca_model_{region}"))
+            for region in _REGIONS
+        }
         widths = [part.weights.shape[1] for part in self.components.values()]
-        last, marks = np.cumsum(widths), sum(widths) + np.arange(136)
+        last = np.cumsum(widths)
+        marks = sum(widths) + np.arange(136)
         place = {region: np.r_[end - width:end, marks] for region, end, width in zip(_REGIONS, last, widths)}
         columns = {au: place[_REGION_OF_AU[name].get(au, "full")] for au in AU_NAMES}
         classifiers = {au: stored.classifiers[f"AU{int(au[2:])}"] for au in AU_NAMES}

@@ -4,9 +4,11 @@
 
 # %% ../../nbs/faces/00_crops.ipynb #acrops003
 from __future__ import annotations
+
 import numpy as np
-from ..models.registry import MODELS
+
 from ..compute.inference import compile_kernels, kernel
+from ..models.registry import MODELS
 
 # %% auto #0
 __all__ = ['FACE_TEMPLATE', 'resize_boxes', 'resize_area', 'resize_levels', 'cut_area', 'cut_faces', 'cut_squares',
@@ -16,7 +18,8 @@ __all__ = ['FACE_TEMPLATE', 'resize_boxes', 'resize_area', 'resize_levels', 'cut
 @kernel
 def _windows(size, count):
     "First pixels, and those behind the last ones, of `count` windows that together cover `size` pixels."
-    first, end = np.empty(count, np.uint32), np.empty(count, np.uint32)
+    first = np.empty(count, np.uint32)
+    end = np.empty(count, np.uint32)
     for j in range(count): first[j], end[j] = j * size // count, ((j + 1) * size + count - 1) // count
     return first, end
 
@@ -30,18 +33,22 @@ def _add_up(rows, sums, running):
     for x in range(len(sums)): running[x + 3] = running[x] + sums[x]
 
 # %% ../../nbs/faces/00_crops.ipynb #c006b
-_SHIFT, _PART = np.float32(127.5), np.float32(0.0078125)
+_SHIFT = np.float32(127.5)
+_PART = np.float32(0.0078125)
 
 @kernel
 def _resize(image, top, bottom, left, right, whole, out):
     "Fill `out` (3, h, w) from a part of a picture (H, 3W); cut to whole numbers if `whole`."
     rows, columns = _windows(bottom - top, out.shape[1]), _windows(right - left, out.shape[2])
-    sums, running = np.empty(3 * (right - left), np.int32), np.zeros(3 * (right - left) + 3, np.int32)
+    sums = np.empty(3 * (right - left), np.int32)
+    running = np.zeros(3 * (right - left) + 3, np.int32)
     for i in range(out.shape[1]):
         _add_up(image[top + rows[0][i]:top + rows[1][i], 3 * left:3 * right], sums, running)
         high = np.float32(rows[1][i] - rows[0][i])
         for k in range(3):
-            line, first, end = out[k, i], columns[0], columns[1]
+            line = out[k, i]
+            first = columns[0]
+            end = columns[1]
             for j in range(len(line)): line[j] = np.int32(running[3 * end[j] + k] - running[3 * first[j] + k])
             for j in range(len(line)): line[j] = line[j] / high / np.float32(end[j] - first[j])
             if whole:
@@ -72,7 +79,8 @@ def resize_area(
     height: int, # of the result, pixels
     width: int, # of the result, pixels
 ) -> np.ndarray: # (3, height, width) float32, (x - 127.5) / 128
-    "Resize a picture by area averaging and standardise it: torch's `interpolate(mode=\"area\")`, exact if no window holds more than 65,536 pixels."
+    """Resize a picture by area averaging and standardise it: torch's `interpolate(mode="area")`, exact if no window
+    holds more than 65,536 pixels."""
     return resize_levels([image], [(height, width)])[0][0]
 
 def resize_levels(
@@ -82,7 +90,8 @@ def resize_levels(
     "The levels of an image pyramid."
     levels = [np.empty((len(images), 3, *size), np.float32) for size in sizes]
     for level in levels:
-        for image, out in zip(images, level): resize_boxes(image, [0, 0, image.shape[1], image.shape[0]], False, out[None])
+        for image, out in zip(images, level):
+            resize_boxes(image, [0, 0, image.shape[1], image.shape[0]], False, out[None])
     return levels
 
 # %% ../../nbs/faces/00_crops.ipynb #c010
@@ -103,10 +112,17 @@ def cut_faces(
 ): # (N, 3, size, size) float32 tensor
     "Cut boxes out of a frame, as `facenet_pytorch.MTCNN.extract` does for tensors."
     import torch
-    image, boxes = np.ascontiguousarray(frame), np.asarray(boxes, float)
+    image = np.ascontiguousarray(frame)
+    boxes = np.asarray(boxes, float)
     height, width = image.shape[:2]
-    left, top = np.minimum(np.maximum(boxes[:, 0], 0).astype(int), width - 1), np.minimum(np.maximum(boxes[:, 1], 0).astype(int), height - 1)
-    right, bottom = np.maximum(np.minimum(boxes[:, 2], width).astype(int), left + 1), np.maximum(np.minimum(boxes[:, 3], height).astype(int), top + 1)
+    left, top = (
+        np.minimum(np.maximum(boxes[:, 0], 0).astype(int), width - 1),
+        np.minimum(np.maximum(boxes[:, 1], 0).astype(int), height - 1),
+    )
+    right, bottom = (
+        np.maximum(np.minimum(boxes[:, 2], width).astype(int), left + 1),
+        np.maximum(np.minimum(boxes[:, 3], height).astype(int), top + 1),
+    )
     faces = torch.from_numpy(cut_area(image, np.stack([left, top, right, bottom], 1), size))
     return faces if standardize else faces * 128 + 127.5
 
@@ -115,7 +131,9 @@ def cut_faces(
 def _blend(image, x, y, out):
     "The three colours between the pixels of a picture (H, W, 3); a pixel outside has no share."
     left, top = int(np.floor(x)), int(np.floor(y))
-    east, south, one = np.float32(x - left), np.float32(y - top), np.float32(1)
+    east = np.float32(x - left)
+    south = np.float32(y - top)
+    one = np.float32(1)
     for k in range(3): out[k] = 0
     for row, high in ((top, one - south), (top + 1, south)):
         if row < 0 or row >= image.shape[0]: continue
@@ -125,10 +143,17 @@ def _blend(image, x, y, out):
 
 @kernel
 def _sample(image, squares, border, out):
-    "Fill `out` (N, 3, S, S) with what is at the cells of squares (N, 4); with `border`, the outermost pixels go on outside."
-    size, last_x, last_y, color = out.shape[2], image.shape[1] - 1, image.shape[0] - 1, np.empty(3, np.float32)
+    """Fill `out` (N, 3, S, S) with what is at the cells of squares (N, 4); with `border`, the outermost pixels go on
+    outside."""
+    size = out.shape[2]
+    last_x = image.shape[1] - 1
+    last_y = image.shape[0] - 1
+    color = np.empty(3, np.float32)
     for n in range(len(squares)):
-        cx, cy, step, angle = squares[n, 0], squares[n, 1], squares[n, 2] / size, squares[n, 3]
+        cx = squares[n, 0]
+        cy = squares[n, 1]
+        step = squares[n, 2] / size
+        angle = squares[n, 3]
         along, across = step * np.cos(angle), step * np.sin(angle)
         for i in range(size):
             for j in range(size):
@@ -181,13 +206,17 @@ def level_squares(
     lower: float = 0.08, # shift of the centre towards the chin in longer sides of the box
 ) -> np.ndarray: # (N, 4) cx, cy, side in pixels, angle in radians
     "Squares around boxes in which the eyes are level, as the face mesh expects them."
-    squares, (dx, dy) = upright_squares(boxes, 1.0), (np.asarray(eyes)[:, 1] - np.asarray(eyes)[:, 0]).T
-    angle, side = np.arctan2(dy, dx), squares[:, 2]
+    squares = upright_squares(boxes, 1.0)
+    (dx, dy) = (np.asarray(eyes)[:, 1] - np.asarray(eyes)[:, 0]).T
+    angle = np.arctan2(dy, dx)
+    side = squares[:, 2]
     squares[:, :2] += lower * side[:, None] * np.column_stack([-np.sin(angle), np.cos(angle)])
     return np.column_stack([squares[:, :2], margin * side, angle])
 
 # %% ../../nbs/faces/00_crops.ipynb #acrops012
-FACE_TEMPLATE = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])
+FACE_TEMPLATE = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+)
 
 def align_squares(
     points: np.ndarray, # (N, 5, 2) MTCNN's five points, x, y in pixels
@@ -195,8 +224,10 @@ def align_squares(
     "Find the square around each face in which its five points lie nearest to the template of ArcFace and SFace."
     template = (FACE_TEMPLATE + 0.5) @ [1, 1j]
     faces = (np.asarray(points, float) + 0.5) @ [1, 1j]
-    away, mean = template - template.mean(), faces.mean(1)
-    turn = (faces - mean[:, None]) @ away.conj() / (abs(away) ** 2).sum() # frame = turn * template + shift, in the complex plane
+    away = template - template.mean()
+    mean = faces.mean(1)
+    # frame = turn * template + shift, in the complex plane
+    turn = (faces - mean[:, None]) @ away.conj() / (abs(away) ** 2).sum()
     center = mean + turn * (56 + 56j - template.mean())
     return np.column_stack([center.real, center.imag, 112 * abs(turn), np.angle(turn)])
 

@@ -4,9 +4,11 @@
 
 # %% ../../nbs/faces/02_detection.ipynb #c003
 from __future__ import annotations
+
 import numpy as np
-from .mtcnn import FastMTCNN
+
 from ..compute.inference import find_device
+from .mtcnn import FastMTCNN
 
 # %% auto #0
 __all__ = ['SELECTION_METHODS', 'load_detector', 'order_faces', 'detect_faces', 'find_faces', 'eye_angles', 'look_turned',
@@ -49,10 +51,12 @@ def detect_faces(
     detector, # `facenet_pytorch.MTCNN`
     frames: np.ndarray, # (B, H, W, 3) RGB uint8
 ) -> tuple: # three lists of B: boxes (N, 4), probs (N,), points (N, 5, 2); `None` for a frame without a face
-    "Detect faces in equally sized frames: the numbers of `MTCNN.detect`, in the order that the detector's options ask for."
+    """Detect faces in equally sized frames: the numbers of `MTCNN.detect`, in the order that the detector's options
+    ask for."""
     if min(frames.shape[1:3]) < detector.min_face_size: return ([None] * len(frames),) * 3
     found = detector.detect(frames, landmarks=True)
-    size, faces = frames.shape[2:0:-1], []
+    size = frames.shape[2:0:-1]
+    faces = []
     for boxes, probs, points in zip(*found):
         if boxes is None: faces.append((None, None, None)); continue
         boxes, probs, points = (np.asarray(v, np.float32) for v in (boxes, probs, points))
@@ -63,7 +67,8 @@ def detect_faces(
 # %% ../../nbs/faces/02_detection.ipynb #c018
 def _order(detector, boxes, probs, size):
     "Indices of the faces that `detector`'s `select_largest`, `selection_method` and `keep_all` ask for."
-    method, native = detector.selection_method, "largest" if detector.select_largest else "probability"
+    method = detector.selection_method
+    native = "largest" if detector.select_largest else "probability"
     order = np.arange(len(boxes)) if method == native else order_faces(boxes, probs, method, size)
     if detector.keep_all: return order
     if method == "largest_over_threshold": order = order[probs[order] > 0.9]
@@ -79,7 +84,9 @@ def find_faces(
     found = []
     for boxes, probs, points in detector.fast.detect(frames, near):
         order = _order(detector, boxes, probs, frames[0].shape[1::-1])
-        found.append((boxes[order], probs[order], points[order], len(boxes)) if len(order) else (None, None, None, len(boxes)))
+        found.append(
+            (boxes[order], probs[order], points[order], len(boxes)) if len(order) else (None, None, None, len(boxes))
+        )
     return tuple(map(list, zip(*found))) or ([], [], [], [])
 
 # %% ../../nbs/faces/02_detection.ipynb #c022c
@@ -97,9 +104,13 @@ def look_turned(
     probs: np.ndarray, # (N,) detection probability
     points: np.ndarray, # (N, 5, 2) five points of each face
 ) -> bool:
-    "Could the pictures of these faces be turned, so that `find_rotation` should be asked? True if there is no face at all."
+    """Could the pictures of these faces be turned, so that `find_rotation` should be asked?
+
+    True if there is no face at all.
+    """
     if not len(boxes): return True
-    boxes, points = np.asarray(boxes, float), np.asarray(points, float)
+    boxes = np.asarray(boxes, float)
+    points = np.asarray(points, float)
     width = np.linalg.norm(points[:, 1] - points[:, 0], axis=1) / (boxes[:, 2] - boxes[:, 0])
     return bool(np.median(abs(eye_angles(points))) > 30 or np.median(probs) < 0.998 or np.median(width) < 0.42)
 

@@ -4,10 +4,20 @@
 
 # %% ../../nbs/faces/03_embedding.ipynb #c003
 from __future__ import annotations
+
 from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+
+from mexca_video.compute.inference import (
+    compile_module,
+    compile_network,
+    face_batch,
+    find_device,
+    read_network,
+    run_module,
+)
 from ..models.registry import MODELS, fill_network, read_sface
-from ..compute.inference import compile_module, compile_network, face_batch, find_device, read_network, run_module
 
 # %% auto #0
 __all__ = ['load_encoder', 'SFace', 'encode_faces']
@@ -24,9 +34,13 @@ def load_encoder(
     from facenet_pytorch import InceptionResnetV1
     network = InceptionResnetV1()
     fill_network(network, embeddings_model)
-    network.pretrained, network.device, network.engine = embeddings_model, find_device(device), engine
+    network.pretrained = embeddings_model
+    network.device = find_device(device)
+    network.engine = engine
     network.eval().to(network.device, memory_format=torch.channels_last)
-    network.compiled = compile_module(network, MODELS[embeddings_model].image_size, engine) if network.device.type == "cpu" else None
+    network.compiled = (
+        compile_module(network, MODELS[embeddings_model].image_size, engine) if network.device.type == "cpu" else None
+    )
     return network
 
 # %% ../../nbs/faces/03_embedding.ipynb #c014
@@ -45,12 +59,15 @@ def encode_faces(
     import torch
     faces = torch.as_tensor(faces)
     if faces.ndim != 4 or faces.shape[1] != 3 or min(faces.shape[2:]) < 80:
-        raise ValueError(f"faces has shape {tuple(faces.shape)}; expected (N, 3, H, W) with H and W at least 80, as `detect` gives them.")
+        raise ValueError(f"faces has shape {tuple(faces.shape)}; expected (N, 3, H, W) with H and W at least 80, "
+                         "as `detect` gives them.")
     if isinstance(encoder, SFace): faces = _for_sface(faces, standardized)
-    if len(faces) == 0: return np.empty((0, MODELS["sface" if isinstance(encoder, SFace) else "vggface2"].embedding_size), np.float32)
+    if len(faces) == 0:
+        return np.empty((0, MODELS["sface" if isinstance(encoder, SFace) else "vggface2"].embedding_size), np.float32)
     batches = faces.split(face_batch(getattr(encoder, "device", torch.device("cpu"))))
     if len(batches) == 1: return _embed(encoder, faces)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool: return np.concatenate(list(pool.map(lambda part: _embed(encoder, part), batches)))
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return np.concatenate(list(pool.map(lambda part: _embed(encoder, part), batches)))
 
 # %% ../../nbs/faces/03_embedding.ipynb #c017
 def _for_sface(faces, standardized):

@@ -4,10 +4,12 @@
 
 # %% ../../nbs/faces/04_landmarks.ipynb #c003
 from __future__ import annotations
+
 import numpy as np
+
+from ..compute.inference import compile_module, compile_network, find_device, read_network, run_module
 from .crops import cut_squares, level_squares, square_to_frame, upright_squares
 from ..models.registry import MODELS, fill_network, import_feat, read_task_model
-from ..compute.inference import compile_module, compile_network, find_device, read_network, run_module
 
 # %% auto #0
 __all__ = ['MESH_TO_68', 'LEAST_PRESENCE', 'PyFeatLandmarker', 'FaceMesh', 'load_landmarker', 'measure_landmarks', 'find_eyes']
@@ -23,7 +25,10 @@ class PyFeatLandmarker:
         engine: str = "exact", # see `compile_network`
     ):
         import torch
-        self.name, self.size, self.device, self.engine = name, MODELS[name].image_size, find_device(device), engine
+        self.name = name
+        self.size = MODELS[name].image_size
+        self.device = find_device(device)
+        self.engine = engine
         self.network = _feat_network(name, self.size)
         fill_network(self.network, name)
         self.network.device = self.device # py-feat's MobileFaceNet moves its input there
@@ -75,10 +80,12 @@ LEAST_PRESENCE = 0.0 # log odds below which no face is seen
 
 class FaceMesh:
     "MediaPipe's face mesh in OpenVINO: (N, 3, 256, 256) pictures, 0 to 1, to (N, 478, 2) x, y, 0 to 1 of the side."
-    name, padding = "facemesh", "border"
+    name = "facemesh"
+    padding = "border"
 
     def __init__(self, engine="exact"):
-        self.size, self.network = MODELS["facemesh"].image_size, compile_network(read_network(read_task_model("facemesh")), engine)
+        self.size = MODELS["facemesh"].image_size
+        self.network = compile_network(read_network(read_task_model("facemesh")), engine)
 
     def squares(self, boxes, eyes): return level_squares(boxes, eyes)
 
@@ -120,7 +127,10 @@ def find_eyes(
     frame, # (H, W, 3) RGB uint8 array or tensor
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
 ) -> np.ndarray: # (N, 2, 2) the subject's right and left eye, x, y in pixels
-    "Find the eyes of faces whose boxes are known, for networks that need them level. Others get two points side by side."
+    """Find the eyes of faces whose boxes are known, for networks that need them level.
+
+    Others get two points side by side.
+    """
     level = np.broadcast_to(np.array([[0.0, 0.0], [1.0, 0.0]]), (len(boxes), 2, 2))
     if landmarker.name != "facemesh": return level
     squares = landmarker.squares(boxes, level)

@@ -4,10 +4,22 @@
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c003
 from __future__ import annotations
+
 import threading
+
 import numpy as np
+
+from mexca_video.compute.inference import (
+    compile_kernels,
+    compile_network,
+    has_bfloat16,
+    import_openvino,
+    kernel,
+    prepare_inference,
+    run_module,
+    to_device,
+)
 from .crops import resize_boxes, resize_levels
-from ..compute.inference import compile_kernels, compile_network, has_bfloat16, import_openvino, kernel, prepare_inference, run_module, to_device
 
 # %% auto #0
 __all__ = ['SCREEN_MARGIN', 'SCREEN_FROM', 'FastMTCNN']
@@ -64,7 +76,12 @@ def _candidate_graph(net, n, size, stages, heads):
 # %% ../../nbs/faces/01_mtcnn.ipynb #c015
 class _Batches:
     "A network for any number of pictures, compiled for some numbers of them: `build(n)` gives the graph for n."
-    def __init__(self, build, steps, engine="exact"): self.build, self.steps, self.engine, self.graphs, self.lock = build, steps, engine, {}, threading.Lock()
+    def __init__(self, build, steps, engine="exact"):
+        self.build = build
+        self.steps = steps
+        self.engine = engine
+        self.graphs = {}
+        self.lock = threading.Lock()
 
     def graph(self, n):
         with self.lock:
@@ -73,18 +90,25 @@ class _Batches:
 
     def __call__(self, *inputs):
         "Outputs for inputs (N, …)."
-        found, count, most = [], len(inputs[0]), self.steps[-1]
+        found = []
+        count = len(inputs[0])
+        most = self.steps[-1]
         for start in range(0, count, most):
             parts = [pictures[start:start + most] for pictures in inputs]
-            n, room = len(parts[0]), next(step for step in self.steps if step >= len(parts[0]))
-            if n < room: parts = [np.concatenate([part, np.zeros((room - n, *part.shape[1:]), np.float32)]) for part in parts]
+            n = len(parts[0])
+            room = next(step for step in self.steps if step >= len(parts[0]))
+            if n < room:
+                parts = [np.concatenate([part, np.zeros((room - n, *part.shape[1:]), np.float32)]) for part in parts]
             found.append([out[:n] for out in self.graph(room)(*parts)])
         return found[0] if len(found) == 1 else [np.concatenate(outs) for outs in zip(*found)]
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c015f
 class _TorchNetwork:
     "A network of torch on the detector's device: arrays (N, …) in, a list of arrays out, in the given order."
-    def __init__(self, net, device, order): self.net, self.device, self.order = net, device, order
+    def __init__(self, net, device, order):
+        self.net = net
+        self.device = device
+        self.order = order
 
     def __call__(self, *inputs):
         import torch
@@ -92,7 +116,8 @@ class _TorchNetwork:
         return [outs[i].cpu().numpy() for outs in found for i in self.order]
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c015c
-SCREEN_MARGIN, SCREEN_FROM = 0.2, 300_000 # probability; pixels of all pictures of a pyramid
+SCREEN_MARGIN = 0.2 # probability
+SCREEN_FROM = 300_000 # pixels of all pictures of a pyramid
 
 def _cell_graph(pnet, n):
     "P-Net for `n` single places: pictures (n, 3, 12, 12) and penalties (n, 1, 10, 10) in."
@@ -105,7 +130,8 @@ def _find(prob, least):
     "Places (N, 2) y, x of a map (H, W) that reach `least`."
     count = 0
     for value in prob.flat: count += value >= least
-    places, n = np.empty((count, 2), np.int64), 0
+    places = np.empty((count, 2), np.int64)
+    n = 0
     for y in range(prob.shape[0]):
         for x in range(prob.shape[1]):
             if prob[y, x] >= least: places[n, 0], places[n, 1], n = y, x, n + 1
@@ -126,8 +152,10 @@ def _look_again(cell_net, pictures, places):
     "Scores (N,) and regressions (N, 4) of the places of all levels, in float32."
     ends = np.cumsum([len(part) for part in places])
     if ends[-1] == 0: return [np.empty((0, *shape), np.float32) for shape in ((), (4,))]
-    cells, penalties = np.zeros((ends[-1], 3, 12, 12), np.float32), np.zeros((ends[-1], 1, 10, 10), np.float32)
-    for picture, part, end in zip(pictures, places, ends): _take(picture, part, cells[end - len(part):end], penalties[end - len(part):end])
+    cells = np.zeros((ends[-1], 3, 12, 12), np.float32)
+    penalties = np.zeros((ends[-1], 1, 10, 10), np.float32)
+    for picture, part, end in zip(pictures, places, ends):
+        _take(picture, part, cells[end - len(part):end], penalties[end - len(part):end])
     prob, by = cell_net(cells, penalties)
     return prob[:, 1, 0, 0], by[:, :, 0, 0]
 
@@ -142,7 +170,9 @@ def _share(a, b):
 @kernel
 def _suppress(boxes, scores, limit):
     "Indices that torchvision's non-maximum suppression keeps."
-    order, dropped, kept = np.argsort(-scores, kind="mergesort"), np.zeros(len(scores), np.bool_), np.empty(len(scores), np.int64)
+    order = np.argsort(-scores, kind="mergesort")
+    dropped = np.zeros(len(scores), np.bool_)
+    kept = np.empty(len(scores), np.int64)
     count = 0
     for a in range(len(order)):
         if dropped[order[a]]: continue
@@ -155,9 +185,12 @@ def _suppress(boxes, scores, limit):
 def _suppress_smaller(boxes, scores, limit):
     "The same, with the overlap as a share of the smaller box."
     x1, y1, x2, y2 = boxes.T
-    area, order, kept = (x2 - x1 + 1) * (y2 - y1 + 1), np.argsort(scores), []
+    area = (x2 - x1 + 1) * (y2 - y1 + 1)
+    order = np.argsort(scores)
+    kept = []
     while len(order):
-        i, order = order[-1], order[:-1]
+        i = order[-1]
+        order = order[:-1]
         kept.append(i)
         wide = np.maximum(0, np.minimum(x2[i], x2[order]) - np.maximum(x1[i], x1[order]) + 1)
         high = np.maximum(0, np.minimum(y2[i], y2[order]) - np.maximum(y1[i], y1[order]) + 1)
@@ -168,7 +201,8 @@ def _suppress_smaller(boxes, scores, limit):
 def _square(boxes):
     "Make boxes square, around their centres."
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    side, half = np.maximum(width, height), np.float32(0.5)
+    side = np.maximum(width, height)
+    half = np.float32(0.5)
     left, top = boxes[:, 0] + width * half - side * half, boxes[:, 1] + height * half - side * half
     return np.stack([left, top, left + side, top + side], 1)
 
@@ -186,13 +220,16 @@ def _whole(boxes, width, height):
 # %% ../../nbs/faces/01_mtcnn.ipynb #c019
 def _boxes_of(places, scale):
     "Boxes (N, 4) of places (N, 2) y, x of levels with these scales (N,)."
-    place, scale = places[:, ::-1].astype(np.float32), scale.astype(np.float32)[:, None]
+    place = places[:, ::-1].astype(np.float32)
+    scale = scale.astype(np.float32)[:, None]
     return np.concatenate([np.floor((2 * place + 1) / scale), np.floor((2 * place + 12) / scale)], 1)
 
 @kernel
 def _suppress_in_runs(boxes, scores, run, limit):
     "The same as `_suppress`, for each run of equal numbers in `run` (N,) by itself."
-    kept, count, begin = np.empty(len(scores), np.int64), 0, 0
+    kept = np.empty(len(scores), np.int64)
+    count = 0
+    begin = 0
     while begin < len(run):
         end = begin
         while end < len(run) and run[end] == run[begin]: end += 1
@@ -208,15 +245,29 @@ class FastMTCNN:
         screen: bool = None, # whether P-Net is screened in bfloat16; by default where the processor has it
         compiled: bool = None, # whether OpenVINO runs the networks, else torch; by default on a CPU
     ):
-        self.detector, self.pyramids, self.lock = detector, {}, threading.Lock()
+        self.detector = detector
+        self.pyramids = {}
+        self.lock = threading.Lock()
         self.compiled = detector.device.type == "cpu" if compiled is None else compiled
-        self.screen = self.compiled and (has_bfloat16() if screen is None else screen) and detector.thresholds[0] > SCREEN_MARGIN
+        self.screen = (
+            self.compiled and (has_bfloat16() if screen is None else screen) and detector.thresholds[0] > SCREEN_MARGIN
+        )
         if self.compiled:
             prepare_inference() # graphs are built by threads
-            self.cells = _Batches(lambda n: _cell_graph(detector.pnet, n), (16, 32, 64, 96, 128, 192, 256, 384, 512, 1024))
-            self.rnet = _Batches(lambda n: _candidate_graph(detector.rnet, n, 24, (True, True, False), 2), (8, 16, 24, 32, 48, 64, 96, 128, 256))
-            self.onet = _Batches(lambda n: _candidate_graph(detector.onet, n, 48, (True, True, True, False), 3), (1, 2, 4, 6, 8, 12, 16, 32, 64))
-        else: self.rnet, self.onet = _TorchNetwork(detector.rnet, detector.device, (1, 0)), _TorchNetwork(detector.onet, detector.device, (2, 0, 1))
+            self.cells = _Batches(
+                lambda n: _cell_graph(detector.pnet, n), (16, 32, 64, 96, 128, 192, 256, 384, 512, 1024)
+            )
+            self.rnet = _Batches(
+                lambda n: _candidate_graph(detector.rnet, n, 24, (True, True, False), 2),
+                (8, 16, 24, 32, 48, 64, 96, 128, 256),
+            )
+            self.onet = _Batches(
+                lambda n: _candidate_graph(detector.onet, n, 48, (True, True, True, False), 3),
+                (1, 2, 4, 6, 8, 12, 16, 32, 64),
+            )
+        else:
+            self.rnet = _TorchNetwork(detector.rnet, detector.device, (1, 0))
+            self.onet = _TorchNetwork(detector.onet, detector.device, (2, 0, 1))
         compile_kernels(__name__)
         compile_kernels(resize_boxes.__module__)
 
@@ -226,21 +277,27 @@ class FastMTCNN:
 
     def levels(self, sizes):
         "P-Net for the pictures of a pyramid; torch needs nothing prepared."
-        if self.compiled: return _Batches(lambda n: _pnet_graph(self.detector.pnet, sizes), (1,), "fast" if self.screens(sizes) else "exact")
+        if self.compiled:
+            return _Batches(
+                lambda n: _pnet_graph(self.detector.pnet, sizes), (1,), "fast" if self.screens(sizes) else "exact"
+            )
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c021b
 from fastcore.basics import patch
+
 
 @patch
 def pyramid(self: FastMTCNN, height, width):
     "Scales of the levels, their sizes, and the graph of P-Net for pictures of this size."
     with self.lock:
         if (height, width) not in self.pyramids:
-            scales, scale = [], 12.0 / self.detector.min_face_size
+            scales = []
+            scale = 12.0 / self.detector.min_face_size
             smallest = min(height, width) * scale
             while smallest >= 12:
                 scales.append(scale)
-                scale, smallest = scale * self.detector.factor, smallest * self.detector.factor
+                scale = scale * self.detector.factor
+                smallest = smallest * self.detector.factor
             sizes = [(int(height * s + 1), int(width * s + 1)) for s in scales]
             self.pyramids[height, width] = scales, sizes, self.levels(sizes) if scales else None
         return self.pyramids[height, width]
@@ -248,23 +305,30 @@ def pyramid(self: FastMTCNN, height, width):
 # %% ../../nbs/faces/01_mtcnn.ipynb #c022
 @patch
 def score(self: FastMTCNN, images, sizes, graph):
-    "Places (N, 2) that may hold a face, with picture and level in one number (N,), picture by picture, score (N,) and regression (N, 4)."
-    levels, threshold, screen = resize_levels(images, sizes), np.float32(self.detector.thresholds[0]), self.screens(sizes)
-    found, each = graph(*levels), [(i, k) for i in range(len(images)) for k in range(len(sizes))]
+    """Places (N, 2) that may hold a face, with picture and level in one number (N,), picture by picture, score (N,)
+    and regression (N, 4)."""
+    levels = resize_levels(images, sizes)
+    threshold = np.float32(self.detector.thresholds[0])
+    screen = self.screens(sizes)
+    found = graph(*levels)
+    each = [(i, k) for i in range(len(images)) for k in range(len(sizes))]
     places = [_find(found[2 * k][i, 1], threshold - np.float32(SCREEN_MARGIN * screen)) for i, k in each]
     if screen: scores, by = _look_again(self.cells, [levels[k][i] for i, k in each], places)
     else:
         scores = np.concatenate([found[2 * k][i, 1, at[:, 0], at[:, 1]] for (i, k), at in zip(each, places)])
         by = np.concatenate([found[2 * k + 1][i, :, at[:, 0], at[:, 1]] for (i, k), at in zip(each, places)])
-    passed, where = scores >= threshold, np.repeat(np.arange(len(each)), [len(part) for part in places])
+    passed = scores >= threshold
+    where = np.repeat(np.arange(len(each)), [len(part) for part in places])
     return np.concatenate(places)[passed], where[passed], scores[passed], by[passed]
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c022b
 def _shrink_on(device, images, sizes):
-    "Pictures of one size resized to each of `sizes`, tensors on the device; MPS can divide a side by whole numbers only."
+    """Pictures of one size resized to each of `sizes`, tensors on the device; MPS can divide a side by whole numbers
+    only."""
     import torch
     from torch.nn.functional import interpolate
-    if device.type == "mps": return [to_device(torch.from_numpy(level), device) for level in resize_levels(images, sizes)]
+    if device.type == "mps":
+        return [to_device(torch.from_numpy(level), device) for level in resize_levels(images, sizes)]
     pictures = to_device(torch.from_numpy(np.stack(images)), device).permute(0, 3, 1, 2).float()
     return [(interpolate(pictures, size=size, mode="area") - 127.5) * 0.0078125 for size in sizes]
 
@@ -273,7 +337,8 @@ def score_by_torch(self: FastMTCNN, images, sizes):
     "The same by torch: pictures are resized on the device, and only places that may hold a face come back."
     import torch
     with torch.inference_mode():
-        maps, parts = [self.detector.pnet(level) for level in _shrink_on(self.detector.device, images, sizes)], []
+        maps = [self.detector.pnet(level) for level in _shrink_on(self.detector.device, images, sizes)]
+        parts = []
         for k, (by, prob) in enumerate(maps):
             i, y, x = (prob[:, 1] >= self.detector.thresholds[0]).nonzero(as_tuple=True)
             parts.append((torch.stack([y, x], 1), i * len(sizes) + k, prob[i, 1, y, x], by[i, :, y, x]))
@@ -287,11 +352,15 @@ def propose(self: FastMTCNN, images):
     "The first stage: candidate boxes (N, 4), and the picture (N,) of each."
     scales, sizes, graph = self.pyramid(*images[0].shape[:2])
     if not scales: return np.empty((0, 4), np.float32), np.empty(0, np.int64)
-    places, where, scores, by = self.score(images, sizes, graph) if self.compiled else self.score_by_torch(images, sizes)
-    boxes, picture = _boxes_of(places, np.array(scales)[where % len(scales)]), where // len(scales)
+    places, where, scores, by = (
+        self.score(images, sizes, graph) if self.compiled else self.score_by_torch(images, sizes)
+    )
+    boxes = _boxes_of(places, np.array(scales)[where % len(scales)])
+    picture = where // len(scales)
     kept = _suppress_in_runs(boxes, scores, where, 0.5)
     kept = kept[_suppress_in_runs(boxes[kept], scores[kept], picture[kept], 0.7)]
-    boxes, by = boxes[kept], by[kept]
+    boxes = boxes[kept]
+    by = by[kept]
     size = boxes[:, 2:] - boxes[:, :2]
     return _square(boxes + by * np.concatenate([size, size], 1)), picture[kept]
 
@@ -311,11 +380,16 @@ def _cut_candidates(images, boxes, picture, size):
 def refine(self: FastMTCNN, images, boxes, picture):
     "The second stage: fewer and better boxes."
     whole, there = _whole(boxes, images[0].shape[1], images[0].shape[0])
-    boxes, whole, picture = boxes[there], whole[there], picture[there]
+    boxes = boxes[there]
+    whole = whole[there]
+    picture = picture[there]
     if not len(boxes): return boxes, picture
     prob, by = self.rnet(_cut_candidates(images, whole, picture, 24))
     passed = prob[:, 1] > self.detector.thresholds[1]
-    boxes, picture, scores, by = boxes[passed], picture[passed], prob[passed, 1], by[passed]
+    boxes = boxes[passed]
+    picture = picture[passed]
+    scores = prob[passed, 1]
+    by = by[passed]
     kept = _suppress_in_runs(boxes, scores, picture, 0.7)
     return _square(_shift(boxes[kept], by[kept])), picture[kept]
 
@@ -324,13 +398,20 @@ def refine(self: FastMTCNN, images, boxes, picture):
 def decide(self: FastMTCNN, images, boxes, picture):
     "The third stage: for each picture boxes, probabilities and five points."
     whole, there = _whole(boxes, images[0].shape[1], images[0].shape[0])
-    boxes, whole, picture = boxes[there], whole[there], picture[there]
+    boxes = boxes[there]
+    whole = whole[there]
+    picture = picture[there]
     if not len(boxes): return [(boxes, np.empty(0, np.float32), np.empty((0, 5, 2), np.float32))] * len(images)
     prob, by, points = self.onet(_cut_candidates(images, whole, picture, 48))
     passed = prob[:, 1] > self.detector.thresholds[2]
-    boxes, picture, scores, by, points = boxes[passed], picture[passed], prob[passed, 1], by[passed], points[passed].reshape(-1, 2, 5).swapaxes(1, 2)
+    boxes = boxes[passed]
+    picture = picture[passed]
+    scores = prob[passed, 1]
+    by = by[passed]
+    points = points[passed].reshape(-1, 2, 5).swapaxes(1, 2)
     size = (boxes[:, 2:] - boxes[:, :2] + 1)[:, None]
-    points, boxes = size * points + boxes[:, None, :2] - 1, _shift(boxes, by)
+    points = size * points + boxes[:, None, :2] - 1
+    boxes = _shift(boxes, by)
     kept = [part.start + _suppress_smaller(boxes[part], scores[part], 0.7) for part in _parts(picture, len(images))]
     return [(boxes[k], scores[k], points[k]) for k in kept]
 
@@ -343,7 +424,11 @@ def detect(self: FastMTCNN,
     "Detect the faces of pictures."
     images = [np.ascontiguousarray(image) for image in images]
     if near is None: candidates = self.propose(images)
-    else: candidates = _square(np.concatenate(near).astype(np.float32)), np.repeat(np.arange(len(near)), [len(boxes) for boxes in near])
+    else:
+        candidates = (
+            _square(np.concatenate(near).astype(np.float32)),
+            np.repeat(np.arange(len(near)), [len(boxes) for boxes in near]),
+        )
     found = self.decide(images, *self.refine(images, *candidates))
     return [_largest_first(*faces) for faces in found] if self.detector.select_largest else found
 

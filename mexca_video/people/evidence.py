@@ -4,9 +4,11 @@
 
 # %% ../../nbs/people/02_evidence.ipynb #bcd3ef14
 from __future__ import annotations
+
 import numpy as np
-from ..faces.crops import cut_area
+
 from ..compute.inference import compile_kernels, kernel
+from ..faces.crops import cut_area
 from ..intervals import find_borders
 
 # %% auto #0
@@ -14,7 +16,8 @@ __all__ = ['HEAD', 'WIDER', 'FULL_SIZE', 'LEAST_ODDS', 'LONGEST', 'MIN_EVIDENCE'
            'measure_turn', 'rate_quality', 'measure_evidence']
 
 # %% ../../nbs/people/02_evidence.ipynb #0041099b
-HEAD = (0.25, 0.6, 0.25) # how far a head reaches beyond the box of its face: to each side in widths, up and down in heights
+# how far a head reaches beyond the box of its face: to each side in widths, up and down in heights
+HEAD = (0.25, 0.6, 0.25)
 WIDER = 1.5 # how much wider the other face must be
 
 def find_on_head(
@@ -22,7 +25,8 @@ def find_on_head(
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
 ) -> np.ndarray: # (N,) bool
     "Which faces stand on the head of a larger face of the same frame."
-    boxes, on_head = np.ascontiguousarray(boxes, np.float64), np.zeros(len(frames), bool)
+    boxes = np.ascontiguousarray(boxes, np.float64)
+    on_head = np.zeros(len(frames), bool)
     starts = find_borders(frames)
     compile_kernels(__name__)
     _find_on_head(starts, boxes, *HEAD, WIDER, on_head)

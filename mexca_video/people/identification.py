@@ -4,9 +4,12 @@
 
 # %% ../../nbs/people/03_identification.ipynb #770b758f
 from __future__ import annotations
+
 from copy import copy
 from typing import NamedTuple
+
 import numpy as np
+
 from ..compute.inference import compile_kernels, kernel
 from ..schema import EMPTY_VALUE
 
@@ -43,7 +46,8 @@ def find_means(
     groups = np.asarray(groups, np.int64)
     count = max(groups.max(initial=-1) + 1, count or 0)
     weights = np.ones(len(groups)) if weights is None else np.asarray(weights, float)
-    means, size = np.zeros((count, np.shape(embeddings)[1])), np.zeros(count)
+    means = np.zeros((count, np.shape(embeddings)[1]))
+    size = np.zeros(count)
     compile_kernels(__name__)
     _add(np.asarray(embeddings), groups, weights, means, size)
     with np.errstate(invalid="ignore"): return means / size[:, None]
@@ -82,7 +86,9 @@ def _to_own(embeddings, means, groups):
 @kernel
 def _measure_own(values, means, groups, apart):
     for i in range(len(values)):
-        dot, own, other = 0.0, 0.0, 0.0
+        dot = 0.0
+        own = 0.0
+        other = 0.0
         for k in range(values.shape[1]):
             dot += values[i, k] * means[groups[i], k]
             own += values[i, k] * values[i, k]
@@ -100,7 +106,8 @@ def _medians(values, groups, count):
     return medians
 
 # %% ../../nbs/people/03_identification.ipynb #c014
-COUNT_SAMPLE, COUNT_SHARE = 2000, 0.01
+COUNT_SAMPLE = 2000
+COUNT_SHARE = 0.01
 
 def count_people(
     embeddings: np.ndarray, # (N, E) finite
@@ -138,7 +145,8 @@ def list_conflicts(
 ) -> np.ndarray: # (G, G) from 0 (never in one frame) to -1 (in every frame of the smaller group); `None` if all is 0
     "Find the groups of faces that cannot be one person because they stand in the same frame."
     groups = np.arange(len(frames)) if groups is None else groups
-    together, size = _count_together(frames, groups).toarray(), np.bincount(groups)
+    together = _count_together(frames, groups).toarray()
+    size = np.bincount(groups)
     return -np.minimum(together / np.minimum.outer(size, size), 1) if together.any() else None
 
 def _count_together(frames, groups):
@@ -152,7 +160,8 @@ def _count_together(frames, groups):
     return together
 
 # %% ../../nbs/people/03_identification.ipynb #c2fbad6f
-CLUSTER_LIMIT, BLOCK = 2000, 2000
+CLUSTER_LIMIT = 2000
+BLOCK = 2000
 
 def group_faces(
     embeddings: np.ndarray, # (N, E) finite
@@ -164,7 +173,11 @@ def group_faces(
     bounds = np.linspace(0, size, len(blocks) + 1).round().astype(int)
     groups = []
     for faces, low, high in zip(blocks, bounds, bounds[1:]):
-        joined = AgglomerativeClustering(high - low, metric="cosine", linkage="complete").fit_predict(faces) if high > low + 1 else 0
+        joined = (
+            AgglomerativeClustering(high - low, metric="cosine", linkage="complete").fit_predict(faces)
+            if high > low + 1
+            else 0
+        )
         groups.append(np.broadcast_to(min(low, size - 1) + joined, len(faces)))
     return np.concatenate(groups)
 
@@ -175,8 +188,10 @@ def cluster_faces(
     frames: np.ndarray = None, # (N,) frame of each face; without it faces may share a frame and a person
 ) -> np.ndarray: # (N,) identity index 0, 1, …; NaN for a row with NaN
     "Cluster embeddings to people. Raises `NotEnoughFacesError` if there are fewer finite rows than people."
-    embeddings, people = np.asarray(embeddings), clusterer.max_clusters
-    labels, finite = np.full(len(embeddings), EMPTY_VALUE), np.isfinite(embeddings).all(1)
+    embeddings = np.asarray(embeddings)
+    people = clusterer.max_clusters
+    labels = np.full(len(embeddings), EMPTY_VALUE)
+    finite = np.isfinite(embeddings).all(1)
     faces, frames = (x if x is None or finite.all() else np.asarray(x)[finite] for x in (embeddings, frames))
     need_faces(len(faces), people)
     if people == 1 or len(faces) < 2:
@@ -201,14 +216,18 @@ def need_faces(
 # %% ../../nbs/people/03_identification.ipynb #829a562b
 def _cluster_limit(clusterer):
     "How many samples spectral clustering takes. Raises `ValueError` if they are too few."
-    size, people = clusterer.max_spectral_size or CLUSTER_LIMIT, clusterer.max_clusters
+    size = clusterer.max_spectral_size or CLUSTER_LIMIT
+    people = clusterer.max_clusters
     if size > people: return size
-    raise ValueError(f"max_cluster_frames={size} leaves too few samples for num_faces={people}. Set it well above, or to None.")
+    raise ValueError(f"max_cluster_frames={size} leaves too few samples for num_faces={people}. Set it well "
+                     "above, or to None.")
 
 def _weighted(clusterer, member):
     "The clusterer for samples that stand for several faces each."
     if (member == 1).all(): return clusterer
-    affinity, weight, weighted = clusterer.affinity_function, np.sqrt(member / member.max()), copy(clusterer)
+    affinity = clusterer.affinity_function
+    weight = np.sqrt(member / member.max())
+    weighted = copy(clusterer)
     weighted.affinity_function = lambda means: affinity(means) * np.outer(weight, weight)
     return weighted
 
@@ -278,7 +297,9 @@ class Tracks(NamedTuple):
 
 # %% ../../nbs/people/03_identification.ipynb #fcc8b599
 FOUNDING_SECONDS = 0.8 # a track with poor embeddings founds a person if it lasts as long
-BRIEF_SECONDS, CLEAR = 0.4, 0.95 # one that is shorter must have that much evidence
+# one that is shorter must have that much evidence
+BRIEF_SECONDS = 0.4
+CLEAR = 0.95
 
 def describe_tracks(
     tracks: np.ndarray, # (N,) track 0 … T-1 of each face
@@ -297,12 +318,14 @@ def describe_tracks(
     count = int(tracks.max(initial=-1)) + 1
     means, length = _embed_tracks(tracks if rows is None else tracks[rows], embeddings, quality, count)
     times = np.asarray(frames) / 25 if times is None else times
-    sizes, boxes = np.bincount(tracks, minlength=count), np.asarray(boxes, float)
+    sizes = np.bincount(tracks, minlength=count)
+    boxes = np.asarray(boxes, float)
     centres = find_means((boxes[:, :2] + boxes[:, 2:]) / 2, tracks, count)
     width = np.median(boxes[:, 2] - boxes[:, 0]) if len(boxes) else 1
     members = np.isfinite(means[:, :1]).all(1)
     if evidence is not None: members &= evidence >= least
-    lasting, moments = _last(tracks, times, count), np.unique(times)
+    lasting = _last(tracks, times, count)
+    moments = np.unique(times)
     step = np.median(np.diff(moments)) if len(moments) > 1 else 0
     unknown = evidence is None
     evidence = np.ones(count) if unknown else evidence
@@ -316,7 +339,8 @@ def _embed_tracks(tracks, embeddings, quality, count):
     "Mean embedding of each track, and the mean length of its embeddings."
     known = np.isfinite(embeddings[:, 0])
     if not known.all():
-        tracks, embeddings = tracks[known], embeddings[known]
+        tracks = tracks[known]
+        embeddings = embeddings[known]
         quality = None if quality is None else quality[known]
     lengths = np.sqrt(np.einsum("ij,ij->i", embeddings, embeddings)) # a million embeddings are in memory once
     return find_track_means(embeddings, tracks, count, quality), find_means(lengths[:, None], tracks, count)[:, 0]
@@ -390,7 +414,8 @@ def join_tracks(
     return np.unique(labels, return_inverse=True)[1]
 
 # %% ../../nbs/people/03_identification.ipynb #6c642b26
-PLACE_WEIGHT, PLACE_REACH = 0.3, 3.0 # of the place in the distance of doubles; widths of a face at which it counts in full
+PLACE_WEIGHT = 0.3 # of the place in the distance of doubles
+PLACE_REACH = 3.0 # widths of a face at which it counts in full
 
 def _find_doubles(tracks, apart, distance):
     "Which tracks (T,) share a frame with one that looks the same."
@@ -411,12 +436,15 @@ def _add_places(tracks, apart, doubles):
 # %% ../../nbs/people/03_identification.ipynb #f120faf8
 def _select(tracks, rows):
     "The table of some tracks."
-    return Tracks(*(part[rows][:, rows] if name == "conflicts" else part[rows] for name, part in tracks._asdict().items()))
+    return Tracks(
+        *(part[rows][:, rows] if name == "conflicts" else part[rows] for name, part in tracks._asdict().items())
+    )
 
 def _merge(tracks, groups):
     "The table of groups (T,) of tracks."
     from scipy.sparse import coo_array
-    count, weights = int(groups.max()) + 1, np.sqrt(tracks.sizes)
+    count = int(groups.max()) + 1
+    weights = np.sqrt(tracks.sizes)
     means = find_means(tracks.means, groups, count, weights)
     to_group = coo_array((np.ones(len(groups)), (groups, np.arange(len(groups))))).tocsr()
     conflicts = (to_group @ tracks.conflicts @ to_group.T).tocsr()
@@ -426,9 +454,11 @@ def _merge(tracks, groups):
 
 def _reduce(tracks, limit, most):
     "Join what is closest until at most `most` groups are left: group (T,) of each track, and the table of the groups."
-    groups, close = np.arange(len(tracks.sizes)), limit / 2
+    groups = np.arange(len(tracks.sizes))
+    close = limit / 2
     while len(tracks.sizes) > most and close < 2:
-        parts, first = [], 0
+        parts = []
+        first = 0
         for rows in np.array_split(np.arange(len(tracks.sizes)), -(-len(tracks.sizes) // most) * 2):
             part = _select(tracks, rows)
             forbidden = part.conflicts.toarray() > 0
@@ -436,12 +466,15 @@ def _reduce(tracks, limit, most):
             parts.append(joined + first)
             first += joined.max() + 1
         step = np.concatenate(parts)
-        groups, tracks, close = step[groups], _merge(tracks, step), close * 1.2
+        groups = step[groups]
+        tracks = _merge(tracks, step)
+        close = close * 1.2
     return groups, tracks
 
 # %% ../../nbs/people/03_identification.ipynb #51270bc6
 def _compare(tracks, distance, most):
-    "Of the founders: their rows, groups, the table of the groups, their distances (G, G), and who must not be joined (G, G)."
+    """Of the founders: their rows, groups, the table of the groups, their distances (G, G), and who must not be
+    joined (G, G)."""
     rows = np.flatnonzero(tracks.founders)
     groups, table = _reduce(_select(tracks, rows), distance, most)
     apart = measure_distance(table.means, table.means)
@@ -487,11 +520,15 @@ def _admit(tracks, distance, num_faces, most):
     waiting = waiting[np.lexsort((-tracks.sizes[waiting], -tracks.evidence[waiting].round(1)))][:MOST_ADMITTED]
     for track in waiting:
         if len(set(labels[np.isfinite(labels)])) >= num_faces: break
-        founders, members = tracks.founders.copy(), tracks.members.copy()
+        founders = tracks.founders.copy()
+        members = tracks.members.copy()
         founders[track], members[track] = True, True
         trial = tracks._replace(founders=founders, members=members)
-        if _stands_alone(trial, labels, track, distance): tracks, labels = trial, cluster_tracks(trial, distance, num_faces, most)
-    if len(set(labels[np.isfinite(labels)])) < num_faces: labels = cluster_tracks(tracks, distance, num_faces, most, num_faces)
+        if _stands_alone(trial, labels, track, distance):
+            tracks = trial
+            labels = cluster_tracks(trial, distance, num_faces, most)
+    if len(set(labels[np.isfinite(labels)])) < num_faces:
+        labels = cluster_tracks(tracks, distance, num_faces, most, num_faces)
     return tracks, labels
 
 MOST_ADMITTED = 50 # tracks that are looked at again
@@ -570,7 +607,8 @@ def propose_changes(
     distance: float, # cosine distance from which on two tracks are two people
 ) -> tuple: # list of proposals; (distance, a, b) of the two people that are nearest; (distance, a) of the widest one; `None` if there are none
     "Say which people may be one, and who may be two."
-    weights, proposals = np.sqrt(tracks.sizes), []
+    weights = np.sqrt(tracks.sizes)
+    proposals = []
     centroids = find_means(tracks.means, np.where(np.isfinite(labels), labels, -1), weights=weights)
     apart = 1 - centroids @ centroids.T # the mean of all distances, since all tracks have length 1
     pairs = [(float(apart[a, b]), a, b) for a in range(len(apart)) for b in range(a + 1, len(apart))]
@@ -588,7 +626,8 @@ def propose_changes(
 HALF_LIMIT = 500 # tracks of a person that are looked at, the longest ones
 
 def _halve(tracks, rows, weights):
-    "The mean distance of the two groups of tracks that a person would fall into, and the groups; 0 and none for a single track."
+    """The mean distance of the two groups of tracks that a person would fall into, and the groups; 0 and none for a
+    single track."""
     rows = np.sort(rows[np.argsort(-tracks.sizes[rows], kind="stable")][:HALF_LIMIT])
     if len(rows) < 2: return 0.0, []
     apart = measure_distance(tracks.means[rows], tracks.means[rows])
@@ -634,8 +673,10 @@ def compute_confidence(
     labels: np.ndarray, # (N,) identity index, NaN if none
 ) -> np.ndarray: # (N,) 0 to 1; NaN where the label is NaN or only one label exists
     "Measure how much closer each face lies to its own person's centroid than to the nearest other person's."
-    labels, embeddings = np.asarray(labels, float), np.asarray(embeddings)
-    known, confidence = np.isfinite(labels) & np.isfinite(embeddings).all(1), np.full(len(labels), EMPTY_VALUE)
+    labels = np.asarray(labels, float)
+    embeddings = np.asarray(embeddings)
+    known = np.isfinite(labels) & np.isfinite(embeddings).all(1)
+    confidence = np.full(len(labels), EMPTY_VALUE)
     people, index = np.unique(labels[known], return_inverse=True)
     if len(people) < 2: return confidence
     faces = embeddings if known.all() else embeddings[known]

@@ -4,7 +4,9 @@
 
 # %% ../../nbs/people/00_shots.ipynb #bcd3ef14
 from __future__ import annotations
+
 import numpy as np
+
 from ..faces.crops import cut_area
 
 # %% auto #0
@@ -24,7 +26,8 @@ def measure_signature(
     return np.rint(small * 128 + 127.5).astype(np.uint8).ravel()
 
 # %% ../../nbs/people/00_shots.ipynb #6221d661
-CUT_LEAST, CUT_RATIO = 10, 3 # mean difference of two signatures, 0 to 255; how many times the mean change around
+CUT_LEAST = 10 # mean difference of two signatures, 0 to 255
+CUT_RATIO = 3 # how many times the mean change around
 CUT_PEAK = 1.7 # how many times the largest change around
 
 def _changes(signatures, apart=1):
@@ -57,18 +60,22 @@ def find_cuts(
     expected = np.maximum(CUT_RATIO * around.mean(0), CUT_PEAK * around.max(0))
     sudden = changes >= np.maximum(CUT_LEAST, expected)
     for t in np.flatnonzero(sudden):
-        before, after = signatures[max(t - 1, 0)], signatures[min(t + 2, len(signatures) - 1)]
+        before = signatures[max(t - 1, 0)]
+        after = signatures[min(t + 2, len(signatures) - 1)]
         cuts[t + 1] = measure_change(before, after) >= changes[t] / 2
     return cuts
 
 # %% ../../nbs/people/00_shots.ipynb #a63d65d3
 FADE_LENGTHS = (48, 24, 12, 6) # frames from the picture before to the picture after
-FADE_LEAST, FADE_REST = 14, 0.12 # mean difference of the two pictures; what is left of it beside the line
+FADE_LEAST = 14 # mean difference of the two pictures
+FADE_REST = 0.12 # what is left of it beside the line
 
 def _shares(part):
-    "Of frames (K, 768), the share of the last picture in each, and the mean difference to the mixture, as a share of that of the two pictures."
+    """Of frames (K, 768), the share of the last picture in each, and the mean difference to the mixture, as a share
+    of that of the two pictures."""
     part = part.astype(np.float32)
-    first, step = part[0], part[-1] - part[0]
+    first = part[0]
+    step = part[-1] - part[0]
     share = (part - first) @ step / max(float(step @ step), 1e-6)
     rest = np.abs(part - first - share[:, None] * step).mean(1) / max(float(np.abs(step).mean()), 1e-6)
     return share, rest
@@ -85,7 +92,8 @@ def find_fades(
     cuts: np.ndarray, # (T,) bool from `find_cuts`
 ) -> np.ndarray: # (T,) bool, True where the second picture of a cross-fade outweighs the first
     "Find cross-fades."
-    fades, covered = np.zeros(len(signatures), bool), np.zeros(len(signatures), bool)
+    fades = np.zeros(len(signatures), bool)
+    covered = np.zeros(len(signatures), bool)
     shot = np.cumsum(cuts)
     for length in FADE_LENGTHS:
         if len(signatures) <= length: continue
@@ -101,7 +109,8 @@ def find_fades(
     return fades
 
 # %% ../../nbs/people/00_shots.ipynb #d6215f99
-SETTLED, MARGIN = 2048, 64 # frames that are looked at together; frames at their end for which more must be known
+SETTLED = 2048 # frames that are looked at together
+MARGIN = 64 # frames at their end for which more must be known
 
 def _begins(signatures):
     "Which frames (T,) are the first of a shot."
@@ -113,11 +122,14 @@ def find_shots(
     blocks, # (T, 768) uint8 arrays, of frames in order
 ) -> np.ndarray: # (T,) int32, shot 0, 1, … of each frame
     "Number the shots of a video."
-    waiting, begins, known = np.empty((0, SIGNATURE_SIZE), np.uint8), [], 0
+    waiting = np.empty((0, SIGNATURE_SIZE), np.uint8)
+    begins = []
+    known = 0
     for block in blocks:
         waiting = np.concatenate([waiting, block])
         if len(waiting) < SETTLED: continue
         begins.append(_begins(waiting)[known:-MARGIN])
-        waiting, known = waiting[-2 * MARGIN:], MARGIN
+        waiting = waiting[-2 * MARGIN:]
+        known = MARGIN
     begins.append(_begins(waiting)[known:])
     return np.cumsum(np.concatenate(begins), dtype=np.int32)

@@ -4,7 +4,9 @@
 
 # %% ../../nbs/people/01_tracking.ipynb #c003
 from __future__ import annotations
+
 import numpy as np
+
 from ..compute.inference import compile_kernels, kernel
 from ..intervals import find_borders
 
@@ -29,7 +31,9 @@ def _overlap(a, b, dx, dy):
 @kernel
 def _alike(a, b):
     "Cosine of two embeddings; NaN if one is missing."
-    dot, aa, bb = 0.0, 0.0, 0.0
+    dot = 0.0
+    aa = 0.0
+    bb = 0.0
     for k in range(len(a)):
         dot += a[k] * b[k]
         aa += a[k] * a[k]
@@ -67,18 +71,23 @@ def _link(starts, frames, times, shots, boxes, index, embeddings, least, most_ap
     ends = np.empty(len(frames), np.int64)
     open_tracks = 0
     for f in range(len(starts) - 1):
-        a, b, kept = starts[f], starts[f + 1], 0
+        a = starts[f]
+        b = starts[f + 1]
+        kept = 0
         for k in range(open_tracks):
             i = ends[k]
             close = frames[a] - frames[i] == 1 or times[a] - times[i] <= gap
             if shots[i] == shots[a] and close:
                 ends[kept] = i
                 kept += 1
-        open_tracks = _continue(ends, kept, a, b, frames, times, boxes, speed, index, embeddings, least, most_apart, previous)
+        open_tracks = _continue(
+            ends, kept, a, b, frames, times, boxes, speed, index, embeddings, least, most_apart, previous
+        )
 
 @kernel
 def _continue(ends, count, a, b, frames, times, boxes, speed, index, embeddings, least, most_apart, previous):
-    "Continue the tracks that end with the detections `ends` by the detections `a` to `b` of one frame; return how many are open then."
+    """Continue the tracks that end with the detections `ends` by the detections `a` to `b` of one frame; return how
+    many are open then."""
     fits = np.zeros((count, b - a))
     for k in range(count):
         for j in range(a, b):
@@ -86,7 +95,8 @@ def _continue(ends, count, a, b, frames, times, boxes, speed, index, embeddings,
             fits[k, j - a] = _fit(ends[k], j, times, boxes, speed, index, embeddings, needed, most_apart)
     for k in range(min(count, b - a)):
         best = np.argmax(fits)
-        track, j = best // (b - a), best % (b - a)
+        track = best // (b - a)
+        j = best % (b - a)
         if fits[track, j] <= 0: break
         previous[a + j] = ends[track]
         _move(ends[track], a + j, times, boxes, speed)
@@ -111,8 +121,11 @@ def link_faces(
     shots: np.ndarray = None, # (N,) shot of each face's frame; None: all in one
 ) -> np.ndarray: # (N,) track 0, 1, … of each face, in the order in which they begin
     "Link faces to tracks, from frame to frame. No track has two faces in one frame, and none crosses a shot boundary."
-    frames, boxes = np.asarray(frames), np.ascontiguousarray(boxes, np.float64)
-    if embeddings is None: embeddings, rows = np.empty((0, 1), np.float32), np.empty(0, int)
+    frames = np.asarray(frames)
+    boxes = np.ascontiguousarray(boxes, np.float64)
+    if embeddings is None:
+        embeddings = np.empty((0, 1), np.float32)
+        rows = np.empty(0, int)
     index = np.full(len(frames), -1)
     index[slice(None) if rows is None else rows] = np.arange(len(embeddings))
     times = frames / 25 if times is None else np.asarray(times, float)
@@ -120,12 +133,25 @@ def link_faces(
     starts = find_borders(frames)
     previous = np.full(len(frames), -1)
     compile_kernels(__name__)
-    _link(starts, frames, times, shots, boxes, index, np.ascontiguousarray(embeddings), OVERLAP, APART * distance, GAP, previous)
+    _link(
+        starts,
+        frames,
+        times,
+        shots,
+        boxes,
+        index,
+        np.ascontiguousarray(embeddings),
+        OVERLAP,
+        APART * distance,
+        GAP,
+        previous,
+    )
     return _number_tracks(previous)
 
 def _number_tracks(previous):
     "Track of each face from the previous face of each."
-    begins, track = previous < 0, np.empty(len(previous), np.int64)
+    begins = previous < 0
+    track = np.empty(len(previous), np.int64)
     track[begins] = np.arange(begins.sum())
     for i in np.flatnonzero(~begins).tolist(): track[i] = track[previous[i]]
     return track
@@ -136,8 +162,10 @@ MOST_SAMPLES = 64 # embeddings of a track that are looked at
 def _find_break(samples, distance):
     "Where, in the embeddings (M, E) of a track in order, another person begins; 0 if nowhere."
     unit = samples / np.maximum(np.linalg.norm(samples, axis=1, keepdims=True), 1e-12)
-    sums, count = np.cumsum(unit, 0), np.arange(1, len(unit))
-    before, after = sums[:-1], sums[-1] - sums[:-1]
+    sums = np.cumsum(unit, 0)
+    count = np.arange(1, len(unit))
+    before = sums[:-1]
+    after = sums[-1] - sums[:-1]
     long_before = np.linalg.norm(before, axis=1)
     long_after = np.linalg.norm(after, axis=1)
     apart = 1 - (before * after).sum(1) / np.maximum(long_before * long_after, 1e-12)
@@ -155,7 +183,8 @@ def split_tracks(
 ) -> np.ndarray: # (N,) track 0, 1, … of each face
     "Cut tracks where the embeddings say that another person goes on."
     rows = np.arange(len(tracks)) if rows is None else rows
-    tracks, known = tracks.copy(), np.flatnonzero(np.isfinite(embeddings[:, :1]).all(1))
+    tracks = tracks.copy()
+    known = np.flatnonzero(np.isfinite(embeddings[:, :1]).all(1))
     order = known[np.argsort(tracks[rows[known]], kind="stable")]
     waiting = np.split(order, np.flatnonzero(np.diff(tracks[rows[order]])) + 1)
     highest = tracks.max(initial=-1)
@@ -224,7 +253,8 @@ def _by_appearance(groups):
     return np.argsort(np.argsort(first))[inverse]
 
 # %% ../../nbs/people/01_tracking.ipynb #de24bc14
-BEST, EVERY = 5, 1.0 # faces of a track and chunk that are embedded; seconds for which there is one at least
+BEST = 5 # faces of a track and chunk that are embedded
+EVERY = 1.0 # seconds for which there is one at least
 
 class _Candidates:
     "The faces of one track, as long as they may be chosen."
@@ -247,8 +277,11 @@ class Sampler:
     def __init__(self,
         everything: bool = False, # whether all faces are chosen
     ):
-        self.everything, self.rows = everything, 0
-        self.ends, self.tracks, self.done = [], [], []
+        self.everything = everything
+        self.rows = 0
+        self.ends = []
+        self.tracks = []
+        self.done = []
 
     def add(self,
         frame: int, # number among the processed frames
@@ -273,6 +306,7 @@ class Sampler:
 
 # %% ../../nbs/people/01_tracking.ipynb #f34d6fff
 from fastcore.basics import patch
+
 
 @patch
 def _link(self: Sampler, frame, boxes):

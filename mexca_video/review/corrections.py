@@ -8,12 +8,23 @@ __all__ = ['rename_faces', 'merge_faces', 'swap_faces', 'assign_face', 'list_tra
            'dismiss_proposal', 'replay_history']
 
 # %% ../../nbs/review/00_corrections.ipynb #c003
-import json, os
+import json
+import os
 
 import numpy as np
 
-from ..schema import EMPTY_VALUE, STATUS, derive_status, describe_variable, detected, history_line, need_features, person_slots, read_history
 from ..intervals import group_consecutive
+from mexca_video.schema import (
+    EMPTY_VALUE,
+    STATUS,
+    derive_status,
+    describe_variable,
+    detected,
+    history_line,
+    need_features,
+    person_slots,
+    read_history,
+)
 
 # %% ../../nbs/review/00_corrections.ipynb #c006
 def _position(ds, who, argument):
@@ -22,17 +33,22 @@ def _position(ds, who, argument):
     known = isinstance(who, (str, int, np.integer)) and not isinstance(who, bool)
     found = np.flatnonzero(ds[by].values == who) if known else []
     if len(found) != 1:
-        there = ", ".join(f"{str(name)!r} ({slot})" for slot, name in zip(ds.face.values, ds.face_name.values)) or "nobody"
-        raise ValueError(f"{argument}={who!r} is {'nobody' if len(found) == 0 else 'not one slot'} here; there are {there}")
+        there = (
+            ", ".join(f"{str(name)!r} ({slot})" for slot, name in zip(ds.face.values, ds.face_name.values)) or "nobody"
+        )
+        raise ValueError(f"{argument}={who!r} is {'nobody' if len(found) == 0 else 'not one slot'} here; there are "
+                         f"{there}")
     return int(found[0])
 
 # %% ../../nbs/review/00_corrections.ipynb #c009
 def _frame_runs(ds, frames):
     "The selected frames as [[first, last], …], runs of neighbouring rows; None stays None."
     if frames is None: return None
-    known, index = ds.frame.values, ds.indexes["frame"]
+    known = ds.frame.values
+    index = ds.indexes["frame"]
     there = f"this result has {known[:5].tolist()} … {known[-1:].tolist()}"
-    if isinstance(frames, slice): rows = np.arange(len(known))[index.slice_indexer(frames.start, frames.stop, frames.step)]
+    if isinstance(frames, slice):
+        rows = np.arange(len(known))[index.slice_indexer(frames.start, frames.stop, frames.step)]
     else:
         wanted = np.atleast_1d(np.asarray(frames))
         if wanted.dtype == bool and wanted.shape == known.shape: wanted = known[wanted]
@@ -64,7 +80,8 @@ def _add_slot(ds):
 
     blank = ds.isel(face=[-1]).copy(deep=True)
     for variable in blank.data_vars.values():
-        if "face" in variable.dims: variable.values[...] = EMPTY_VALUE if variable.dtype.kind == "f" else np.zeros((), variable.dtype)
+        if "face" in variable.dims:
+            variable.values[...] = EMPTY_VALUE if variable.dtype.kind == "f" else np.zeros((), variable.dtype)
     number = 1 + int(max(ds.face.values.max(), np.nanmax(ds.face_first_label.values, initial=0)))
     name = next(name for n in range(1, len(ds.face) + 2) if (name := f"Unassigned_{n}") not in ds.face_name.values)
     blank = blank.assign_coords(face=[number], face_name=("face", [name]))
@@ -125,8 +142,12 @@ def _settle(ds, persons):
 def _is_proposal(one):
     "Is this what the identification writes?"
     if not isinstance(one, dict): return False
-    if one.get("kind") == "merge": pair, of = one.get("faces"), int
-    else: pair, of = one.get("tracks") if one.get("kind") == "split" and "face" in one else None, list
+    if one.get("kind") == "merge":
+        pair = one.get("faces")
+        of = int
+    else:
+        pair = one.get("tracks") if one.get("kind") == "split" and "face" in one else None
+        of = list
     return isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, of) for part in pair)
 
 def _read_proposals(ds):
@@ -206,7 +227,11 @@ def _correct(ds, name, arguments, when=None):
     persons = {int(slot) for slot, yes in zip(ds.face.values, person_slots(ds.face_box, ds.face_label)) if yes}
     work = ds.copy(deep=True)
     if "face_first_label" not in work:
-        work["face_first_label"] = (work.face_label.dims, work.face_label.values.copy(), describe_variable("face_first_label"))
+        work["face_first_label"] = (
+            work.face_label.dims,
+            work.face_label.values.copy(),
+            describe_variable("face_first_label"),
+        )
     _note_slots(work)
     work = _move_proposals(_settle(*_STEPS[name](work, persons, **arguments)))
     work.attrs["history"] = "\n".join(filter(None, [ds.attrs.get("history"), history_line(name, arguments, when)]))
@@ -225,7 +250,8 @@ def _rename_faces(ds, persons, names):
     for name in positions.values():
         if not isinstance(name, str) or not name.strip() or len(name.splitlines()) > 1 or "\0" in name:
             raise ValueError(f"{name!r} is no name for a person; give one line of text")
-        if renamed.count(name) > 1: raise ValueError(f"two slots would be called {name!r}; merge_faces makes one person of two")
+        if renamed.count(name) > 1:
+            raise ValueError(f"two slots would be called {name!r}; merge_faces makes one person of two")
     ds["face_name"] = ("face", np.array(renamed, dtype=str), ds.face_name.attrs)
     return ds, persons | {int(ds.face.values[k]) for k in positions}
 
@@ -234,9 +260,16 @@ def rename_faces(
     ds,  # features Dataset
     names: dict,  # old name or slot -> new name
 ):  # Dataset
-    "Give persons another name. A slot of unassigned faces becomes a person by being named. Raises ValueError for unknown, empty and double names."
+    """Give persons another name.
+
+    A slot of unassigned faces becomes a person by being named. Raises ValueError for unknown, empty and double names.
+    """
     need_features(ds)
-    twice = [old for k, old in enumerate(names) if _position(ds, old, "names") in [_position(ds, other, "names") for other in list(names)[:k]]]
+    twice = [
+        old
+        for k, old in enumerate(names)
+        if _position(ds, old, "names") in [_position(ds, other, "names") for other in list(names)[:k]]
+    ]
     if twice: raise ValueError(f"names={names!r} names {twice[0]!r} twice, by slot and by name")
     by_name = {str(ds.face_name.values[_position(ds, old, "names")]): new for old, new in names.items()}
     return _correct(ds, "rename_faces", {"names": by_name})
@@ -246,7 +279,8 @@ def _person_position(ds, persons, who, argument):
     "As `_position`, but refuse a slot of unassigned faces."
     k = _position(ds, who, argument)
     if int(ds.face.values[k]) not in persons:
-        raise ValueError(f"{argument}={who!r} is a slot for faces that belong to nobody; rename_faces makes a person of it")
+        raise ValueError(f"{argument}={who!r} is a slot for faces that belong to nobody; rename_faces makes a "
+                         "person of it")
     return k
 
 # %% ../../nbs/review/00_corrections.ipynb #c030
@@ -266,14 +300,18 @@ def merge_faces(
     keep: str | int,  # the person that remains, name or slot
     other: str | int,  # who was the same person, name or slot
 ):  # Dataset
-    "Make one person of two. Where both are in a frame, `other`'s face becomes unassigned. Raises ValueError for unknown names."
+    """Make one person of two.
+
+    Where both are in a frame, `other`'s face becomes unassigned. Raises ValueError for unknown names.
+    """
     need_features(ds)
     return _correct(ds, "merge_faces", {"keep": _plain(keep), "other": _plain(other)})
 
 # %% ../../nbs/review/00_corrections.ipynb #c037
 @_step
 def _swap_faces(ds, persons, a, b, frames):
-    first, second = _position(ds, a, "a"), _position(ds, b, "b")
+    first = _position(ds, a, "a")
+    second = _position(ds, b, "b")
     if first == second: raise ValueError(f"a={a!r} and b={b!r} are the same slot")
     _exchange(ds, _rows(ds, frames), first, second)
     return ds, persons
@@ -297,7 +335,8 @@ def _face_rows(ds, frame, k, face):
     there = rows[detected(ds).values[rows, k]]
     if len(there): return there
     reasons = {list(STATUS)[code] for code in ds.status.values[rows, k]}
-    raise ValueError(f"there is no face={face!r} in frame {frame}; its status is {', '.join(map(repr, sorted(reasons)))}")
+    raise ValueError(f"there is no face={face!r} in frame {frame}; its status is "
+                     f"{', '.join(map(repr, sorted(reasons)))}")
 
 # %% ../../nbs/review/00_corrections.ipynb #9b1f20c1
 def _give(ds, persons, rows, k, target):
@@ -320,7 +359,11 @@ def _assign_face(ds, persons, frame, face, to):
 # %% ../../nbs/review/00_corrections.ipynb #c046
 def _plain_frames(ds, frame):
     "One frame number as it is, anything else as runs."
-    return _plain(frame) if isinstance(frame, (int, np.integer)) and not isinstance(frame, bool) else _frame_runs(ds, frame)
+    return (
+        _plain(frame)
+        if isinstance(frame, (int, np.integer)) and not isinstance(frame, bool)
+        else _frame_runs(ds, frame)
+    )
 
 # %% ../../nbs/review/00_corrections.ipynb #c047
 def assign_face(
@@ -329,7 +372,10 @@ def assign_face(
     face: str | int,  # whose face it was taken for, name or slot
     to: str | int | None,  # whose face it is, name or slot; None: nobody's
 ):  # Dataset
-    "Give a face to another person, or to nobody, in one frame or several. Raises ValueError if there is no such frame, face or person."
+    """Give a face to another person, or to nobody, in one frame or several.
+
+    Raises ValueError if there is no such frame, face or person.
+    """
     need_features(ds)
     return _correct(ds, "assign_face", {"frame": _plain_frames(ds, frame), "face": _plain(face), "to": _plain(to)})
 
@@ -386,7 +432,8 @@ def _assign_track(ds, persons, tracks, frames, to):
     target = None if to is None else _person_position(ds, persons, to, "to")
     for track, span in zip(tracks, frames):
         if (found := _track_span(ds, track)) != span:
-            raise ValueError(f"track {track} is in frames {found[0]} to {found[1]} here and was in {span[0]} to {span[1]}; "
+            raise ValueError(f"track {track} is in frames {found[0]} to {found[1]} here and was in {span[0]} to "
+                             f"{span[1]}; "
                              "tracks are numbered anew in each run")
         rows, places = _track_places(ds, track)
         for k in np.unique(places): ds = _give(ds, persons, rows[places == k], k, target)
@@ -442,16 +489,22 @@ def split_faces(
     need_features(ds)
     if (frames is None) == (tracks is None): raise ValueError("split_faces needs either frames or tracks")
     if tracks is not None: frames = _frames_of_tracks(ds, face, tracks)
-    return _correct(ds, "split_faces", {"face": _plain(face), "frames": _frame_runs(ds, frames), "name": name or _new_name(ds)})
+    return _correct(
+        ds, "split_faces", {"face": _plain(face), "frames": _frame_runs(ds, frames), "name": name or _new_name(ds)}
+    )
 
 # %% ../../nbs/review/00_corrections.ipynb #c062
 def suggest_split(
     ds,  # features Dataset with embeddings
     face: str | int,  # a person, name or slot
 ) -> tuple:  # frames of the smaller part, by number in the file; cosine distance between the two parts
-    "Propose which frames of a person show somebody else. Raises ValueError without embeddings or with fewer than two faces."
+    """Propose which frames of a person show somebody else.
+
+    Raises ValueError without embeddings or with fewer than two faces.
+    """
     need_features(ds)
-    if "face_embedding" not in ds: raise ValueError("suggest_split needs embeddings; run apply with return_embeddings=True")
+    if "face_embedding" not in ds:
+        raise ValueError("suggest_split needs embeddings; run apply with return_embeddings=True")
     k = _position(ds, face, "face")
     unit = ds.face_embedding.transpose("frame", "face", ...).values[:, k].astype(float)
     rows = np.flatnonzero(np.isfinite(unit).all(axis=1))
@@ -468,7 +521,8 @@ def suggest_split(
 # %% ../../nbs/review/00_corrections.ipynb #c068b
 @_step
 def _unassign_faces(ds, persons, faces):
-    for name, runs in faces.items(): ds = _release(ds, _rows(ds, runs), _person_position(ds, persons, name, "where"), persons)
+    for name, runs in faces.items():
+        ds = _release(ds, _rows(ds, runs), _person_position(ds, persons, name, "where"), persons)
     return ds, persons
 
 # %% ../../nbs/review/00_corrections.ipynb #c068c
@@ -477,10 +531,13 @@ def _face_mask(ds, where):
     import xarray as xr
 
     wanted = tuple(ds.face_label.sizes[dim] for dim in ("frame", "face"))
-    if not hasattr(where, "dims"): where = xr.DataArray(where, dims=("frame", "face")) if np.shape(where) == wanted else xr.DataArray(where)
-    if where.dtype != bool: raise ValueError(f"where holds {where.dtype} values; give truth values, such as ds.face_confidence < 0.7")
+    if not hasattr(where, "dims"):
+        where = xr.DataArray(where, dims=("frame", "face")) if np.shape(where) == wanted else xr.DataArray(where)
+    if where.dtype != bool:
+        raise ValueError(f"where holds {where.dtype} values; give truth values, such as ds.face_confidence < 0.7")
     if not where.dims or set(where.dims) - {"frame", "face"} or any(where.sizes[dim] != ds.sizes[dim] or dim in where.coords and not where[dim].equals(ds[dim]) for dim in where.dims):
-        raise ValueError(f"where has {dict(where.sizes)}; it needs the frames and slots of ds, {dict(ds.face_label.sizes)}, such as ds.face_confidence < 0.7")
+        raise ValueError(f"where has {dict(where.sizes)}; it needs the frames and slots of ds, "
+                         f"{dict(ds.face_label.sizes)}, such as ds.face_confidence < 0.7")
     return where.broadcast_like(ds.face_label).transpose("frame", "face").values
 
 # %% ../../nbs/review/00_corrections.ipynb #c068d
@@ -488,10 +545,17 @@ def unassign_faces(
     ds,  # features Dataset
     where,  # (frame, face) bool, true for the faces that are to go, such as ds.face_confidence < 0.7; a mask of frames or of slots will do
 ):  # Dataset
-    "Take faces away from their persons: they stay, measured and counted, and belong to nobody. Raises ValueError for a mask of another shape or type."
+    """Take faces away from their persons: they stay, measured and counted, and belong to nobody.
+
+    Raises ValueError for a mask of another shape or type.
+    """
     need_features(ds)
     chosen = _face_mask(ds, where) & np.isfinite(ds.face_label.values)
-    faces = {str(name): _frame_runs(ds, ds.frame.values[own]) for name, own in zip(ds.face_name.values, chosen.T) if own.any()}
+    faces = {
+        str(name): _frame_runs(ds, ds.frame.values[own])
+        for name, own in zip(ds.face_name.values, chosen.T)
+        if own.any()
+    }
     return _correct(ds, "unassign_faces", {"faces": faces})
 
 # %% ../../nbs/review/00_corrections.ipynb #9b1f20f1
@@ -506,7 +570,8 @@ def list_proposals(
 # %% ../../nbs/review/00_corrections.ipynb #9b1f20f3
 def _part(ds, face, tracks):
     "Tracks of a slot in words."
-    n, many = len(_frames_of_tracks(ds, face, tracks)), len(tracks)
+    n = len(_frames_of_tracks(ds, face, tracks))
+    many = len(tracks)
     return f"{many} track{'s' * (many != 1)} ({n} face{'s' * (n != 1)})"
 
 # %% ../../nbs/review/00_corrections.ipynb #9b1f20f4
@@ -571,17 +636,26 @@ def _read_corrections(history):
     "The corrections in a history, as `HistoryStep`; other lines are skipped."
     steps = [step for step in read_history(history) if step.function in _STEPS]
     for step in steps:
-        if step.arguments is None: raise ValueError(f"the arguments in this line of the history are not JSON: {step.text}")
+        if step.arguments is None:
+            raise ValueError(f"the arguments in this line of the history are not JSON: {step.text}")
     return steps
 
 def _steps_of(history):
-    "The corrections in a history, a text or the attribute of a Dataset. Raises ValueError for a text without any, which may be the name of a file."
+    """The corrections in a history, a text or the attribute of a Dataset.
+
+    Raises ValueError for a text without any, which may be the name of a file.
+    """
     if hasattr(history, "attrs"): return _read_corrections(history.attrs.get("history", ""))
     steps = _read_corrections(history) if isinstance(history, str) else []
     if steps: return steps
     if isinstance(history, (str, os.PathLike)) and os.path.isfile(history):
-        raise ValueError(f"history={str(history)!r} is the name of a file; give the result in it, load({str(history)!r})")
-    found = f"history={history[:80]!r} holds no correction" if isinstance(history, str) else f"history is a {type(history).__name__}"
+        raise ValueError(f"history={str(history)!r} is the name of a file; give the result in it, "
+                         f"load({str(history)!r})")
+    found = (
+        f"history={history[:80]!r} holds no correction"
+        if isinstance(history, str)
+        else f"history is a {type(history).__name__}"
+    )
     raise ValueError(f"{found}; give the corrected Dataset, or its attribute history as a str")
 
 # %% ../../nbs/review/00_corrections.ipynb #c071
@@ -589,12 +663,16 @@ def replay_history(
     ds_original,  # features Dataset to be corrected
     history,  # str, as in the attribute; or the corrected Dataset itself
 ):  # Dataset
-    "Do the corrections of a history again. Raises ValueError if one of them does not fit, naming its line, and for a text that holds none."
+    """Do the corrections of a history again.
+
+    Raises ValueError if one of them does not fit, naming its line, and for a text that holds none.
+    """
     need_features(ds_original)
     past = _read_corrections(ds_original.attrs.get("history", ""))
     steps = _steps_of(history)
     if past != steps[:len(past)]:
-        raise ValueError("this result has corrections that the history does not begin with; start from the uncorrected result")
+        raise ValueError("this result has corrections that the history does not begin with; start from the "
+                         "uncorrected result")
     ds = ds_original.copy(deep=True)
     for step in steps[len(past):]:
         try: ds = _correct(ds, step.function, step.arguments, step.time)

@@ -4,9 +4,16 @@
 
 # %% ../../nbs/review/01_validation.ipynb #c003
 from __future__ import annotations
-import hashlib, json, math, os, warnings
+
+import hashlib
+import json
+import math
+import os
+import warnings
 from pathlib import Path
+
 import numpy as np
+
 from ..files import read_whole, write_atomically
 from ..schema import STATUS, detected, need_features, person_slots
 
@@ -22,10 +29,18 @@ def list_odd_frames(
     "List the frames in which something odd begins."
     import pandas as pd
     need_features(ds, "status", "face_confidence", "n_detected", "time", some_aus=True)
-    status, sure, count = ds.status.values, ds.face_confidence.values, ds.n_detected.values
-    flags = {name.replace("_", " "): (status == STATUS[name]).any(1) for name in ("unassigned", "doubtful", "no_presence")}
-    reasons = {"no face": count == 0, **flags,
-        "low confidence": (sure < least_confidence).any(1), "more faces than before": np.diff(count, prepend=count[:1]) > 0}
+    status = ds.status.values
+    sure = ds.face_confidence.values
+    count = ds.n_detected.values
+    flags = {
+        name.replace("_", " "): (status == STATUS[name]).any(1) for name in ("unassigned", "doubtful", "no_presence")
+    }
+    reasons = {
+        "no face": count == 0,
+        **flags,
+        "low confidence": (sure < least_confidence).any(1),
+        "more faces than before": np.diff(count, prepend=count[:1]) > 0,
+    }
     begins = {why: odd & ~np.concatenate([[False], odd[:-1]]) for why, odd in reasons.items()}
     rows = np.flatnonzero(np.logical_or.reduce(list(begins.values())))
     texts = [", ".join(why for why, begin in begins.items() if begin[row]) for row in rows]
@@ -48,7 +63,8 @@ def list_stretches(
     while len(runs) < min(n, most or n):
         first, last = longest = max(runs, key=lambda run: run[1] - run[0])
         if first == last: break
-        middle, i = (first + last) // 2, runs.index(longest)
+        middle = (first + last) // 2
+        i = runs.index(longest)
         runs[i:i + 1] = [(first, middle), (middle + 1, last)]
     return runs
 
@@ -62,9 +78,11 @@ def confidence_bands(
     "Name the confidence band of every face, such as \"0.50 to 0.75\"; faces without a confidence are \"none\"."
     need_features(ds, "face_box", "face_confidence", "face_label", "face_prob", "time", some_aus=True)
     edges = (0, *bands, 1)
-    if any(a >= b for a, b in zip(edges, edges[1:])): raise ValueError(f"bands={bands!r} are not increasing numbers between 0 and 1")
+    if any(a >= b for a, b in zip(edges, edges[1:])):
+        raise ValueError(f"bands={bands!r} are not increasing numbers between 0 and 1")
     names = np.array([f"{a:.2f} to {b:.2f}" for a, b in zip(edges, edges[1:])] + ["none", ""])
-    sure, there = ds.face_confidence.values, detected(ds).values
+    sure = ds.face_confidence.values
+    there = detected(ds).values
     index = np.where(np.isfinite(sure), np.searchsorted(bands, np.nan_to_num(sure), "right"), len(edges) - 1)
     return names[np.where(there, index, len(edges))]
 
@@ -93,33 +111,44 @@ def _chances(sizes, m):
 
 def _draw_pieces(chances, random):
     "Draw pieces so that each has its chance and their number is the sum of all chances."
-    drawn, winner, chance = list(np.flatnonzero(chances >= 1)), None, 0.0
+    drawn = list(np.flatnonzero(chances >= 1))
+    winner = None
+    chance = 0.0
     rest = np.flatnonzero(chances < 1)
     for other, its, luck in zip(rest.tolist(), chances[rest].tolist(), random.random(len(rest)).tolist()):
         both = chance + its
-        if both < 1 - 1e-9: winner, chance = other if luck * both < its else winner, both
+        if both < 1 - 1e-9:
+            winner = other if luck * both < its else winner
+            chance = both
         else: # the first is drawn with (1 - its) / (2 - both), or else the other
             first = luck * (2 - both) < 1 - its
             drawn.append(winner if first else other)
-            winner, chance = other if first else winner, max(both - 1, 0.0)
+            winner = other if first else winner
+            chance = max(both - 1, 0.0)
     return np.array(drawn, int)
 
 # %% ../../nbs/review/01_validation.ipynb #p004
 def _draw_faces(piece, m, random):
-    "Draw one face from each of `m` pieces; `piece`: number of the piece of each face. The faces, and how many each stands for."
+    """Draw one face from each of `m` pieces; `piece`: number of the piece of each face.
+
+    The faces, and how many each stands for.
+    """
     _, of, sizes = np.unique(piece, return_inverse=True, return_counts=True)
     chances = _chances(sizes, m)
-    drawn, order = _draw_pieces(chances, random), random.permutation(len(piece))
+    drawn = _draw_pieces(chances, random)
+    order = random.permutation(len(piece))
     first = order[np.unique(of[order], return_index=True)[1]] # of each piece, a random face
     return first[drawn], (sizes / chances)[drawn]
 
 # %% ../../nbs/review/01_validation.ipynb #c017
 def _references(there, sure, time, row, n=4, apart=1.0):
-    "Rows that show what the pipeline holds to be the same person, away from `row`; `there`, `sure`: (frame,) of one slot."
+    """Rows that show what the pipeline holds to be the same person, away from `row`; `there`, `sure`: (frame,) of
+    one slot."""
     rows = np.flatnonzero(there)
     rows = rows[rows != row]
     far = rows[abs(time[rows] - time[row]) >= apart]
-    sure, parts = np.nan_to_num(sure), np.array_split(far if len(far) else rows, n)
+    sure = np.nan_to_num(sure)
+    parts = np.array_split(far if len(far) else rows, n)
     return [int(part[sure[part].argmax()]) for part in parts if len(part)]
 
 # %% ../../nbs/review/01_validation.ipynb #p006
@@ -127,9 +156,22 @@ def _as_checks(ds, row, slot, band, weight):
     "The table of `sample_checks` from the places of the faces."
     import pandas as pd
     there, sure, time, frame = (ds[name].values for name in ("face_prob", "face_confidence", "time", "frame"))
-    person, there = person_slots(ds.face_box.values, ds.face_label.values), np.isfinite(there)
-    references = [frame[_references(there[:, k], sure[:, k], time, i)].tolist() if person[k] else [] for i, k in zip(row, slot)]
-    return pd.DataFrame(dict(frame=frame[row], face=ds.face.values[slot], band=band, weight=weight, references=references, same_person="", box_right=""))
+    person = person_slots(ds.face_box.values, ds.face_label.values)
+    there = np.isfinite(there)
+    references = [
+        frame[_references(there[:, k], sure[:, k], time, i)].tolist() if person[k] else [] for i, k in zip(row, slot)
+    ]
+    return pd.DataFrame(
+        dict(
+            frame=frame[row],
+            face=ds.face.values[slot],
+            band=band,
+            weight=weight,
+            references=references,
+            same_person="",
+            box_right="",
+        )
+    )
 
 # %% ../../nbs/review/01_validation.ipynb #c018
 def sample_checks(
@@ -140,36 +182,60 @@ def sample_checks(
     bands: tuple = BANDS, # borders between the bands of confidence
     apart: float = 1.0, # length of a piece in seconds: each gives one check of a person and band at most; 0: each frame may
 ): # `pandas.DataFrame`: frame, face, band, weight, references, same_person, box_right; the last two are empty
-    "Draw faces for a blind check, the same number from each band if it has so many. Warns if there are fewer than `n`; raises `ValueError` if there is no face."
+    """Draw faces for a blind check, the same number from each band if it has so many.
+
+    Warns if there are fewer than `n`; raises `ValueError` if there is no face.
+    """
     names = confidence_bands(ds, bands)
     row, slot = np.nonzero(names != "")
-    if n < 1 or not len(row): raise ValueError(f"n={n} checks of {len(row)} faces cannot be drawn; at least one of each is needed")
-    band, piece = names[row, slot], slot * len(ds.time) + _cut_time(ds.time.values, apart)[row]
-    groups, random = [np.flatnonzero(band == name) for name in np.unique(band)], np.random.default_rng(seed)
+    if n < 1 or not len(row):
+        raise ValueError(f"n={n} checks of {len(row)} faces cannot be drawn; at least one of each is needed")
+    band = names[row, slot]
+    piece = slot * len(ds.time) + _cut_time(ds.time.values, apart)[row]
+    groups = [np.flatnonzero(band == name) for name in np.unique(band)]
+    random = np.random.default_rng(seed)
     shares = _shares(np.array([len(np.unique(piece[group])) for group in groups]), n)
     if shares.sum() < n:
-        warnings.warn(f"n={n}: only {shares.sum()} checks can be drawn, one from each {apart} s of a person and band; a smaller apart gives more", stacklevel=2)
-    drawn = [(group[faces], weight) for group, share in zip(groups, shares) for faces, weight in [_draw_faces(piece[group], share, random)]]
+        warnings.warn(f"n={n}: only {shares.sum()} checks can be drawn, one from each {apart} s of a person and "
+                      "band; a smaller apart gives more", stacklevel=2)
+    drawn = [
+        (group[faces], weight)
+        for group, share in zip(groups, shares)
+        for faces, weight in [_draw_faces(piece[group], share, random)]
+    ]
     chosen, weight = map(np.concatenate, zip(*drawn))
     mixed = random.permutation(len(chosen))
     return _as_checks(ds, row[chosen][mixed], slot[chosen][mixed], band[chosen][mixed], weight[mixed])
 
 # %% ../../nbs/review/01_validation.ipynb #p008
-_QUESTIONS, _ANSWERS = ("same_person", "box_right"), ("yes", "no", "unsure", "")
-_NO_WEIGHT = ("there is no weight, so nobody knows how many faces each check stands for: an earlier version drew some faces far more often than others and did not write it down. "
+_QUESTIONS = ("same_person", "box_right")
+_ANSWERS = ("yes", "no", "unsure", "")
+_NO_WEIGHT = ("there is no weight, so nobody knows how many faces each check stands for: an earlier "
+              "version drew some faces far more often than others and did not write it down. "
     "Draw new checks with sample_checks")
 
 def _insist(checks, name, fits, wanted):
     "Raise `ValueError` for the first row that does not fit."
-    if not fits.all(): raise ValueError(f"checks: {name} in row {checks.index[~fits][0]} is {checks[name][~fits].tolist()[0]!r}; it must be {wanted}")
+    if not fits.all():
+        raise ValueError(f"checks: {name} in row {checks.index[~fits][0]} is {checks[name][~fits].tolist()[0]!r}; "
+                         f"it must be {wanted}")
 
 def _tidy(checks):
-    "Checks with answers in lower case and without blanks. Raises `ValueError` for columns that are missing, and for answers and weights that are none."
+    """Checks with answers in lower case and without blanks.
+
+    Raises `ValueError` for columns that are missing, and for answers and weights that are none.
+    """
     import pandas as pd
     if missing := [name for name in ("band", "references", *_QUESTIONS) if name not in checks]:
-        raise ValueError(f"checks: there is no column {', '.join(missing)}; give what sample_checks returned, with answers")
-    if "weight" not in checks: raise ValueError(f"checks: {_NO_WEIGHT}. Only if you chose these faces yourself and all faces of a band had the same chance: checks['weight'] = 1")
-    tidy = checks.assign(weight=pd.to_numeric(checks.weight, errors="coerce"), **{q: checks[q].map(lambda a: "" if pd.isna(a) else str(a).strip().lower()) for q in _QUESTIONS})
+        raise ValueError(f"checks: there is no column {', '.join(missing)}; give what sample_checks returned, with "
+                         "answers")
+    if "weight" not in checks:
+        raise ValueError(f"checks: {_NO_WEIGHT}. Only if you chose these faces yourself and all faces of a band "
+                         "had the same chance: checks['weight'] = 1")
+    tidy = checks.assign(
+        weight=pd.to_numeric(checks.weight, errors="coerce"),
+        **{q: checks[q].map(lambda a: "" if pd.isna(a) else str(a).strip().lower()) for q in _QUESTIONS},
+    )
     _insist(checks, "weight", (tidy.weight > 0) & (tidy.weight < math.inf), "a number of faces above 0")
     for question in _QUESTIONS: _insist(checks, question, tidy[question].isin(_ANSWERS), "yes, no, unsure or empty")
     return tidy
@@ -182,8 +248,10 @@ def wilson_interval(
 ) -> tuple: # (low, high), 0 to 1; NaN without a trial
     "Compute Wilson's score interval for a share."
     if n <= 0: return math.nan, math.nan
-    p, shrink = successes / n, 1 + z * z / n
-    middle, half = (p + z * z / (2 * n)) / shrink, z / shrink * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    p = successes / n
+    shrink = 1 + z * z / n
+    middle = (p + z * z / (2 * n)) / shrink
+    half = z / shrink * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return max(0.0, middle - half), min(1.0, middle + half)
 
 # %% ../../nbs/review/01_validation.ipynb #c025
@@ -195,7 +263,8 @@ def exact_interval(
     "Compute the interval of Clopper and Pearson for a share."
     from scipy.special import betaincinv
     if n <= 0: return math.nan, math.nan
-    tail, failures = (1 - confidence) / 2, n - successes
+    tail = (1 - confidence) / 2
+    failures = n - successes
     low = 0.0 if successes < 1e-9 else float(betaincinv(successes, failures + 1, tail))
     high = 1.0 if failures < 1e-9 else float(betaincinv(successes + 1, failures, 1 - tail))
     return low, high
@@ -204,7 +273,8 @@ def exact_interval(
 def _worth(answers, weight):
     "Numbers of successes and trials with equal weights that these answers are worth."
     told = answers.isin(["yes", "no"]).values
-    weight, yes = weight.values[told], (answers == "yes").values[told]
+    weight = weight.values[told]
+    yes = (answers == "yes").values[told]
     if not told.any(): return 0.0, 0.0
     n = weight.sum() ** 2 / (weight @ weight)
     return float(n * min(1.0, (weight @ yes) / weight.sum())), float(n)
@@ -214,7 +284,8 @@ def _total(parts):
     parts = [part for part in parts if part[2]]
     if not parts: return math.nan, math.nan, math.nan
     faces, yes, n = np.array(parts, float).T
-    weight, share = faces / faces.sum(), yes / n
+    weight = faces / faces.sum()
+    share = yes / n
     low, high = np.array([exact_interval(*part) for part in zip(yes, n)]).T
     p = min(1.0, float(weight @ share))
     return p, max(0.0, p - math.hypot(*(weight * (share - low)))), min(1.0, p + math.hypot(*(weight * (high - share))))
@@ -224,7 +295,17 @@ def _score(question, band, faces, mine, parts):
     "A row of the table of `score_checks`."
     yes, no, unsure, left = [int((mine[question] == answer).sum()) for answer in _ANSWERS]
     precision, low, high = _total(parts)
-    return dict(question=question, band=band, faces=faces, checked=yes + no, unsure=unsure, left=left, precision=precision, low=low, high=high)
+    return dict(
+        question=question,
+        band=band,
+        faces=faces,
+        checked=yes + no,
+        unsure=unsure,
+        left=left,
+        precision=precision,
+        low=low,
+        high=high,
+    )
 
 # %% ../../nbs/review/01_validation.ipynb #c027
 def score_checks(
@@ -233,18 +314,32 @@ def score_checks(
     *,
     bands: tuple = BANDS, # as given to `sample_checks`
 ): # `pandas.DataFrame`: question, band, faces, checked, unsure, left, precision, low, high
-    "Estimate precision with a 95 % interval for each band and for all faces. Raises `ValueError` for other bands than those of the checks, for answers and weights that are none, and without weights."
+    """Estimate precision with a 95 % interval for each band and for all faces.
+
+    Raises `ValueError` for other bands than those of the checks, for answers and weights that are none, and without
+    weights.
+    """
     import pandas as pd
-    names, checks, table = confidence_bands(ds, bands), _tidy(checks), []
-    if other := set(checks.band) - set(names.flat): raise ValueError(f"bands={bands!r}: these checks were drawn with other bands ({', '.join(sorted(map(str, other)))}); give the same")
-    recurs = person_slots(ds.face_box.values, ds.face_label.values) & ((names != "").sum(0) > 1) # who has a face to compare with
+    names = confidence_bands(ds, bands)
+    checks = _tidy(checks)
+    table = []
+    if other := set(checks.band) - set(names.flat):
+        raise ValueError(f"bands={bands!r}: these checks were drawn with other bands "
+                         f"({', '.join(sorted(map(str, other)))}); give the same")
+    # who has a face to compare with
+    recurs = person_slots(ds.face_box.values, ds.face_label.values) & ((names != "").sum(0) > 1)
     for question in _QUESTIONS:
         asked = names[:, recurs] if question == "same_person" else names
         sizes = {str(band): int((asked == band).sum()) for band in np.unique(asked[asked != ""])}
         mine = checks[checks.references.map(str) != "[]"] if question == "same_person" else checks
-        parts = {band: (faces, *_worth(mine[question][mine.band == band], mine.weight[mine.band == band])) for band, faces in sizes.items()}
+        parts = {
+            band: (faces, *_worth(mine[question][mine.band == band], mine.weight[mine.band == band]))
+            for band, faces in sizes.items()
+        }
         table += [_score(question, band, sizes[band], mine[mine.band == band], [parts[band]]) for band in sizes]
-        table.append(_score(question, "all", sum(faces for faces, _, n in parts.values() if n), mine, list(parts.values())))
+        table.append(
+            _score(question, "all", sum(faces for faces, _, n in parts.values() if n), mine, list(parts.values()))
+        )
     return pd.DataFrame(table)
 
 # %% ../../nbs/review/01_validation.ipynb #c032
@@ -260,7 +355,8 @@ def save_checks(
     path: str | os.PathLike, # a file to write, .json
 ):
     "Write checks and their answers to a file; a reader never sees half of it."
-    with write_atomically(path) as part: part.write_text(json.dumps(dict(result=_fingerprint(ds), checks=checks.to_dict("records")), indent=1))
+    with write_atomically(path) as part:
+        part.write_text(json.dumps(dict(result=_fingerprint(ds), checks=checks.to_dict("records")), indent=1))
 
 # %% ../../nbs/review/01_validation.ipynb #c034
 MAX_FILE = 4 * 2 ** 20 # bytes that a file of checks may have; 10,000 checks have about half
@@ -268,25 +364,51 @@ _COLUMNS = ("frame", "face", "band", "weight", "references", *_QUESTIONS)
 
 def _is_check(check, frames, faces):
     "Is this a check of a face in these sets?"
-    known, weight = (lambda value, among: type(value) is int and value in among), check.get("weight", 1)
-    return (known(check["frame"], frames) and known(check["face"], faces) and type(check["band"]) is str and type(weight) in (int, float) and 0 < weight < math.inf
-        and type(check["references"]) is list and all(known(frame, frames) for frame in check["references"]) and all(check[question] in _ANSWERS for question in _QUESTIONS))
+    known = lambda value, among: type(value) is int and value in among
+    weight = check.get("weight", 1)
+    return (
+        known(check["frame"], frames)
+        and known(check["face"], faces)
+        and type(check["band"]) is str
+        and type(weight) in (int, float)
+        and 0 < weight < math.inf
+        and type(check["references"]) is list
+        and all(known(frame, frames) for frame in check["references"])
+        and all(check[question] in _ANSWERS for question in _QUESTIONS)
+    )
 
 # %% ../../nbs/review/01_validation.ipynb #p018
 def load_checks(
     path: str | os.PathLike, # written by `save_checks`
     ds, # the Dataset that they were drawn from
 ): # `pandas.DataFrame`; without weight if an earlier version wrote them, and then with a warning
-    "Read checks and their answers. Raises `ValueError` for another file, for checks of another result, and for more than 4 MB."
+    """Read checks and their answers.
+
+    Raises `ValueError` for another file, for checks of another result, and for more than 4 MB.
+    """
     import pandas as pd
     try:
         held = json.loads(read_whole(Path(path), MAX_FILE))
-        result, checks, frames, faces = held["result"], held["checks"], set(ds.frame.values.tolist()), set(ds.face.values.tolist())
-        odd = [i for i, check in enumerate(checks) if not _is_check(check, frames, faces)] if result == _fingerprint(ds) else []
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error: raise ValueError(f"{path}: this is not a file of checks ({error}); choose another path") from error
+        result = held["result"]
+        checks = held["checks"]
+        frames = set(ds.frame.values.tolist())
+        faces = set(ds.face.values.tolist())
+        odd = (
+            [i for i, check in enumerate(checks) if not _is_check(check, frames, faces)]
+            if result == _fingerprint(ds)
+            else []
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path}: this is not a file of checks ({error}); choose another path") from error
     if result != _fingerprint(ds):
-        raise ValueError(f"{path}: these checks are of another result (other faces, boxes or labels than this one has); choose another path to start anew")
-    if odd or not checks: raise ValueError(f"{path}: this is not a file of checks ({f'number {odd[0]} is none' if odd else 'it holds none'}); choose another path")
+        raise ValueError(f"{path}: these checks are of another result (other faces, boxes or labels than this one "
+                         "has); choose another path to start anew")
+    if odd or not checks:
+        raise ValueError(f"{path}: this is not a file of checks "
+                         f"({f'number {odd[0]} is none' if odd else 'it holds none'}); choose another path")
     weighed = all("weight" in check for check in checks)
-    if not weighed: warnings.warn(f"{path}: {_NO_WEIGHT}; these can be read and answered, but score_checks refuses them", stacklevel=2)
+    if not weighed:
+        warnings.warn(
+            f"{path}: {_NO_WEIGHT}; these can be read and answered, but score_checks refuses them", stacklevel=2
+        )
     return pd.DataFrame(checks)[[name for name in _COLUMNS if weighed or name != "weight"]]

@@ -4,24 +4,60 @@
 
 # %% ../../nbs/viewers/00_base.ipynb #c003
 from __future__ import annotations
-import base64, html, io, json, secrets, threading
+
+import base64
+import html
+import io
+import json
+import secrets
+import threading
 from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
-import anywidget, numpy as np, traitlets
+
+import anywidget
 import ipywidgets as widgets
+import numpy as np
+import traitlets
 from fastcore.basics import patch
-from ..review.validation import list_odd_frames, list_stretches, load_checks, sample_checks, save_checks, score_checks
-from ..review.corrections import accept_proposal, describe_proposal, dismiss_proposal, list_proposals
-from ..review.corrections import assign_face, assign_track, merge_faces, rename_faces, split_faces, suggest_split
-from ..review.corrections import replay_history
-from ..figures import GRAY, USUAL_AUS, cut_face, face_lines, is_doubtful, person_colors
-from ..figures import draw_faces, draw_frame, draw_timeline
+
+from mexca_video.figures import (
+    GRAY,
+    USUAL_AUS,
+    cut_face,
+    draw_faces,
+    draw_frame,
+    draw_timeline,
+    face_lines,
+    is_doubtful,
+    person_colors,
+)
 from ..files import check_place, file_sha256
-from ..schema import choose_aus, is_correction, need_features, person_slots
-from ..io.netcdf import load, save
 from ..intervals import find_runs
+from ..io.netcdf import load, save
+from mexca_video.review.corrections import (
+    accept_proposal,
+    assign_face,
+    assign_track,
+    describe_proposal,
+    dismiss_proposal,
+    list_proposals,
+    merge_faces,
+    rename_faces,
+    replay_history,
+    split_faces,
+    suggest_split,
+)
+from mexca_video.review.validation import (
+    list_odd_frames,
+    list_stretches,
+    load_checks,
+    sample_checks,
+    save_checks,
+    score_checks,
+)
+from ..schema import choose_aus, is_correction, need_features, person_slots
 
 # %% auto #0
 __all__ = ['SHOWN', 'LEAST_CONFIDENCE', 'NOBODY', 'NEW', 'DOUBTFUL', 'SENT', 'ASKED', 'SIDE', 'ANSWERS', 'QUESTIONS', 'Picture',
@@ -32,7 +68,8 @@ __all__ = ['SHOWN', 'LEAST_CONFIDENCE', 'NOBODY', 'NEW', 'DOUBTFUL', 'SENT', 'AS
 def _jpeg(image, width=1280):
     "JPEG of an (H, W, 3) uint8 picture, at most `width` pixels wide."
     from PIL import Image
-    picture, file = Image.fromarray(image), io.BytesIO()
+    picture = Image.fromarray(image)
+    file = io.BytesIO()
     if picture.width > width: picture = picture.resize((width, round(picture.height * width / picture.width)))
     picture.save(file, "JPEG", quality=85)
     return file.getvalue()
@@ -48,19 +85,27 @@ def _drawn(figure, format="jpeg"):
 # %% ../../nbs/viewers/00_base.ipynb #c009
 class _Pictures:
     "Frames of a video by their number in the file, the last ones kept."
-    BACK, KEPT = 8, 300 # frames decoded together when stepping back, and JPEGs kept
+    # frames decoded together when stepping back, and JPEGs kept
+    BACK = 8
+    KEPT = 300
     def __init__(self, path, frames): # `path`: or a `VideoDataset`
         from mexca_video.video import VideoDataset
         self.video = path if isinstance(path, VideoDataset) else VideoDataset(str(path))
-        self.frames, self.raw, self.jpegs, self.lost = np.asarray(frames), OrderedDict(), OrderedDict(), {}
-        self.width, self.height, self.one_at_a_time = self.video.width, self.video.height, threading.RLock()
+        self.frames = np.asarray(frames)
+        self.raw = OrderedDict()
+        self.jpegs = OrderedDict()
+        self.lost = {}
+        self.width = self.video.width
+        self.height = self.video.height
+        self.one_at_a_time = threading.RLock()
 
     def image(self, frame):
         "(H, W, 3) uint8"
         from mexca_video.video import FrameError
         with self.one_at_a_time:
             try:
-                for number in [] if frame in self.raw else self._together(frame): self.raw[number] = self.video[number]["Image"].numpy()
+                for number in [] if frame in self.raw else self._together(frame):
+                    self.raw[number] = self.video[number]["Image"].numpy()
             except (FrameError, OSError) as error:
                 self.lost[frame] = str(error)
                 return np.full((self.height, self.width, 3), 190, np.uint8)
@@ -84,7 +129,8 @@ class _Pictures:
 
     def effort(self, frames):
         "How many frames are decoded to get at each of `frames` from elsewhere: the way from the key frame before it."
-        frames, keys = np.asarray(frames), self.video.key_frames
+        frames = np.asarray(frames)
+        keys = self.video.key_frames
         return frames - (keys[np.searchsorted(keys, frames, "right").clip(1) - 1] if len(keys) else 0)
 
 # %% ../../nbs/viewers/00_base.ipynb #c012
@@ -97,16 +143,23 @@ def _open_pictures(ds, video):
     from mexca_video.video import open_video_of
     try: pictures = _Pictures(open_video_of(ds, str(video)), ds.frame.values)
     except (ValueError, OSError) as error: raise ValueError(f"{error} Where is {name}?") from error
-    size, expected = (pictures.width, pictures.height), (ds.attrs.get("video_width"), ds.attrs.get("video_height"))
-    if size != expected: raise ValueError(f"{video} has {size[0]} × {size[1]} pixels and the result is of {expected[0]} × {expected[1]}. Where is {name}?")
+    size = (pictures.width, pictures.height)
+    expected = (ds.attrs.get("video_width"), ds.attrs.get("video_height"))
+    if size != expected:
+        raise ValueError(f"{video} has {size[0]} × {size[1]} pixels and the result is of {expected[0]} × "
+                         f"{expected[1]}. Where is {name}?")
     if ds.sizes["frame"] and ds.frame.values.max() >= len(pictures.video):
-        raise ValueError(f"{video} has {len(pictures.video)} frames and the result reaches frame {ds.frame.values.max()}. Where is {name}?")
-    return pictures, "" if _is_same_file(ds, video) else f"{Path(video).name} is not the file that was analysed (another size or checksum)."
+        raise ValueError(f"{video} has {len(pictures.video)} frames and the result reaches frame "
+                         f"{ds.frame.values.max()}. Where is {name}?")
+    return pictures, "" if _is_same_file(
+        ds, video
+    ) else f"{Path(video).name} is not the file that was analysed (another size or checksum)."
 
 # %% ../../nbs/viewers/00_base.ipynb #c013
 def _is_same_file(ds, video):
     "Is this the analysed file, as far as the result says and up to a gigabyte?"
-    size, known = Path(video).stat().st_size, ds.attrs.get("video_size_bytes")
+    size = Path(video).stat().st_size
+    known = ds.attrs.get("video_size_bytes")
     if isinstance(known, (int, np.integer)) and known != size: return False
     if len(str(ds.attrs.get("video_sha256", ""))) != 64 or size > 1e9: return True
     return file_sha256(video) == ds.attrs["video_sha256"]
@@ -156,7 +209,10 @@ function painter(svg, labels) {
 """
 
 # %% ../../nbs/viewers/00_base.ipynb #c016b
-_PICTURE_JS = _ADD_JS + _PAINTER_JS + """
+_PICTURE_JS = (
+    _ADD_JS
+    + _PAINTER_JS
+    + """
 const KEYS = ["ArrowLeft", "ArrowRight", "Home", "End", "n", "p"];
 function render({ model, el }) {
   const box = add(el, "div", "mexca-picture");
@@ -196,6 +252,7 @@ function render({ model, el }) {
 }
 export default { render };
 """
+)
 
 # %% ../../nbs/viewers/00_base.ipynb #c017
 _PICTURE_CSS = """
@@ -209,7 +266,8 @@ _PICTURE_CSS = """
 
 class Picture(anywidget.AnyWidget):
     "A picture with faces drawn over it in the browser."
-    _esm, _css = _PICTURE_JS, _PICTURE_CSS
+    _esm = _PICTURE_JS
+    _css = _PICTURE_CSS
     image = traitlets.Bytes(b"").tag(sync=True)
     frame = traitlets.Int(-1).tag(sync=True)
     size = traitlets.List([1, 1]).tag(sync=True)
@@ -233,20 +291,35 @@ def _cells(ds, name):
 class _Faces:
     "The faces of each frame as the browser wants them; arrays are taken out of the Dataset once."
     def __init__(self, ds, aus=()):
-        self.names, self.slots, self.colors = ds.face_name.values, ds.face.values, person_colors(ds)
-        self.box, self.marks, self.sure = ds.face_box.values, ds.face_landmarks.values, ds.face_confidence.values
-        self.track, self.evidence = _cells(ds, "face_track"), _cells(ds, "face_evidence")
+        self.names = ds.face_name.values
+        self.slots = ds.face.values
+        self.colors = person_colors(ds)
+        self.box = ds.face_box.values
+        self.marks = ds.face_landmarks.values
+        self.sure = ds.face_confidence.values
+        self.track = _cells(ds, "face_track")
+        self.evidence = _cells(ds, "face_evidence")
         self.doubtful = is_doubtful(ds)
-        self.aus, self.values = list(aus), ds.face_aus.sel(au=list(aus)).values
+        self.aus = list(aus)
+        self.values = ds.face_aus.sel(au=list(aus)).values
 
     def of(self, row): return [self.one(row, k) for k in np.flatnonzero(np.isfinite(self.box[row]).all(1))]
 
     def one(self, row, k):
-        color, doubtful = self.colors[int(self.slots[k])], bool(self.doubtful[row, k])
+        color = self.colors[int(self.slots[k])]
+        doubtful = bool(self.doubtful[row, k])
         lines = [line.round(1).tolist() for _, line in face_lines(self.marks[row, k]) if np.isfinite(line).all()]
-        return dict(slot=int(self.slots[k]), box=self.box[row, k].round(1).tolist(), color=color, ink=_ink(color), lines=lines,
-            label=self.label(row, k), note=self.note(row, k), doubtful=doubtful,
-            aus=[[au, _number(v)] for au, v in zip(self.aus, self.values[row, k])])
+        return dict(
+            slot=int(self.slots[k]),
+            box=self.box[row, k].round(1).tolist(),
+            color=color,
+            ink=_ink(color),
+            lines=lines,
+            label=self.label(row, k),
+            note=self.note(row, k),
+            doubtful=doubtful,
+            aus=[[au, _number(v)] for au, v in zip(self.aus, self.values[row, k])],
+        )
 
     def label(self, row, k):
         "Who it is, and how sure that is."
@@ -280,7 +353,10 @@ class _Viewer(widgets.VBox):
     "A column of widgets that begins with a message and may ask where the video is."
     def __init__(self, ds, video, opened=None):
         super().__init__()
-        self.dataset, self.pictures, self.message, self.live = ds, None, widgets.HTML(), Live(viewer=secrets.token_hex(8))
+        self.dataset = ds
+        self.pictures = None
+        self.message = widgets.HTML()
+        self.live = Live(viewer=secrets.token_hex(8))
         self.message.add_class("mexca-message")
         self.place = widgets.Text(placeholder="path of the video", layout=dict(width="30em"))
         button = widgets.Button(description="Use this file", icon="folder-open")
@@ -306,13 +382,16 @@ class _Viewer(widgets.VBox):
 
     def check_pictures(self):
         "Ask where the video is if a frame could not be had."
-        for text in list(self.pictures.lost.values())[:1]: self.ask(f"{text} Where is {self.dataset.attrs.get('video_file', 'the video')}?", "error", self.parts)
+        for text in list(self.pictures.lost.values())[:1]:
+            self.ask(f"{text} Where is {self.dataset.attrs.get('video_file', 'the video')}?", "error", self.parts)
         self.pictures.lost.clear()
 
     def say(self, text, kind=""):
         "Show a line of text, plain text."
         colors = dict(error="#B00020", warning="#8A5A00")
-        self.message.value = f'<span style="color:{colors.get(kind, "inherit")}">{html.escape(text)}</span>' if text else ""
+        self.message.value = (
+            f'<span style="color:{colors.get(kind, "inherit")}">{html.escape(text)}</span>' if text else ""
+        )
 
 # %% ../../nbs/viewers/00_base.ipynb #c021a
 @patch
@@ -321,7 +400,8 @@ def still(self: _Viewer):
     name = f"{type(self).__name__} of {self.dataset.attrs.get('video_file', 'a video')}"
     data = base64.b64encode(_drawn(self.figure())).decode()
     return {"image/jpeg": data, "text/plain": f"{name}: a still picture",
-        "text/html": f'<img class="mexca-still" data-viewer="{self.live.viewer}" alt="{html.escape(name)}: a still picture" style="max-width: 100%" src="data:image/jpeg;base64,{data}">'}
+        "text/html": f'<img class="mexca-still" data-viewer="{self.live.viewer}" alt="{html.escape(name)}: a '
+                     f'still picture" style="max-width: 100%" src="data:image/jpeg;base64,{data}">'}
 
 @patch
 def _ipython_display_(self: _Viewer, **options):
@@ -346,17 +426,21 @@ class DetectionViewer(_Viewer):
     frame = traitlets.Int(-1, help="number of the shown frame in the file")
     selected = traitlets.Int(-1, help="slot of the selected face, -1 if none")
     def __init__(self, ds, video, aus, least_confidence, opened=None):
-        self.aus, self.odd, self.last = choose_aus(ds, aus, USUAL_AUS), list_odd_frames(ds, least_confidence), -1
+        self.aus = choose_aus(ds, aus, USUAL_AUS)
+        self.odd = list_odd_frames(ds, least_confidence)
+        self.last = -1
         super().__init__(ds, video, opened)
 
     @traitlets.validate("frame")
     def _is_known(self, proposal):
-        if proposal.value != -1 and proposal.value not in self.dataset.frame.values: raise ValueError(f"frame {proposal.value} is not in the result (see ds.frame)")
+        if proposal.value != -1 and proposal.value not in self.dataset.frame.values:
+            raise ValueError(f"frame {proposal.value} is not in the result (see ds.frame)")
         return proposal.value
 
     def build(self):
         n = self.dataset.sizes["frame"]
-        self.faces, self.picture = _Faces(self.dataset, self.aus), Picture(show=["boxes", "names"])
+        self.faces = _Faces(self.dataset, self.aus)
+        self.picture = Picture(show=["boxes", "names"])
         self.slider = widgets.IntSlider(0, 0, max(n - 1, 0), readout=False, layout=dict(width="100%"))
         self.slider.add_class("mexca-slider")
         self.play = widgets.Play(0, 0, max(n - 1, 0), interval=100, layout=dict(width="auto"))
@@ -366,9 +450,17 @@ class DetectionViewer(_Viewer):
         known = [name for name in SHOWN if name != "tracks" or {"face_track", "face_evidence"} & set(self.dataset)]
         look = dict(layout=dict(width="auto"))
         self.toggles = {k: widgets.ToggleButton(k in self.picture.show, description=k, **look) for k in known}
-        odd = [_button("Previous odd", "go to the odd frame before (p)", lambda: self.jump(-1)), _button("Next odd", "go to the next odd frame (n)", lambda: self.jump(1))]
+        odd = [
+            _button("Previous odd", "go to the odd frame before (p)", lambda: self.jump(-1)),
+            _button("Next odd", "go to the next odd frame (n)", lambda: self.jump(1)),
+        ]
         for button in odd: button.disabled = not len(self.odd)
-        self.parts = [self.picture, self.slider, widgets.HBox([self.play, *self.toggles.values(), *odd], layout=dict(flex_flow="row wrap")), self.where]
+        self.parts = [
+            self.picture,
+            self.slider,
+            widgets.HBox([self.play, *self.toggles.values(), *odd], layout=dict(flex_flow="row wrap")),
+            self.where,
+        ]
         if n: self.connect()
 
 # %% ../../nbs/viewers/00_base.ipynb #c026
@@ -396,7 +488,9 @@ def show_row(self: DetectionViewer, row):
     frames = self.dataset.frame.values
     frame = int(frames[row])
     with self.picture.hold_sync():
-        self.picture.image, self.picture.frame, self.picture.faces = self.pictures.jpeg(frame), frame, self.faces.of(row)
+        self.picture.image = self.pictures.jpeg(frame)
+        self.picture.frame = frame
+        self.picture.faces = self.faces.of(row)
         self.picture.alt = f"frame {frame} with {len(self.picture.faces)} faces"
     self.frame = frame
     self._describe()
@@ -423,7 +517,8 @@ def jump(self: DetectionViewer, step):
 @patch
 def _key(self: DetectionViewer, _, content, buffers):
     "A key pressed in the picture."
-    last, at = self.slider.max, self.slider.value
+    last = self.slider.max
+    at = self.slider.value
     rows = dict(ArrowLeft=max(at - 1, 0), ArrowRight=min(at + 1, last), Home=0, End=last)
     key = content.get("key")
     if key in rows: self.slider.value = rows[key]
@@ -438,7 +533,9 @@ def _describe(self: DetectionViewer):
     "Two lines below the picture: where we are, what is odd, who is selected; track and evidence of each face."
     row = self.slider.value
     reasons = self.odd.reason[self.odd.frame == self.frame].tolist()
-    line = f"frame {self.frame}, {self.dataset.time.values[row]:.2f} s ({row + 1} of {self.slider.max + 1})" + "".join(f" · odd: {r}" for r in reasons)
+    line = f"frame {self.frame}, {self.dataset.time.values[row]:.2f} s ({row + 1} of {self.slider.max + 1})" + "".join(
+        f" · odd: {r}" for r in reasons
+    )
     chosen = next((face for face in self.picture.faces if face["slot"] == self.selected), None)
     if chosen: line += f" · selected: {chosen['label']}"
     notes = " · ".join(f"{face['label']}: {face['note']}" for face in self.picture.faces if face["note"])
@@ -462,7 +559,10 @@ def view_detections(
     aus = None, # action units that the toggle shows, or one name; `None`: `figures.USUAL_AUS`, as far as they are there
     least_confidence: float = LEAST_CONFIDENCE, # identities below it are odd, 0 to 1
 ): # `DetectionViewer`; `.frame` is the number of the shown frame, `.selected` the slot of the selected face
-    "Look through the processed frames: slider, play, keys, odd frames, and a click on a face selects it. Raises `ValueError` for an unknown action unit."
+    """Look through the processed frames: slider, play, keys, odd frames, and a click on a face selects it.
+
+    Raises `ValueError` for an unknown action unit.
+    """
     need_features(ds, some_aus=True)
     return DetectionViewer(ds, video, aus, least_confidence)
 
@@ -512,8 +612,11 @@ class TimelineViewer(_Viewer):
         ax = draw_timeline(self.dataset)
         ax.figure.canvas.draw()
         place = ax.get_position()
-        self.strip = Strip(span=[place.x0, place.x1], limits=list(map(float, ax.get_xlim())), image=_drawn(ax.figure, "png"))
-        self.frames, self.parts = None, [self.strip]
+        self.strip = Strip(
+            span=[place.x0, place.x1], limits=list(map(float, ax.get_xlim())), image=_drawn(ax.figure, "png")
+        )
+        self.frames = None
+        self.parts = [self.strip]
 
     def start(self):
         if self.frames: return self.frames.use_video(self.video, self.opened)
@@ -575,7 +678,10 @@ function thumbnails(model) { // pictures are asked for when they come into sight
 """
 
 # %% ../../nbs/viewers/00_base.ipynb #e2c410a1
-_GALLERY_JS = _ADD_JS + _THUMBS_JS + """
+_GALLERY_JS = (
+    _ADD_JS
+    + _THUMBS_JS
+    + """
 function render({ model, el }) {
   const box = add(el, "div", "mexca-gallery"), pictures = thumbnails(model); box.dataset.lmSuppressShortcuts = "true";
   function choose(keys, on) {
@@ -635,6 +741,7 @@ function render({ model, el }) {
 }
 export default { render };
 """
+)
 
 # %% ../../nbs/viewers/00_base.ipynb #c041
 _GALLERY_CSS = """
@@ -660,7 +767,8 @@ _GALLERY_CSS = """
 
 class Gallery(anywidget.AnyWidget):
     "Rows of thumbnails that can be chosen, below questions that can be answered."
-    _esm, _css = _GALLERY_JS, _GALLERY_CSS
+    _esm = _GALLERY_JS
+    _css = _GALLERY_CSS
     proposals = traitlets.List([]).tag(sync=True)
     rows = traitlets.List([]).tag(sync=True)
     chosen = traitlets.List([], help="keys of the chosen thumbnails").tag(sync=True)
@@ -673,9 +781,13 @@ def _file_to_write(path):
 
 # %% ../../nbs/viewers/00_base.ipynb #c042b
 def _kept_steps(ds, path):
-    "`ds` and what became of it with each of the corrections in the file at `path`. Raises `ValueError` if the file does not come of `ds`."
+    """`ds` and what became of it with each of the corrections in the file at `path`.
+
+    Raises `ValueError` if the file does not come of `ds`.
+    """
     if path is None or not path.exists(): return [ds]
-    kept, steps = load(path), [ds]
+    kept = load(path)
+    steps = [ds]
     lines = kept.attrs.get("history", "").split("\n")
     ends = [k + 1 for k, line in enumerate(lines) if is_correction(line)]
     behind = sum(map(is_correction, ds.attrs.get("history", "").split("\n")))
@@ -683,39 +795,69 @@ def _kept_steps(ds, path):
         for end in ends[behind:]: steps.append(replay_history(steps[-1], "\n".join(lines[:end])))
     except ValueError: steps = []
     if not steps or not steps[-1].equals(kept):
-        raise ValueError(f"path={str(path)!r} holds another result than ds with corrections; choose another path, or go on from the file with ds=load(path)")
+        raise ValueError(f"path={str(path)!r} holds another result than ds with corrections; choose another path, "
+                         "or go on from the file with ds=load(path)")
     return steps
 
 # %% ../../nbs/viewers/00_base.ipynb #c043
-NOBODY, NEW, DOUBTFUL = "nobody", "a new person", "doubtful"
+NOBODY = "nobody"
+NEW = "a new person"
+DOUBTFUL = "doubtful"
 
 class PeopleViewer(_Viewer):
     "What `view_faces` returns. `dataset` is the corrected result."
     def __init__(self, ds, video, n, path=None):
-        self.n, self.path = n, _file_to_write(path)
-        self.faces, self.thumbs = {}, {} # name of a picture to its place in the video, and to what the browser gets
-        self.pieces, self.cuts, self.whole = {}, {}, set() # by key; where they are cut; rows of the gallery shown whole
-        self.undecided, self.undone = {}, []
+        self.n = n
+        self.path = _file_to_write(path)
+        # name of a picture to its place in the video, and to what the browser gets
+        self.faces = {}
+        self.thumbs = {}
+        self.pieces = {} # by key
+        self.cuts = {} # where they are cut
+        self.whole = set() # rows of the gallery shown whole
+        self.undecided = {}
+        self.undone = []
         *self.done, last = _kept_steps(ds, self.path)
         super().__init__(last, video)
 
     def build(self):
-        self.gallery, self.order = Gallery(), widgets.ToggleButtons(options=["in time", "least confident first"], style=dict(button_width="auto"))
+        self.gallery = Gallery()
+        self.order = widgets.ToggleButtons(
+            options=["in time", "least confident first"], style=dict(button_width="auto")
+        )
         self.to, self.who, self.other = (widgets.Dropdown(layout=dict(width="11em")) for _ in range(3))
         self.name = widgets.Text(placeholder="name", layout=dict(width="11em"))
-        move = [widgets.Label("Chosen faces belong to"), self.to, _button("Move", "give the chosen faces to this person", self.move),
-            _button("Look closer", "cut the chosen stretches into shorter ones", self.look_closer)]
-        who = [widgets.Label("Person"), self.who, self.name, _button("Rename", "give the person this name", self.rename), widgets.Label("is also"), self.other,
-            _button("Merge", "make one person of the two", self.merge)]
-        self.suggest = _button("Suggest a split", "choose the faces of this person that look like somebody else", self.suggest_split)
-        self.back, self.again = _button("Undo", "take back the last correction", self.undo), _button("Redo", "do it again", self.redo)
-        rows = [widgets.HBox(row, layout=dict(flex_flow="row wrap")) for row in (move, who, [self.suggest, self.back, self.again, self.order])]
+        move = [
+            widgets.Label("Chosen faces belong to"),
+            self.to,
+            _button("Move", "give the chosen faces to this person", self.move),
+            _button("Look closer", "cut the chosen stretches into shorter ones", self.look_closer),
+        ]
+        who = [
+            widgets.Label("Person"),
+            self.who,
+            self.name,
+            _button("Rename", "give the person this name", self.rename),
+            widgets.Label("is also"),
+            self.other,
+            _button("Merge", "make one person of the two", self.merge),
+        ]
+        self.suggest = _button(
+            "Suggest a split", "choose the faces of this person that look like somebody else", self.suggest_split
+        )
+        self.back = _button("Undo", "take back the last correction", self.undo)
+        self.again = _button("Redo", "do it again", self.redo)
+        rows = [
+            widgets.HBox(row, layout=dict(flex_flow="row wrap"))
+            for row in (move, who, [self.suggest, self.back, self.again, self.order])
+        ]
         self.parts = [self.gallery, *rows]
         self.gallery.on_msg(self._asked)
         self.order.observe(lambda change: self.refresh(), "value")
 
     def start(self):
-        if self.path and self.done: self.say(f"going on after {len(self.done)} correction{'s' * (len(self.done) != 1)}, {self.path.name}")
+        if self.path and self.done:
+            self.say(f"going on after {len(self.done)} correction{'s' * (len(self.done) != 1)}, {self.path.name}")
         self.refresh()
 
     def figure(self):
@@ -734,14 +876,22 @@ def refresh(self: PeopleViewer):
         held = box.value
         box.options = options
         box.value = held if held in options else next(iter(options), None)
-    if self.other.value == self.who.value and len(self.other.options) > 1: self.other.value = next(name for name in self.other.options if name != self.who.value)
+    if self.other.value == self.who.value and len(self.other.options) > 1:
+        self.other.value = next(name for name in self.other.options if name != self.who.value)
     self.suggest.disabled = "face_embedding" not in ds
-    self.suggest.tooltip = "needs embeddings: run apply with return_embeddings=True" if self.suggest.disabled else "choose the faces of this person that look like somebody else"
-    self.back.disabled, self.again.disabled = not self.done, not self.undone
+    self.suggest.tooltip = (
+        "needs embeddings: run apply with return_embeddings=True"
+        if self.suggest.disabled
+        else "choose the faces of this person that look like somebody else"
+    )
+    self.back.disabled = not self.done
+    self.again.disabled = not self.undone
     with self.gallery.hold_sync():
-        self.gallery.rows, self.gallery.proposals = self._rows(), self._proposals()
+        self.gallery.rows = self._rows()
+        self.gallery.proposals = self._proposals()
         self.gallery.chosen = []
-    if self.suggest.disabled and not self.message.value: self.say("Without embeddings no split can be suggested; run apply with return_embeddings=True.")
+    if self.suggest.disabled and not self.message.value:
+        self.say("Without embeddings no split can be suggested; run apply with return_embeddings=True.")
 
 # %% ../../nbs/viewers/00_base.ipynb #c045
 class _Piece(NamedTuple):
@@ -782,7 +932,8 @@ def most(self: PeopleViewer):
 @patch
 def _pieces(self: PeopleViewer, k):
     "The pieces of a slot, the ones looked at closer cut further; doubtful ones by themselves."
-    doubtful, slot = self.values.doubtful[:, k], int(self.values.face[k])
+    doubtful = self.values.doubtful[:, k]
+    slot = int(self.values.face[k])
     for track, rows in self._tracks(k):
         parts = _split_at(rows, self.cuts.get((slot, track), ()))
         yield from (_Piece(k, track, part, bool(doubtful[part].mean() > 0.5)) for part in parts)
@@ -799,7 +950,10 @@ def _shown(self: PeopleViewer, rows):
 @patch
 def _rows(self: PeopleViewer):
     "The gallery's rows: each slot with what is not doubtful in it, then all that is doubtful."
-    ds, colors, rows, doubted = self.dataset, person_colors(self.dataset), [], []
+    ds = self.dataset
+    colors = person_colors(self.dataset)
+    rows = []
+    doubted = []
     self.pieces = {self._key(piece): piece for k in range(ds.sizes["face"]) for piece in self._pieces(k)}
     for k, (slot, name) in enumerate(zip(self.values.face.tolist(), self.values.face_name)):
         own = [piece for piece in self.pieces.values() if piece.k == k]
@@ -814,7 +968,8 @@ def _rows(self: PeopleViewer):
 @patch
 def _count(self: PeopleViewer, k):
     "How many frames a slot has, and how sure they are."
-    sure, n = self.values.face_confidence[:, k], int(np.isfinite(self.values.face_prob[:, k]).sum())
+    sure = self.values.face_confidence[:, k]
+    n = int(np.isfinite(self.values.face_prob[:, k]).sum())
     known = sure[np.isfinite(sure)]
     return f"{n} frame{'s' * (n != 1)}" + (f", mean confidence {known.mean():.2f}" if len(known) else "")
 
@@ -853,7 +1008,9 @@ def _title(self: PeopleViewer, piece):
 @patch
 def _describe(self: PeopleViewer, piece):
     "One thumbnail as the browser gets it."
-    n, shown, sure = len(piece.rows), self._shown(piece.rows), _least(self.values.face_confidence[piece.rows, piece.k])
+    n = len(piece.rows)
+    shown = self._shown(piece.rows)
+    sure = _least(self.values.face_confidence[piece.rows, piece.k])
     caption = f"{self.values.time[shown]:.1f} s" + (f" · {sure:.2f}" if sure >= 0 else "")
     if piece.track >= 0: caption += f"\n{n} frame{'s' * (n != 1)}"
     if piece.doubtful and self._evidence(piece) >= 0: caption += f"\nevidence {self._evidence(piece):.2f}"
@@ -890,7 +1047,9 @@ def send_pictures(self: PeopleViewer, names):
     self.check_pictures()
 
 # %% ../../nbs/viewers/00_base.ipynb #e2c410c3
-ASKED, SIDE = 8, 4 # proposals shown at once, and faces on either side of one
+# proposals shown at once, and faces on either side of one
+ASKED = 8
+SIDE = 4
 
 @patch
 def _proposals(self: PeopleViewer):
@@ -901,8 +1060,12 @@ def _proposals(self: PeopleViewer):
 @patch
 def _proposal(self: PeopleViewer, key, proposal):
     "One question: a sentence, faces of either side, and what the button says that accepts it."
-    if proposal["kind"] == "merge": sides, accept = [(face, None) for face in proposal["faces"]], "Make them one"
-    else: sides, accept = [(proposal["face"], tracks) for tracks in proposal["tracks"]], "Make them two"
+    if proposal["kind"] == "merge":
+        sides = [(face, None) for face in proposal["faces"]]
+        accept = "Make them one"
+    else:
+        sides = [(proposal["face"], tracks) for tracks in proposal["tracks"]]
+        accept = "Make them two"
     parts = [self._side(*side) for side in sides]
     return dict(key=key, text=describe_proposal(self.dataset, proposal), accept=accept, parts=parts)
 
@@ -962,7 +1125,8 @@ def _what_was_done(before, after):
 @patch
 def show(self: PeopleViewer, ds, text):
     "Show a Dataset, keep it, and say what was done."
-    self.dataset, self.cuts = ds, {}
+    self.dataset = ds
+    self.cuts = {}
     self.say("")
     self.refresh()
     try:
@@ -985,7 +1149,8 @@ def redo(self: PeopleViewer):
 def new_name(self: PeopleViewer):
     "The name in the field; what the lists say for something else is none."
     name = self.name.value.strip()
-    if name in (NOBODY, NEW): raise ValueError(f"{name!r} is no name for a person here; it stands in the list for something else")
+    if name in (NOBODY, NEW):
+        raise ValueError(f"{name!r} is no name for a person here; it stands in the list for something else")
     return name
 
 @patch
@@ -1020,9 +1185,11 @@ def _give_away(ds, pieces, frames, to):
 @patch
 def move(self: PeopleViewer):
     "Give the chosen faces to the person, to a new one or to nobody."
-    pieces, frames = self.chosen_pieces(), self.chosen_frames()
+    pieces = self.chosen_pieces()
+    frames = self.chosen_frames()
     if not pieces: return self.say("Choose faces first: click on their thumbnails.", "error")
-    to, rows = self.to.value, {-1 if piece.doubtful else piece.k for piece in pieces}
+    to = self.to.value
+    rows = {-1 if piece.doubtful else piece.k for piece in pieces}
     if to == NEW and len(rows) > 1:
         return self.say("A new person is made of the faces of one row; choose in one row.", "error")
     if to == NEW: self.correct(lambda ds: _new_person(ds, frames, self.new_name() or None))
@@ -1049,7 +1216,8 @@ def suggest_split(self: PeopleViewer, _suggest=suggest_split):
         self.cuts.setdefault((int(self.dataset.face.values[k]), track), set()).update(cuts.tolist())
     self.refresh()
     self.gallery.chosen = [key for key, piece in self.pieces.items() if piece.k == k and other[piece.rows[0]]]
-    self.say(f"{len(frames)} frames of {self.who.value} lie at cosine distance {distance:.2f} from the others; their thumbnails are chosen.")
+    self.say(f"{len(frames)} frames of {self.who.value} lie at cosine distance {distance:.2f} from the "
+             "others; their thumbnails are chosen.")
 
 # %% ../../nbs/viewers/00_base.ipynb #c050
 def view_faces(
@@ -1066,21 +1234,40 @@ def view_faces(
 
 # %% ../../nbs/viewers/00_base.ipynb #c059
 ANSWERS = {"Yes": "yes", "No": "no", "Cannot tell": "unsure"}
-QUESTIONS = {"same_person": "Is this the same person as those below?", "box_right": "Is the box around this face right?"}
+QUESTIONS = {
+    "same_person": "Is this the same person as those below?",
+    "box_right": "Is the box around this face right?",
+}
 
 class ReviewViewer(_Viewer):
     "What `view_checks` returns. `checks` holds the answers, `report` the precision."
     def __init__(self, ds, video, n, seed, path):
-        self.path, self.unsaved = _file_to_write(path), ""
+        self.path = _file_to_write(path)
+        self.unsaved = ""
         self.checks = load_checks(self.path, ds) if self.path and self.path.exists() else sample_checks(ds, n, seed)
         score_checks(self.checks, ds) # refuses checks that could be answered and not counted
         super().__init__(ds, video)
 
     def build(self):
-        self.picture, self.references, self.progress, self.at = Picture(show=["boxes"]), widgets.HTML(), widgets.HTML(), 0
-        self.buttons = {question: [_button(text, QUESTIONS[question], lambda q=question, a=answer: self.answer(q, a)) for text, answer in ANSWERS.items()] for question in QUESTIONS}
+        self.picture = Picture(show=["boxes"])
+        self.references = widgets.HTML()
+        self.progress = widgets.HTML()
+        self.at = 0
+        self.buttons = {
+            question: [
+                _button(text, QUESTIONS[question], lambda q=question, a=answer: self.answer(q, a))
+                for text, answer in ANSWERS.items()
+            ]
+            for question in QUESTIONS
+        }
         rows = [widgets.HBox([widgets.Label(text), *self.buttons[question]]) for question, text in QUESTIONS.items()]
-        moves = widgets.HBox([_button("Back", "the check before", lambda: self.go(self.at - 1)), _button("Skip", "the next check", lambda: self.go(self.at + 1)), self.progress])
+        moves = widgets.HBox(
+            [
+                _button("Back", "the check before", lambda: self.go(self.at - 1)),
+                _button("Skip", "the next check", lambda: self.go(self.at + 1)),
+                self.progress,
+            ]
+        )
         self.table = widgets.HTML()
         self.parts = [self.picture, *rows, self.references, moves, self.table]
 
@@ -1094,14 +1281,18 @@ class ReviewViewer(_Viewer):
     def figure(self):
         if self.pictures is None: return draw_timeline(self.dataset).figure
         check = self.checks.iloc[self.at]
-        return draw_frame(self.dataset, self.pictures.image(int(check.frame)), int(check.frame), names=False, landmarks=False).figure
+        return draw_frame(
+            self.dataset, self.pictures.image(int(check.frame)), int(check.frame), names=False, landmarks=False
+        ).figure
 
 # %% ../../nbs/viewers/00_base.ipynb #c060
 @patch
 def _left(self: ReviewViewer, i):
     "The questions of a check that have no answer yet."
     check = self.checks.iloc[i]
-    return [question for question in QUESTIONS if check[question] == "" and (question == "box_right" or check.references)]
+    return [
+        question for question in QUESTIONS if check[question] == "" and (question == "box_right" or check.references)
+    ]
 
 @patch
 def _crop(self: ReviewViewer, frame, k):
@@ -1114,11 +1305,13 @@ def _crop(self: ReviewViewer, frame, k):
 def go(self: ReviewViewer, i):
     "Show a check."
     self.at = min(max(i, 0), len(self.checks) - 1)
-    check, ds = self.checks.iloc[self.at], self.dataset
+    check = self.checks.iloc[self.at]
+    ds = self.dataset
     k = int(np.flatnonzero(ds.face.values == check.face)[0])
     box = ds.face_box.sel(frame=check.frame).values[k].tolist()
     with self.picture.hold_sync():
-        self.picture.image, self.picture.frame = self.pictures.jpeg(int(check.frame)), int(check.frame)
+        self.picture.image = self.pictures.jpeg(int(check.frame))
+        self.picture.frame = int(check.frame)
         self.picture.faces = [dict(slot=0, box=box, color="#E69F00", ink="black", label="", lines=[], aus=[])]
         self.picture.alt = f"frame {check.frame} with one face to check"
     self.references.value = "".join(self._crop(frame, k) for frame in sorted(check.references))
@@ -1134,7 +1327,9 @@ def go(self: ReviewViewer, i):
 def _count(self: ReviewViewer):
     "Progress, and the table at the end."
     open_ = sum(bool(self._left(i)) for i in range(len(self.checks)))
-    self.progress.value = f"check {self.at + 1} of {len(self.checks)}, {open_} left" + html.escape(self.unsaved or f", saved in {self.path.name}" if self.path else "")
+    self.progress.value = f"check {self.at + 1} of {len(self.checks)}, {open_} left" + html.escape(
+        self.unsaved or f", saved in {self.path.name}" if self.path else ""
+    )
     self.table.value = "" if open_ else self.report.round(2).to_html(index=False, border=0)
 
 @patch
@@ -1156,6 +1351,9 @@ def view_checks(
     *,
     path=None, # file for the answers, .json; if it exists, the check goes on there
 ): # `ReviewViewer`; `.checks` are the answers, `.report` the precision by band of confidence
-    "Check faces blindly: is this the same person as these, and is the box right? Raises `ValueError` for a `path` with other checks, `OSError` for one that cannot be written."
+    """Check faces blindly: is this the same person as these, and is the box right?
+
+    Raises `ValueError` for a `path` with other checks, `OSError` for one that cannot be written.
+    """
     need_features(ds, some_aus=True)
     return ReviewViewer(ds, video, n, seed, path)

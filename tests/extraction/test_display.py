@@ -5,10 +5,11 @@ import av
 import numpy as np
 import pytest
 
-import clips
 from mexca_video.faces.detection import eye_angles, find_faces, find_rotation, load_detector, look_turned
 from mexca_video.samples import sample_path
 from mexca_video.video import VideoDataset
+
+import clips
 from places import SHARED
 
 PEOPLE = SHARED / "people"

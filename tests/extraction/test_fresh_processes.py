@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from places import ROOT
 
 SCRIPT = ROOT / "tools" / "many_processes.py"

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from mexca_video import samples
+
 from places import ROOT
 
 HERE = ROOT / "tools"

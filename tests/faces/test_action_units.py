@@ -18,9 +18,10 @@ from mexca_video.faces.landmarks import load_landmarker
 from mexca_video.models.registry import import_feat
 from mexca_video.samples import sample_image
 from mexca_video.schema import AU_NAMES
+
+from descriptions import compare_descriptions, turned_by_py_feat
 from mutants import mutant
 from ties import allowed_directions, assert_allowed, described_by_py_feat
-from descriptions import compare_descriptions, turned_by_py_feat
 
 SIZES = 112, 256  # pixels of the landmark networks' pictures
 NAMES = "xgb", "svm"

@@ -6,13 +6,13 @@ import torch
 
 from mexca_video import FaceExtractor, VideoDataset, sample_clip, sample_image
 from mexca_video.compute import inference as networks
-from mexca_video.faces.crops import cut_squares
+from mexca_video.compute.inference import compile_module
+from mexca_video.faces.crops import cut_for, cut_squares
 from mexca_video.faces.detection import detect_faces, find_faces, load_detector
-from mexca_video.faces.crops import cut_for
 from mexca_video.faces.embedding import encode_faces
 from mexca_video.faces.landmarks import load_landmarker
 from mexca_video.faces.mtcnn import FastMTCNN
-from mexca_video.compute.inference import compile_module
+
 from rounding import assert_same_embeddings
 from seed_models import serve
 

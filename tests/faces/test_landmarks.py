@@ -8,6 +8,7 @@ from mexca_video import FaceExtractor
 from mexca_video.models import registry as models
 from mexca_video.samples import sample_image
 from mexca_video.schema import LANDMARK_PARTS
+
 from places import SHARED
 
 pytestmark = pytest.mark.numeric

@@ -9,6 +9,7 @@ from mexca_video.faces.crops import cut_squares, square_to_frame
 from mexca_video.faces.detection import detect_faces, load_detector
 from mexca_video.faces.landmarks import FaceMesh
 from mexca_video.samples import sample_path
+
 from places import DATA
 
 pytestmark = pytest.mark.numeric

@@ -11,6 +11,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+
 from places import ARTEFACTS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

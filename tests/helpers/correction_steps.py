@@ -1,9 +1,9 @@
 "Corrections that fit a result, for tests that try many of them, and what no correction may change."
 import numpy as np
 from hypothesis import strategies as st
+
 from mexca_video import assign_face, assign_track, merge_faces, rename_faces, swap_faces, unassign_faces
 from mexca_video.schema import person_slots
-
 
 NAMES = st.one_of(st.sampled_from(["Anna", "Zoë", "a b", "Person_2", "Unassigned_1", 'quoted "name"']),
                   st.text(max_size=8).filter(lambda name: name.strip() and len(name.splitlines()) == 1 and "\0" not in name))

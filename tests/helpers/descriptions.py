@@ -1,7 +1,9 @@
 "Are faces described as py-feat describes them, but for what ties leave open?"
 import numpy as np
 import torch
+
 from mexca_video.models.registry import import_feat
+
 from ties import assert_allowed, assert_same_pictures, described_by, turned_by
 
 

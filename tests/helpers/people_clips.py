@@ -17,10 +17,11 @@ from typing import NamedTuple
 
 import av
 import numpy as np
-from clips import write_clip
 from PIL import Image, ImageDraw
 
 from mexca_video.samples import SAMPLES, sample_image, sample_path
+
+from clips import write_clip
 from places import SHARED
 
 LONDON = SHARED / "faces" / "london"

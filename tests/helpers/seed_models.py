@@ -1,11 +1,12 @@
 "Weight files of the seed's models with random numbers, served by a hub of the tests."
 import functools
 import io
+
 import numpy as np
 import torch
+
 from mexca_video.models.registry import MODELS, import_feat
 from mexca_video.schema import AU_NAMES
-
 
 HOG = 5408  # values: 8 orientations, 13 x 13 blocks of 2 x 2 cells
 
@@ -42,10 +43,10 @@ def landmark_file(name):
 @functools.cache
 def classifier_file(name, rows=24, components=5, trees=2, depth=2):
     "py-feat's classifiers, fitted to noise of the real widths."
-    from skops.io import dumps
     from sklearn.decomposition import PCA
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import LinearSVC
+    from skops.io import dumps
     from xgboost import XGBClassifier
 
     made = getattr(import_feat("au_detectors.StatLearning.SL_test"), {"xgb": "XGBClassifier", "svm": "SVMClassifier"}[name])()

@@ -16,11 +16,25 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
-from users import plain_user
 
-from mexca_video import AU_NAMES, STATUS, check_features, demo_features, load, merge_faces, rename_faces, replay_history, save, swap_faces, to_csv, to_table
-from mexca_video.schema import COORDINATES, VARIABLES, build_features
+from mexca_video import (
+    AU_NAMES,
+    STATUS,
+    check_features,
+    demo_features,
+    load,
+    merge_faces,
+    rename_faces,
+    replay_history,
+    save,
+    swap_faces,
+    to_csv,
+    to_table,
+)
 from mexca_video.files import check_place, write_atomically
+from mexca_video.schema import COORDINATES, VARIABLES, build_features
+
+from users import plain_user
 
 CASES = {
     "two": {}, "one": dict(n_faces=1), "nobody": dict(n_faces=0), "one frame": dict(n_frames=1), "one empty frame": dict(n_frames=1, n_faces=0),
@@ -315,8 +329,9 @@ def test_names_that_come_back(name, tmp_path):
 
 
 def test_missing_words_are_those_of_pandas():
-    from mexca_video.io.netcdf import _MISSING_WORDS
     from pandas._libs.parsers import STR_NA_VALUES
+
+    from mexca_video.io.netcdf import _MISSING_WORDS
 
     assert _MISSING_WORDS >= STR_NA_VALUES - {""}
 

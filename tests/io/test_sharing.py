@@ -1,18 +1,21 @@
 "What a shared copy must keep (frames, times, sound, those who may be seen) and what it must not (faces, names, the file's own marks)."
-import json, os, warnings
+import json
+import os
+import warnings
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
-from clips import CLIPS, write_recipe
 from PIL import Image
 
+from mexca_video.io.netcdf import load, save
+from mexca_video.io.sharing import REMOVED, blur_faces, hide_box, share_safe
 from mexca_video.review.corrections import rename_faces
 from mexca_video.schema import build_features, check_features, demo_features
-from mexca_video.io.sharing import REMOVED, blur_faces, hide_box, share_safe
-from mexca_video.io.netcdf import load, save
 from mexca_video.video import VideoDataset
+
+from clips import CLIPS, write_recipe
 from places import SHARED
 
 VARIED = np.cumsum([40, 40, 41, 80, 13, 27, 200, 33, 34, 33, 500, 40] * 3).tolist() # ms

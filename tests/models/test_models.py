@@ -19,6 +19,7 @@ import pytest
 
 from mexca_video.models import registry as models
 from mexca_video.models.registry import MODELS, ModelError, fetch_model, find_model, read_state_dict
+
 import places
 
 SHARED = places.SHARED / "weights"
@@ -591,6 +592,7 @@ def test_task_models(embedded, monkeypatch, tmp_path):
 def test_weights_of_another_network_are_refused(cache):
     "facenet-pytorch publishes no checksum, so the layers have to tell."
     import torch
+
     from mexca_video.faces.embedding import load_encoder
 
     path = pathlib.Path(os.environ["MEXCA_VIDEO_CACHE"]) / MODELS["vggface2"].file

@@ -7,12 +7,13 @@ import torch
 
 from mexca_video import FaceExtractor, check_features
 from mexca_video.faces import action_units
-from mexca_video.models import registry as models
 from mexca_video.faces.crops import cut_squares, upright_squares
+from mexca_video.models import registry as models
 from mexca_video.models.registry import MODELS, ModelError, import_feat
 from mexca_video.samples import sample_image, sample_path
-from rounding import assert_same_embeddings
+
 from descriptions import compare_descriptions
+from rounding import assert_same_embeddings
 from seed_models import HOG, embedding_file, serve
 
 

@@ -6,11 +6,12 @@ from functools import cache
 
 import numpy as np
 import pytest
-from people_clips import CLIPS, IGNORE, LONDON, write_people
-from people_score import bcubed, read_truth, score
 
 from mexca_video import FaceExtractor
+
 import places
+from people_clips import CLIPS, IGNORE, LONDON, write_people
+from people_score import bcubed, read_truth, score
 
 SHARED = places.SHARED / "people"
 BOTH = pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])

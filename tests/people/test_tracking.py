@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from scenes import make_film
 from sklearn.metrics import adjusted_rand_score
 
 from mexca_video import FaceExtractor, sample_truth
 from mexca_video.people.tracking import link_faces
+
+from scenes import make_film
 
 FILMS = {"three people": dict(people=3), "many cuts": dict(people=6, shot=40), "look-alikes": dict(people=4, alike=(0, 1, 0.6)),
          "look-alikes, many cuts": dict(people=3, shot=30, alike=(0, 1, 0.6)), "four at once": dict(people=8, together=4, shot=50)}

@@ -6,13 +6,14 @@ import json
 import shutil
 import statistics
 
-import browser
 import numpy as np
 import pytest
 
 from mexca_video import VideoDataset, sample_clip
-from tracks import with_proposals, with_tracks
+
+import browser
 from places import NBS
+from tracks import with_proposals, with_tracks
 
 pytestmark = pytest.mark.skipif(bool(browser.missing()), reason=f"the browser tests need {browser.missing()}")
 TUTORIAL = NBS / "tutorials" / "02_two_people.ipynb"

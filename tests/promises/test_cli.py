@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 
 from mexca_video import FaceExtractor, demo_features, load, rename_faces, save, to_csv
+from mexca_video.cli import _warnings_as_lines, cli, main, summarize
 from mexca_video.extraction.chunks import Checkpoint
 from mexca_video.extraction.doubts import DoubtWarning, describe_doubts
-from mexca_video.cli import _warnings_as_lines, cli, main, summarize
 from mexca_video.samples import sample_clip, sample_path
+
 from places import DATA
 
 BIN = Path(sys.executable).parent

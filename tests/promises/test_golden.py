@@ -8,10 +8,22 @@ import json
 
 import numpy as np
 import pytest
-
-from mexca_video import assign_face, check_features, load, merge_faces, rename_faces, replay_history, save, split_faces, swap_faces, to_table
-from mexca_video.schema import VARIABLES
 from record_golden import CLIPS, DATA, measure
+
+from mexca_video import (
+    assign_face,
+    check_features,
+    load,
+    merge_faces,
+    rename_faces,
+    replay_history,
+    save,
+    split_faces,
+    swap_faces,
+    to_table,
+)
+from mexca_video.schema import VARIABLES
+
 from rounding import TOLERANCES
 
 EXACT = ("frame", "face", "face_name", "box_edge", "axis", "au", "n_detected", "status", "face_label", "face_confidence", "face_track", "shot")

@@ -24,11 +24,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import clips
-from users import plain_user
 from mexca_video import FaceExtractor, check_features, cli, load, sample_image
 from mexca_video.video import VideoDataset
+
+import clips
 from places import ARTEFACTS
+from users import plain_user
 
 TABLE = ARTEFACTS / "hostile.txt"
 LIMIT = 60  # seconds for one file

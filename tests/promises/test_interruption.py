@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 from mexca_video import FaceExtractor, load, sample_clip, sample_path, save
+from mexca_video.cli import cli
 from mexca_video.extraction import extractor as extraction
 from mexca_video.extraction.chunks import Checkpoint, CheckpointError
-from mexca_video.cli import cli
+
 from places import ARTEFACTS
 
 KILLS = 20

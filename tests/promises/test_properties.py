@@ -15,12 +15,26 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, assume, given, settings, strategies as st
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
-import clips
-from mexca_video import check_features, demo_features, load, merge_faces, rename_faces, replay_history, save, split_faces, swap_faces, to_csv, to_table
+from mexca_video import (
+    check_features,
+    demo_features,
+    load,
+    merge_faces,
+    rename_faces,
+    replay_history,
+    save,
+    split_faces,
+    swap_faces,
+    to_csv,
+    to_table,
+)
 from mexca_video.schema import build_features, person_slots
 from mexca_video.video import VideoDataset
+
+import clips
 from correction_steps import detections, steps
 from places import ARTEFACTS
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mexca_video import rename_faces, save, to_csv, to_table
-from places import NBS
 
+from places import NBS
 
 
 def blocks(notebook="tutorials/04_statistics.ipynb"):

@@ -21,13 +21,13 @@ import numpy as np
 import pytest
 
 from mexca_video import demo_features, load, sample_clip, save, to_csv
-from mexca_video.models import registry as models
 from mexca_video.extraction.chunks import Checkpoint, CheckpointError, Stretches, delete_checkpoint
-from mexca_video.models.registry import MODELS, ModelError, find_model, read_state_dict
-from mexca_video.schema import VARIABLES
-from mexca_video.people.shots import SIGNATURE_SIZE
 from mexca_video.files import write_atomically
 from mexca_video.io.netcdf import MAX_BYTES
+from mexca_video.models import registry as models
+from mexca_video.models.registry import MODELS, ModelError, find_model, read_state_dict
+from mexca_video.people.shots import SIGNATURE_SIZE
+from mexca_video.schema import VARIABLES
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="this system has no permissions for owner, group and others")
 
@@ -281,7 +281,8 @@ def test_part_files_are_private(write, name, umask, tmp_path, monkeypatch):
     "While a result is written only its owner can read it; then the umask decides, as for any file."
     seen, replace = [], os.replace
     def watched(part, target): seen.extend((mode(p), p.name) for p in tmp_path.glob(".*.part")); replace(part, target)
-    import pandas as pd, xarray as xr
+    import pandas as pd
+    import xarray as xr
     for cls, method in ((xr.Dataset, "to_netcdf"), (pd.DataFrame, "to_csv")):
         def spied(self, path, *args, original=getattr(cls, method), **kwargs):
             before = mode(path)

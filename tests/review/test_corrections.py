@@ -4,12 +4,35 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mexca_video import STATUS, assign_face, assign_track, check_features, demo_features, load, merge_faces, rename_faces, replay_history, save, split_faces, suggest_split, swap_faces, unassign_faces
-from mexca_video.review.corrections import accept_proposal, describe_proposal, dismiss_proposal, list_proposals, list_tracks
-from places import NBS
+from mexca_video import (
+    STATUS,
+    assign_face,
+    assign_track,
+    check_features,
+    demo_features,
+    load,
+    merge_faces,
+    rename_faces,
+    replay_history,
+    save,
+    split_faces,
+    suggest_split,
+    swap_faces,
+    unassign_faces,
+)
+from mexca_video.review.corrections import (
+    accept_proposal,
+    describe_proposal,
+    dismiss_proposal,
+    list_proposals,
+    list_tracks,
+)
+
 from correction_steps import detections, steps
+from places import NBS
 
 ORIGINALS = {(n_frames, n_faces): demo_features(n_frames=n_frames, n_faces=n_faces, embeddings=n_frames == 1)
              for n_frames in (1, 20) for n_faces in (1, 2, 3)}
@@ -225,7 +248,9 @@ def test_a_changed_form_is_named(ds, correct):
 
 def test_the_tutorials_solutions_import_what_they_use():
     "Every name in a solution of the second tutorial is bound by the solution itself or by a cell that a reader sees and runs."
-    import ast, builtins, re
+    import ast
+    import builtins
+    import re
 
     cells = json.loads((NBS / "tutorials" / "02_two_people.ipynb").read_text())["cells"]
     text = lambda kind: ["".join(cell["source"]) for cell in cells if cell["cell_type"] == kind]

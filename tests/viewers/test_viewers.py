@@ -9,12 +9,26 @@ import pytest
 import xarray as xr
 from PIL import Image
 
-from mexca_video import (VideoDataset, assign_face, demo_features, load, merge_faces, rename_faces, replay_history, view_checks, save, split_faces, view_detections, view_faces,
-    view_timeline)
+from mexca_video import (
+    VideoDataset,
+    assign_face,
+    demo_features,
+    load,
+    merge_faces,
+    rename_faces,
+    replay_history,
+    save,
+    split_faces,
+    view_checks,
+    view_detections,
+    view_faces,
+    view_timeline,
+)
 from mexca_video.review.corrections import accept_proposal, assign_track, dismiss_proposal, list_tracks
 from mexca_video.schema import STATUS, build_features, check_features
-from tracks import NEW_VARIABLES, first_version, with_proposals, with_tracks
+
 from places import NBS
+from tracks import NEW_VARIABLES, first_version, with_proposals, with_tracks
 
 
 def shown(viewer):

@@ -84,12 +84,13 @@ def clips(folder):
 def default_set():
     "The default models with random weights of the real layouts: a maker of extractors, and the script."
     import test_seed_models as seed
-    from hub import Hub
     from script import DefaultScript
 
     from mexca_video import FaceExtractor
     from mexca_video.models import registry as models
     from mexca_video.models.registry import MODELS
+
+    from hub import Hub
 
     before = dict(os.environ)
     with Hub() as hub, tempfile.TemporaryDirectory() as cache:
@@ -200,8 +201,8 @@ def measure_stages(extractor, path, count):
 
     from mexca_video import VideoDataset
     from mexca_video.faces.action_units import measure_aus
-    from mexca_video.faces.detection import find_faces
     from mexca_video.faces.crops import cut_for
+    from mexca_video.faces.detection import find_faces
 
     def timed(work):
         times = []
@@ -310,10 +311,11 @@ def measure_length(rows):
 def identify(count, size):
     "Seconds to tell ten people apart in a made-up film with `count` detections."
     import numpy as np
-    from scenes import make_film
     from sklearn.metrics import adjusted_rand_score
 
     from mexca_video import FaceExtractor
+
+    from scenes import make_film
 
     position, boxes, embeddings, who = (part[:count] for part in make_film(int(count * 0.8) + 400, 10, size))
     extractor = FaceExtractor.embedded(10)
