@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EMPTY_VALUE', 'AU_TITLES', 'AU_NAMES', 'BOX_EDGES', 'AXES', 'LANDMARK_PARTS', 'STATUS', 'VARIABLES', 'SIZES',
-           'OPTIONAL', 'COORDINATES', 'ATTRIBUTES', 'JSON_ATTRIBUTES', 'CORRECTIONS', 'Variable', 'detected',
+           'ATTRIBUTES', 'JSON_ATTRIBUTES', 'CORRECTIONS', 'Variable', 'list_variables', 'face_shape', 'detected',
            'person_slots', 'default_names', 'derive_status', 'Attribute', 'clean_attribute', 'history_line',
            'HistoryStep', 'read_history', 'is_correction', 'describe_variable', 'build_features', 'check_features',
            'demo_features', 'list_double', 'need_features', 'choose_aus']
@@ -54,104 +54,77 @@ class Variable(NamedTuple):
     units: str  # as UDUNITS spells them, "1" for a pure number or a label
     long_name: str  # a few words for the axis of a figure
     comment: str  # what a reader must know besides
+    kind: str  # "coordinate", "measured" (of a face, by a model), "identity" (who it is) or "derived"
+    optional: bool = False  # may a result be without it?
+    biometric: bool = False  # does it tell people apart beyond this video? `share_safe` leaves it out
 
 # %% ../nbs/01_schema.ipynb #c019
-VARIABLES = {
-    name: Variable(*row)
-    for name, row in {
-        "frame": (("frame",), "int64", "1", "Frame in the source file", "Counted from 0 over all frames of the file."),
-        "time": (("frame",), "float64", "s", "Presentation time", "Counted from the first frame of the file."),
-        "face": (("face",), "int64", "1", "Slot", "One slot is one person: slot k holds the detections with label k."),
-        "face_name": (
-            ("face",),
-            "str",
-            "1",
-            "Name of the person",
-            "Can be changed; slots without a person are called Unassigned.",
-        ),
-        "box_edge": (("box_edge",), "str", "1", "Edge of the box", "Left, top, right, bottom."),
-        "axis": (("axis",), "str", "1", "Axis of the picture", "Origin at the top left; y points down."),
-        "au": (("au",), "str", "1", "Facial action unit", "Number in the Facial Action Coding System."),
-        "face_box": (
-            ("frame", "face", "box_edge"),
-            "float32",
-            "pixel",
-            "Face box",
-            "May reach over the edge of the picture.",
-        ),
-        "face_prob": (("frame", "face"), "float32", "1", "Detection probability", "0 to 1."),
-        "face_landmarks": (
-            ("frame", "face", "landmark", "axis"),
-            "float32",
-            "pixel",
-            "Facial landmarks",
-            "68 points in the order of iBUG 300-W; right and left are the subject's.",
-        ),
-        "face_aus": (
-            ("frame", "face", "au"),
-            "float32",
-            "1",
-            "Action unit activation",
-            "The scale is in the global attribute au_scale.",
-        ),
-        "face_label": (
-            ("frame", "face"),
-            "float32",
-            "1",
-            "Identity",
-            "The number of the slot; missing if the face belongs to no person.",
-        ),
-        "face_confidence": (
-            ("frame", "face"),
-            "float32",
-            "1",
-            "Confidence of the identity",
-            "0 to 1: how much nearer the own cluster's centroid is than the next one.",
-        ),
-        "face_embedding": (
-            ("frame", "face", "embedding"),
-            "float32",
-            "1",
-            "Face embedding",
-            "What the identities were clustered from.",
-        ),
-        "face_first_label": (
-            ("frame", "face"),
-            "float32",
-            "1",
-            "Identity before any correction",
-            "Travels with the detection.",
-        ),
-        "face_track": (
-            ("frame", "face"),
-            "float32",
-            "1",
-            "Track",
-            "Detections that follow one another without a doubt; a track never crosses a shot boundary.",
-        ),
-        "face_evidence": (
-            ("frame", "face"),
-            "float32",
-            "1",
-            "Evidence of a face",
-            "0 to 1: that the detection is a face, from the detection and its track.",
-        ),
-        "shot": (("frame",), "int32", "1", "Shot", "Counted from 0; a new one begins at each cut or cross-fade."),
-        "n_detected": (
-            ("frame",),
-            "int16",
-            "1",
-            "Number of detected faces",
-            "All faces that the detector found in the frame.",
-        ),
-        "status": (("frame", "face"), "int8", "1", "Why a value is missing", "See flag_meanings."),
-    }.items()
+_FACE = ("frame", "face")
+
+_COORDINATES = {
+    "frame": (("frame",), "int64", "1", "Frame in the source file", "Counted from 0 over all frames of the file."),
+    "time": (("frame",), "float64", "s", "Presentation time", "Counted from the first frame of the file."),
+    "face": (("face",), "int64", "1", "Slot", "One slot is one person: slot k holds the detections with label k."),
+    "face_name": (("face",), "str", "1", "Name of the person",
+                  "Can be changed; slots without a person are called Unassigned."),
+    "box_edge": (("box_edge",), "str", "1", "Edge of the box", "Left, top, right, bottom."),
+    "axis": (("axis",), "str", "1", "Axis of the picture", "Origin at the top left; y points down."),
+    "au": (("au",), "str", "1", "Facial action unit", "Number in the Facial Action Coding System."),
 }
+_MEASURED = {
+    "face_box": ((*_FACE, "box_edge"), "float32", "pixel", "Face box", "May reach over the edge of the picture."),
+    "face_prob": (_FACE, "float32", "1", "Detection probability", "0 to 1."),
+    "face_landmarks": ((*_FACE, "landmark", "axis"), "float32", "pixel", "Facial landmarks",
+                       "68 points in the order of iBUG 300-W; right and left are the subject's."),
+    "face_aus": ((*_FACE, "au"), "float32", "1", "Action unit activation",
+                 "The scale is in the global attribute au_scale."),
+}
+
+# %% ../nbs/01_schema.ipynb #schema008
+_IDENTITY = {
+    "face_label": (_FACE, "float32", "1", "Identity",
+                   "The number of the slot; missing if the face belongs to no person."),
+    "face_confidence": (_FACE, "float32", "1", "Confidence of the identity",
+                        "0 to 1: how much nearer the own cluster's centroid is than the next one."),
+}
+_OPTIONAL_IDENTITY = {
+    "face_first_label": (_FACE, "float32", "1", "Identity before any correction", "Travels with the detection."),
+    "face_track": (_FACE, "float32", "1", "Track",
+                   "Detections that follow one another without a doubt; a track never crosses a shot boundary."),
+}
+_EVIDENCE = (_FACE, "float32", "1", "Evidence of a face",
+             "0 to 1: that the detection is a face, from the detection and its track.")
+_SHOT = (("frame",), "int32", "1", "Shot", "Counted from 0; a new one begins at each cut or cross-fade.")
+_COUNT = (("frame",), "int16", "1", "Number of detected faces", "All faces that the detector found in the frame.")
+_EMBEDDING = ((*_FACE, "embedding"), "float32", "1", "Face embedding", "What the identities were clustered from.")
+
+VARIABLES = (
+    {name: Variable(*row, "coordinate") for name, row in _COORDINATES.items()}
+    | {name: Variable(*row, "measured") for name, row in _MEASURED.items()}
+    | {name: Variable(*row, "identity") for name, row in _IDENTITY.items()}
+    | {"face_embedding": Variable(*_EMBEDDING, "measured", optional=True, biometric=True)}
+    | {name: Variable(*row, "identity", optional=True) for name, row in _OPTIONAL_IDENTITY.items()}
+    | {"face_evidence": Variable(*_EVIDENCE, "derived", optional=True)}
+    | {"shot": Variable(*_SHOT, "derived", optional=True)}
+    | {"n_detected": Variable(*_COUNT, "derived")}
+    | {"status": Variable(_FACE, "int8", "1", "Why a value is missing", "See flag_meanings.", "derived")}
+)
 
 # %% ../nbs/01_schema.ipynb #c021
 SIZES = {"box_edge": len(BOX_EDGES), "landmark": 68, "axis": len(AXES), "au": len(AU_NAMES)}
-OPTIONAL = ("face_embedding", "face_first_label", "face_track", "face_evidence", "shot")
-COORDINATES = ("frame", "time", "face", "face_name", "box_edge", "axis", "au")
+
+def list_variables(
+    kind: str,  # of `Variable`
+) -> list:  # of names, in the order of the schema
+    "Name the variables of a kind."
+    return [name for name, row in VARIABLES.items() if row.kind == kind]
+
+def face_shape(
+    name: str,  # of a measured variable
+    sizes: dict = SIZES,  # length of each dimension
+) -> tuple:  # () for one value
+    "The shape of what is measured of one face."
+    return tuple(sizes[dim] for dim in VARIABLES[name].dims[2:])
 
 # %% ../nbs/01_schema.ipynb #schema001
 def detected(
@@ -361,14 +334,15 @@ def build_features(
     status=None,  # (frame, face) see `STATUS`; None: `derive_status`
     face_name=None,  # (face,) str; None: Person_1, …
     attrs: dict | None = None,  # global attributes, see `ATTRIBUTES`
-    **optional,  # variables of `OPTIONAL`; None: leave it out
+    **optional,  # optional variables; None: leave it out
 ):  # xarray.Dataset
     """Put arrays into the labelled Dataset that `VARIABLES` describes; raises ValueError for a wrong shape,
     TypeError for a wrong attribute or variable."""
     import xarray as xr
 
-    if unknown := set(optional) - set(OPTIONAL):
-        raise TypeError(f"{', '.join(sorted(unknown))}: optional variables are {', '.join(OPTIONAL)}")
+    known = [name for name, row in VARIABLES.items() if row.optional]
+    if unknown := set(optional) - set(known):
+        raise TypeError(f"{', '.join(sorted(unknown))}: optional variables are {', '.join(known)}")
     given = dict(
         frame=frame,
         time=time,
@@ -396,7 +370,7 @@ def build_features(
     for name, values in (("face", face), ("face_name", face_name), ("status", status)):
         parts[name] = _as_variable(name, values, sizes)
     ordered = {name: parts[name] for name in VARIABLES if name in parts}
-    coords = {name: ordered.pop(name) for name in COORDINATES}
+    coords = {name: ordered.pop(name) for name in list_variables("coordinate")}
     return xr.Dataset(ordered, coords, _complete_attributes(attrs))
 
 # %% ../nbs/01_schema.ipynb #c060
@@ -422,13 +396,13 @@ def _check_variables(ds):
         if name not in VARIABLES: yield f"Variable {name!r} is not in the schema."
     for name, row in VARIABLES.items():
         if name not in ds.variables:
-            if name not in OPTIONAL: yield f"Variable {name!r} is missing."
+            if not row.optional: yield f"Variable {name!r} is missing."
             continue
         found = ds.variables[name]
         if found.dims != row.dims:
             yield f"Variable {name!r} has the dimensions ({', '.join(map(str, found.dims))}), not ({', '.join(row.dims)})."
         if not _has_type(found, row.dtype): yield f"Variable {name!r} has the type {found.dtype}, not {row.dtype}."
-        if (name in ds.coords) != (name in COORDINATES):
+        if (name in ds.coords) != (row.kind == "coordinate"):
             yield f"Variable {name!r} is {'a' if name in ds.coords else 'no'} coordinate."
 
 # %% ../nbs/01_schema.ipynb #c065
@@ -837,7 +811,7 @@ def need_features(
     if not isinstance(ds, xr.Dataset):
         raise TypeError(f"ds is a {type(ds).__name__}; give the xarray.Dataset that FaceExtractor.apply or load "
                         "returns")
-    names = names or [name for name in VARIABLES if name not in OPTIONAL]
+    names = names or [name for name, row in VARIABLES.items() if not row.optional]
     def departures():
         if missing := [name for name in names if name not in ds.variables]:
             yield f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there; start again from the whole result, before variables were selected"

@@ -13,7 +13,6 @@ from mexca_video import AU_NAMES, STATUS, check_features, demo_features
 from mexca_video.schema import (
     ATTRIBUTES,
     LANDMARK_PARTS,
-    OPTIONAL,
     VARIABLES,
     build_features,
     derive_status,
@@ -93,7 +92,7 @@ def test_departure_is_named(words):
     assert any(words in sentence for sentence in check_features(WRONG[words]())), check_features(WRONG[words]())
 
 
-@pytest.mark.parametrize("name", [name for name in VARIABLES if name not in OPTIONAL])
+@pytest.mark.parametrize("name", [name for name, row in VARIABLES.items() if not row.optional])
 def test_missing_variable_is_named(name):
     assert f"Variable {name!r} is missing." in check_features(DEMO.drop_vars(name))
 

@@ -32,7 +32,7 @@ from mexca_video import (
     to_table,
 )
 from mexca_video.files import check_place, write_atomically
-from mexca_video.schema import COORDINATES, VARIABLES, build_features
+from mexca_video.schema import VARIABLES, build_features, list_variables
 
 from users import plain_user
 
@@ -445,4 +445,4 @@ def test_corrections_survive_the_disk(tmp_path):
     done = merge_faces(swap_faces(rename_faces(original, {0: "Zoë"}), "Zoë", 1, frames=original.time > 4), "Zoë", 2)
     stored = load(save(done, tmp_path / "done.nc"))
     assert_same(replay_history(original, stored.attrs["history"]), stored)
-    assert set(stored.coords) == set(COORDINATES)
+    assert set(stored.coords) == set(list_variables("coordinate"))
