@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
+from ..faces.measures import CUES
 from ..files import read_whole, write_atomically
 from ..models.registry import MODELS
 from ..people.shots import SIGNATURE_SIZE
 from ..schema import SIZES, VARIABLES
 
 # %% auto #0
-__all__ = ['STRETCH_FRAMES', 'IN_MEMORY', 'MAX_MANIFEST', 'MAX_STRETCH', 'Stretches', 'list_differences', 'CheckpointError',
+__all__ = ['CHUNK_FRAMES', 'CHUNKS_IN_MEMORY', 'MAX_MANIFEST', 'MAX_CHUNK', 'Chunks', 'list_differences', 'CheckpointError',
            'Checkpoint', 'delete_checkpoint']
 
 # %% ../../nbs/extraction/00_chunks.ipynb #c006
@@ -62,25 +63,25 @@ def _read_array(name, data):
     return np.frombuffer(data, dtype, count, file.tell()).reshape(shape, order="F" if by_column else "C").copy()
 
 # %% ../../nbs/extraction/00_chunks.ipynb #c009
-STRETCH_FRAMES = 64
-IN_MEMORY = 2**26
+CHUNK_FRAMES = 64
+CHUNKS_IN_MEMORY = 2**26
 
-class Stretches:
-    """The stretches of one run, in order.
+class Chunks:
+    """The chunks of one run, in order.
 
-    Up to `IN_MEMORY` bytes are in memory, what is more in a temporary file without a name.
+    Up to `CHUNKS_IN_MEMORY` bytes are in memory, what is more in a temporary file without a name.
     """
     done = 0 # number of frames that are finished
 
     def __init__(self):
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)
+        self._file = tempfile.SpooledTemporaryFile(CHUNKS_IN_MEMORY)
         self._ends = [0]
 
     def append(self,
-        done: int, # number of frames that are finished with this stretch
+        done: int, # number of frames that are finished with this chunk
         columns: dict, # arrays by name
     ):
-        "Put a finished stretch away."
+        "Put a finished chunk away."
         self._write(done, _pack(columns))
         self.done = done
 
@@ -98,21 +99,20 @@ class Stretches:
 
 # %% ../../nbs/extraction/00_chunks.ipynb #nb35d3ec
 MAX_MANIFEST = 2**20
-MAX_STRETCH = 2**30
+MAX_CHUNK = 2**30
 
 # %% ../../nbs/extraction/00_chunks.ipynb #n278622c
 _SCALARS = ("begin", "end")
 _LISTS = dict(position="iu", decoded="iu", n_detected="iu", failures="u", sampled="iu", embedded="iu")
-_CUES = dict(presence=(), quality=(), points=(5, 2)) # what is known of each face and is no variable, with its shape
-_MEASURED = ("face_box", "face_prob", "face_embedding", "face_landmarks", "face_aus", *_CUES, "sampled", "embedded")
+_FACES = ("position", "face_box", "face_prob", "face_embedding", *CUES, "sampled", "embedded") # where there are faces
 
 def _need(fits, what):
     if not fits: raise ValueError(what)
 
-def _check_stretch(columns, begin, sizes):
-    "Raise `ValueError` if arrays are not those of a stretch that begins at frame `begin` of the selected ones."
+def _check_chunk(columns, begin, sizes):
+    "Raise `ValueError` if arrays are not those of a chunk that begins at frame `begin` of the selected ones."
     _need(
-        not set(columns) - {*_SCALARS, *_LISTS, *_CUES, "signature", *VARIABLES},
+        not set(columns) - {*_SCALARS, *_LISTS, *CUES, "signature", *VARIABLES},
         f"it holds {', '.join(sorted(map(ascii, columns)))[:200]}",
     )
     _need(
@@ -136,7 +136,7 @@ def _check_stretch(columns, begin, sizes):
 
 # %% ../../nbs/extraction/00_chunks.ipynb #n2db7bb7
 def _check_column(name, columns, sizes):
-    "Raise `ValueError` if a measured array does not hold, for each face of a stretch, what the schema says."
+    "Raise `ValueError` if a measured array does not hold, for each face of a chunk, what the schema says."
     found = columns[name]
     row = VARIABLES[name]
     faces = "embedded" if name == "face_embedding" and "embedded" in columns else "position"
@@ -147,13 +147,13 @@ def _check_column(name, columns, sizes):
     )
 
 def _check_cues(columns):
-    """Raise `ValueError` if what belongs to each face or frame, and is no variable, has another length or type; or
+    """Raise `ValueError` if what belongs to each face or frame, and is not a variable, has another length or type; or
     if faces are named that are not there."""
     faces = len(columns.get("position", ()))
     frames = len(columns.get("decoded", ()))
-    for name in columns.keys() & {*_CUES}:
+    for name in columns.keys() & {*CUES}:
         _need(
-            columns[name].dtype.kind == "f" and columns[name].shape == (faces, *_CUES[name]),
+            columns[name].dtype.kind == "f" and columns[name].shape == (faces, *CUES[name]),
             f"{name} is {columns[name].dtype} {columns[name].shape}",
         )
     for name in columns.keys() & {"sampled", "embedded"}:
@@ -176,21 +176,17 @@ def _sizes(manifest):
     return SIZES | ({"embedding": model.embedding_size} if model else {})
 
 # %% ../../nbs/extraction/00_chunks.ipynb #nc43ab73
-def _check_complete(columns):
-    "Raise `ValueError` if an array is missing that every stretch of `FaceExtractor.apply` has."
-    needed = (
-        "decoded",
-        "n_detected",
-        "failures",
-        "signature",
-        *(("position", *_MEASURED) if {"position", *_MEASURED} & columns.keys() else ()),
-    )
+def _check_complete(columns, measured):
+    "Raise `ValueError` if an array is missing that every chunk of a run has which measures the variables `measured`."
+    needed = ("decoded", "n_detected", "failures", "signature")
+    of_faces = (*_FACES, *measured)
+    if set(of_faces) & columns.keys(): needed += of_faces
     _need(not set(needed) - columns.keys(), f"it does not hold {', '.join(sorted(set(needed) - columns.keys()))}")
     _need(
         len(columns["n_detected"]) == len(columns["decoded"]),
         f"n_detected has {len(columns['n_detected'])} numbers for {len(columns['decoded'])} frames",
     )
-    _need(((columns["n_detected"] >= 0) & (columns["n_detected"] < 2**15)).all(), "n_detected is no number of faces")
+    _need(((columns["n_detected"] >= 0) & (columns["n_detected"] < 2**15)).all(), "n_detected is not a number of faces")
     try: failures = json.loads(columns["failures"].tobytes())
     except RecursionError as error: raise ValueError("failures is nested too deeply") from error
     _need(
@@ -198,7 +194,7 @@ def _check_complete(columns):
         and all(
             isinstance(causes, list) and all(isinstance(cause, str) for cause in causes) for causes in failures.values()
         ),
-        "failures is no list of sentences",
+        "failures is not a list of sentences",
     )
 
 # %% ../../nbs/extraction/00_chunks.ipynb #c013
@@ -224,12 +220,12 @@ def list_differences(
     ]
 
 # %% ../../nbs/extraction/00_chunks.ipynb #c014
-class CheckpointError(ValueError): "A checkpoint of another run, or a folder that is none."
+class CheckpointError(ValueError): "A checkpoint of another run, or a folder that is not one."
 
-_STRETCHES = "[0-9]" * 9 + ".npz"
+_CHUNKS = "[0-9]" * 9 + ".npz"
 
-class Checkpoint(Stretches):
-    "Stretches in a folder. Those that are there already count as done. Raises `CheckpointError`."
+class Checkpoint(Chunks):
+    "Chunks in a folder. Those that are there already count as done. Raises `CheckpointError`."
     def __init__(self,
         path, # the folder, made if it is not there
         manifest: dict, # what is measured: whatever JSON can hold
@@ -244,7 +240,7 @@ class Checkpoint(Stretches):
             raise CheckpointError(f"checkpoint {self.path} is a file. Give the name of a folder.")
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._limits = _sizes(manifest)
-        self._whole = "format" in manifest
+        self._measured = manifest.get("variables")
         file = self.path / "manifest.json"
         if file.exists(): self._compare(file, manifest)
         elif any(not p.name.endswith(".part") for p in self.path.iterdir()):
@@ -253,7 +249,7 @@ class Checkpoint(Stretches):
             )
         else: _write_bytes(file, json.dumps(manifest, indent=1).encode())
         for part in self.path.glob("*.part"): part.unlink(missing_ok=True)
-        self._find_stretches()
+        self._find_chunks()
 
     def _compare(self, file, manifest):
         try: different = list_differences(json.loads(read_whole(file, MAX_MANIFEST)), manifest)
@@ -270,10 +266,10 @@ class Checkpoint(Stretches):
 
 # %% ../../nbs/extraction/00_chunks.ipynb #c014c
 @patch
-def _find_stretches(self: Checkpoint):
-    "Count the stretches that are there, up to the first that is missing or damaged."
+def _find_chunks(self: Checkpoint):
+    "Count the chunks that are there, up to the first that is missing or damaged."
     self._names = []
-    for file in sorted(self.path.glob(_STRETCHES)):
+    for file in sorted(self.path.glob(_CHUNKS)):
         try: columns = self._read(file)
         except ValueError as error: warnings.warn(f"checkpoint {file} is damaged ({error}); measured again from frame {self.done} of the "
                                                   "selected ones on"); break
@@ -282,16 +278,16 @@ def _find_stretches(self: Checkpoint):
 
 @patch
 def _read(self: Checkpoint, file):
-    columns = _unpack(read_whole(file, MAX_STRETCH))
-    _check_stretch(columns, self.done, self._limits)
-    if self._whole: _check_complete(columns)
+    columns = _unpack(read_whole(file, MAX_CHUNK))
+    _check_chunk(columns, self.done, self._limits)
+    if self._measured is not None: _check_complete(columns, self._measured)
     if file.name != f"{int(columns['end']):09}.npz": raise ValueError(f"it ends at frame {columns['end']}")
     return columns
 
 # %% ../../nbs/extraction/00_chunks.ipynb #c014e
 @patch
 def append(self: Checkpoint, done, columns):
-    Stretches.append(self, done, columns | dict(begin=np.array(self.done), end=np.array(done)))
+    Chunks.append(self, done, columns | dict(begin=np.array(self.done), end=np.array(done)))
 
 def _write_bytes(path, data):
     with write_atomically(path, private=True) as part: part.write_bytes(data)
@@ -316,7 +312,7 @@ def _unwritten(self: Checkpoint, error):
 def close(self: Checkpoint): pass
 
 @patch
-def __iter__(self: Checkpoint): return (_unpack(read_whole(file, MAX_STRETCH)) for file in self._names)
+def __iter__(self: Checkpoint): return (_unpack(read_whole(file, MAX_CHUNK)) for file in self._names)
 
 # %% ../../nbs/extraction/00_chunks.ipynb #c015
 def delete_checkpoint(
@@ -324,5 +320,5 @@ def delete_checkpoint(
 ):
     "Delete a checkpoint and nothing else that may lie in its folder."
     path = Path(path)
-    for file in [*path.glob(_STRETCHES), *path.glob("*.part"), path / "manifest.json"]: file.unlink(missing_ok=True)
+    for file in [*path.glob(_CHUNKS), *path.glob("*.part"), path / "manifest.json"]: file.unlink(missing_ok=True)
     if path.is_dir() and not any(path.iterdir()): path.rmdir()

@@ -12,6 +12,7 @@ from facenet_pytorch import MTCNN
 from PIL import Image
 
 from mexca_video import FaceExtractor, VideoDataset, check_features
+from mexca_video.extraction.stream import FaceStream
 from mexca_video.samples import sample_image, sample_path, sample_truth
 from mexca_video.schema import STATUS
 
@@ -297,12 +298,12 @@ def test_too_little_memory_for_a_batch(clip, monkeypatch):
 def test_a_network_that_hangs(clip, monkeypatch):
     "The run is given up after a while, and says so."
     extractor, hold = FaceExtractor.embedded(3, landmark_model=None, au_model=None), threading.Event()
-    monkeypatch.setattr("mexca_video.extraction.extractor.PATIENCE", 0.5)
-    def hang(images):
+    monkeypatch.setattr("mexca_video.compute.workers.ANSWER_PATIENCE", 0.5)
+    def hang(self, images):
         threading.Timer(10, hold.set).start()  # so that the program can end
         hold.wait(60)
         return [(0, [])] * len(images)
-    monkeypatch.setattr(extractor, "_look_at", hang)
+    monkeypatch.setattr(FaceStream, "look_at", hang)
     with pytest.raises(TimeoutError, match="no answer for 0.5 s, and the run was given up"): extractor.apply(clip, show_progress=False)
 
 
@@ -323,7 +324,7 @@ def test_options_are_checked_at_once(options, named):
 def test_what_fails_at_the_end_loses_nothing(clip, monkeypatch):
     extractor = FaceExtractor.embedded(2, landmark_model=None, au_model=None)
     with monkeypatch.context() as broken:
-        broken.setattr(extractor, "_name_faces", lambda *_: 1 / 0)
+        broken.setattr("mexca_video.extraction.extractor.name_faces", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError): extractor.apply(clip, skip_frames=24, show_progress=False)
     ds = extractor.partial
     assert ds.sizes["frame"] == 12 and "unfinished" not in ds.attrs

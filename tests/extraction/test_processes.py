@@ -34,7 +34,7 @@ import gc, os, signal, sys
 import numpy as np
 from mexca_video import FaceExtractor
 from mexca_video.faces.embedding import encode_faces
-from mexca_video.extraction.extractor import _team
+from mexca_video.compute.workers import worker_pool
 from mexca_video.faces.landmarks import load_landmarker
 from mexca_video.faces.crops import resize_area
 from mexca_video.compute.inference import ForkError
@@ -70,7 +70,7 @@ fails = dict(
     extract=lambda: extractor.extract(image, boxes, points=points),
     detect_of_another=lambda: FaceExtractor.embedded(1).detect(image),
     landmarker=lambda: load_landmarker("facemesh"),
-    team=lambda: _team(None).__enter__(),
+    pool=lambda: worker_pool(None).__enter__(),
 )
 
 def answer(name):

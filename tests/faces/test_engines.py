@@ -120,14 +120,15 @@ def test_a_gpu_that_has_no_room_for_a_batch(monkeypatch):
     "Torch's cascade sees several frames at once, here on the CPU; without room it takes half of them."
     extractor, sizes = FaceExtractor.embedded(3, landmark_model=None, au_model=None), []
     extractor.detector.fast = FastMTCNN(extractor.detector, compiled=False)
+    stream = extractor._stream(False)
     with VideoDataset(sample_clip(), skip_frames=48) as video: images = [video[i]["Image"].numpy() for i in range(len(video))]
-    alone, detect = [extractor._look_at([image])[0] for image in images], extractor.detector.fast.detect
+    alone, detect = [stream.look_at([image])[0] for image in images], extractor.detector.fast.detect
     def small(frames, near=None):
         sizes.append(len(frames))
         if len(frames) > 2: raise torch.OutOfMemoryError
         return detect(frames, near)
     monkeypatch.setattr(extractor.detector.fast, "detect", small)
-    together = extractor._look_at(images)
+    together = stream.look_at(images)
     assert sizes[0] == len(images) > 4 and max(sizes[-2:]) <= 2
     for (count, faces), (alone_count, alone_faces) in zip(together, alone):
         assert count == alone_count == len(faces)

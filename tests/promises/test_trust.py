@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from mexca_video import demo_features, load, sample_clip, save, to_csv
-from mexca_video.extraction.chunks import Checkpoint, CheckpointError, Stretches, delete_checkpoint
+from mexca_video.extraction.chunks import Checkpoint, CheckpointError, Chunks, delete_checkpoint
 from mexca_video.files import write_atomically
 from mexca_video.io.netcdf import MAX_BYTES
 from mexca_video.models import registry as models
@@ -305,14 +305,14 @@ def test_folders_and_files_of_a_run_are_private(tmp_path):
         with write_atomically(tmp_path / "a.txt") as part: assert mode(part) == 0o600
     finally: os.umask(old)
     assert mode(run.path) == 0o700 and {mode(p) for p in run.path.iterdir()} == {0o600} and len(list(run.path.iterdir())) == 2
-    stretches = Stretches()
-    stretches._file.rollover()
-    assert stat.S_IMODE(os.fstat(stretches._file.fileno()).st_mode) == 0o600
+    chunks = Chunks()
+    chunks._file.rollover()
+    assert stat.S_IMODE(os.fstat(chunks._file.fileno()).st_mode) == 0o600
 
 
 # --- checkpoints ------------------------------------------------------------------------------------------------------
 
-RUN = dict(format=1, video_sha256="0" * 64, arguments=dict(embeddings_model="sface"))
+RUN = dict(format=1, variables=["face_landmarks", "face_aus"], video_sha256="0" * 64, arguments=dict(embeddings_model="sface"))
 
 
 def stretch(n=3, **other):

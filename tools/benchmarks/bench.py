@@ -203,6 +203,7 @@ def measure_stages(extractor, path, count):
     from mexca_video.faces.action_units import measure_aus
     from mexca_video.faces.crops import cut_for
     from mexca_video.faces.detection import find_faces
+    from mexca_video.faces.measures import cut_regions_for
 
     def timed(work):
         times = []
@@ -222,7 +223,7 @@ def measure_stages(extractor, path, count):
         faces = list(zip(*find_faces(extractor.detector, frames)[:3]))
         crops, cut = timed(lambda: torch.cat([cut_for(extractor.embeddings_model, image, boxes, points) for image, (boxes, _, points) in zip(frames, faces) if boxes is not None]))
         _, embed = timed(lambda: extractor.encode(crops))
-        cuts, square = timed(lambda: [extractor._cut(image, boxes, points[:, :2]) for image, (boxes, _, points) in zip(frames, faces) if boxes is not None])
+        cuts, square = timed(lambda: [cut_regions_for(extractor.extractor, image, boxes, points[:, :2]) for image, (boxes, _, points) in zip(frames, faces) if boxes is not None])
         squares, patches = np.concatenate([c[0] for c in cuts]), torch.cat([c[1] for c in cuts])
         marks, landmarks = timed(lambda: landmarker(patches))
         _, aus = timed(lambda: measure_aus(extractor.extractor.au_classifier, landmarker, patches, squares, marks))
@@ -263,10 +264,11 @@ def replay(minutes):
     import numpy as np
 
     from mexca_video import FaceExtractor, sample_clip, video
+    from mexca_video.extraction import stream
 
     extractor = FaceExtractor.embedded(3)
     seen, batches, embedded = [], {}, []
-    find_faces, measure, embed = FaceExtractor._find_faces, FaceExtractor._measure_batch, FaceExtractor._embed_batch
+    find_faces, measure, embed = stream._frames_of, stream.FaceStream.measure_batch, stream.FaceStream.embed_batch
     def keep(self, *arguments):
         for item in find_faces(self, *arguments): seen.append(item); yield item
     def keep_batch(self, faces):
@@ -275,7 +277,7 @@ def replay(minutes):
     def keep_embedding(self, crops):
         embedded.append(embed(self, crops))
         return embedded[-1]
-    FaceExtractor._find_faces, FaceExtractor._measure_batch, FaceExtractor._embed_batch = keep, keep_batch, keep_embedding
+    stream._frames_of, stream.FaceStream.measure_batch, stream.FaceStream.embed_batch = keep, keep_batch, keep_embedding
     extractor.apply(sample_clip(), show_progress=False)
     longest, failures = batches[max(batches)]
     frames = int(minutes * 60 * FPS)
@@ -284,11 +286,11 @@ def replay(minutes):
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options)
             self.video_frames, self.time = np.arange(frames), np.arange(frames) / FPS
-    def deal(self, team, dataset, batch_size, start, bar): yield from (item._replace(position=i) for i, item in zip(range(start, frames), itertools.islice(itertools.cycle(seen), start, None)))
+    def deal(self, pool, dataset, batch_size, start, bar): yield from (item._replace(position=i) for i, item in zip(range(start, frames), itertools.islice(itertools.cycle(seen), start, None)))
     def copy_batch(self, faces): return {name: values[:len(faces)] for name, values in longest.items()} | dict(position=np.array([face[0] for face in faces])), failures
     rows = np.concatenate([columns["face_embedding"] for columns, _ in embedded])
     def copy_embedding(self, crops): return dict(face_embedding=np.resize(rows, (len(crops), rows.shape[1]))), {}
-    FaceExtractor._find_faces, FaceExtractor._measure_batch, FaceExtractor._embed_batch = deal, copy_batch, copy_embedding
+    stream._frames_of, stream.FaceStream.measure_batch, stream.FaceStream.embed_batch = deal, copy_batch, copy_embedding
     video.VideoDataset = Long
     forget_peak()
     before, began = peak(), time.perf_counter()
