@@ -170,8 +170,8 @@ def _settle_all(ax, labels, boxes):
     for size in (8, 7, 6, 5):
         for label, place in zip(labels, places): label.set(fontsize=size, position=place)
         taken = []
-        if not sum(_settle(ax, label, taken, faces) for label in sorted(labels, key=lambda l: not l.get_gid().startswith("name"))):
-            break
+        names_first = sorted(labels, key=lambda label: not label.get_gid().startswith("name"))
+        if not sum(_settle(ax, label, taken, faces) for label in names_first): break
 
 # %% ../nbs/06_figures.ipynb #c024
 def is_doubtful(

@@ -157,7 +157,7 @@ def _draw(canvas, shot, image, k):
 def _pictures():
     "Yield the pictures (PIL) of the composed clip."
     from PIL import Image
-    for _, n, shots in _scenes():
+    for *_, shots in _scenes():
         for k, images in enumerate(zip(*map(_read, shots), strict=True)):
             canvas = Image.new("RGB", CLIP_SIZE)
             for shot, image in zip(shots, images): _draw(canvas, shot, image, k)

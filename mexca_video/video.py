@@ -423,7 +423,7 @@ def _read_index(path):
         _note_tracks(index.notes, container, name)
         if kind := _hdr_kind(stream.codec_context): _note_colour(index.notes, kind, name)
     if len(sizes) > 1: _note_sizes(index.notes, sizes, name)
-    if index.cut: warnings.warn(f"{name} is cut short: {index.cut}.")
+    if index.cut: warnings.warn(f"{name} is cut short: {index.cut}.", stacklevel=2)
     return index
 
 # %% ../nbs/04_video.ipynb #c034

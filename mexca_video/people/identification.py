@@ -389,7 +389,7 @@ def _join(apart, weights, forbidden, limit, target, labels):
     for i in range(len(apart)):
         labels[i] = i
         near[i] = _closest(apart, forbidden, alive, i)
-    for left in range(len(apart), target, -1):
+    for _ in range(len(apart), target, -1):
         a = -1
         for i in range(len(apart)):
             if alive[i] and near[i] >= 0 and (a < 0 or apart[i, near[i]] < apart[a, near[a]]): a = i

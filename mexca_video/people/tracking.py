@@ -93,7 +93,7 @@ def _continue(ends, count, a, b, frames, times, boxes, speed, index, embeddings,
         for j in range(a, b):
             needed = least if frames[a] - frames[ends[k]] == 1 else least + 0.1
             fits[k, j - a] = _fit(ends[k], j, times, boxes, speed, index, embeddings, needed, most_apart)
-    for k in range(min(count, b - a)):
+    for _ in range(min(count, b - a)):
         best = np.argmax(fits)
         track = best // (b - a)
         j = best % (b - a)

@@ -287,8 +287,8 @@ def test_warnings_are_shown_once_for_each_file(capsys):
     before = warnings.showwarning
     for path in ("a.mp4", "b.mp4"):
         with _warnings_as_lines(path):
-            for _ in range(3): warnings.warn("two\nlines")
-            warnings.warn(f"{path}: named already")
+            for _ in range(3): warnings.warn("two\nlines", stacklevel=1)
+            warnings.warn(f"{path}: named already", stacklevel=1)
     assert warnings.showwarning is before
     assert capsys.readouterr().err.splitlines() == [
         "extract-faces: a.mp4: two lines", "extract-faces: a.mp4: named already", "extract-faces: b.mp4: two lines", "extract-faces: b.mp4: named already"]
@@ -445,6 +445,6 @@ def test_summary_says_what_is_doubtful():
 
 def test_doubts_of_apply_are_not_said_twice(capsys):
     with _warnings_as_lines("a.mp4"):
-        warnings.warn("a.mp4: no face", DoubtWarning)
-        warnings.warn("a.mp4: damaged")
+        warnings.warn("a.mp4: no face", DoubtWarning, stacklevel=1)
+        warnings.warn("a.mp4: damaged", stacklevel=1)
     assert capsys.readouterr().err == "extract-faces: a.mp4: damaged\n"

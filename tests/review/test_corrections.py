@@ -326,10 +326,10 @@ def test_a_doubtful_detection_that_is_somebodys(ds, missing, status):
     if missing == "no_presence": ds = blind(ds, slice(40, 45), 2, missing)  # a face that tells of a network which knows presence
     doubted = doubt(ds, slice(20, 30), 1)
     assert check_features(doubted) == [] and (doubted.status == STATUS["doubtful"]).sum() == 3
-    for given in (assign_track(doubted, 99, 1), assign_face(doubted, slice(20, 30), "Unassigned_1", 1), merge_faces(doubted, 1, "Unassigned_1"),
+    for mended in (assign_track(doubted, 99, 1), assign_face(doubted, slice(20, 30), "Unassigned_1", 1), merge_faces(doubted, 1, "Unassigned_1"),
                   split_faces(doubted, "Unassigned_1", tracks=[99]), rename_faces(doubted, {"Unassigned_1": "Carl"})):
-        assert check_features(given) == [] and replay_history(doubted, given).identical(given)
-        assert given.status.where(given.face_track == 99).stack(cell=("frame", "face")).dropna("cell").values.tolist() == [STATUS[status]] * 3
+        assert check_features(mended) == [] and replay_history(doubted, mended).identical(mended)
+        assert mended.status.where(mended.face_track == 99).stack(cell=("frame", "face")).dropna("cell").values.tolist() == [STATUS[status]] * 3
         again = unassign_faces(given, given.face_track == 99)
         left = again.status.where(again.face_track == 99).stack(cell=("frame", "face")).dropna("cell").values
         assert set(left) == {STATUS["unassigned" if status == "ok" else status]}
