@@ -388,12 +388,12 @@ def test_a_large_batch_may_take_its_time(monkeypatch):
     "What counts is the time without any frame, not the time for a batch."
     from mexca_video import sample_clip
 
-    decode = video._Decoder.image
-    def slowly(self, i):
+    decode = video._image
+    def slowly(decoder, i):
         time.sleep(0.04)
-        return decode(self, i)
-    monkeypatch.setattr(video._Decoder, "image", slowly)
-    monkeypatch.setattr(video, "PATIENCE", 1)
+        return decode(decoder, i)
+    monkeypatch.setattr(video, "_image", slowly)
+    monkeypatch.setattr(video, "READ_PATIENCE", 1)
     began = time.monotonic()
     (where, images), = VideoDataset(str(sample_clip()), end=2).batches(48)
     assert len(images) == 48 and time.monotonic() - began > 1.9
