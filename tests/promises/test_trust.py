@@ -69,22 +69,22 @@ def changed(name, **options):
     return write
 
 
-@result("nothing", "no netCDF-4 file")
+@result("nothing", "not a netCDF-4 file")
 def _(path): path.write_bytes(b"")
 
-@result("text", "no netCDF-4 file")
+@result("text", "not a netCDF-4 file")
 def _(path): path.write_text("frame,time\n0,0\n")
 
-@result("random bytes", "no netCDF-4 file")
+@result("random bytes", "not a netCDF-4 file")
 def _(path): path.write_bytes(np.random.default_rng(0).bytes(10_000))
 
 @result("random bytes behind the right ones", "")
 def _(path): path.write_bytes(b"\x89HDF\r\n\x1a\n" + np.random.default_rng(0).bytes(10_000))
 
-@result("a pickle", "no netCDF-4 file")
+@result("a pickle", "not a netCDF-4 file")
 def _(path): path.write_bytes(pickle.dumps(Intruder(path.parent / "trap" / "was here")))
 
-@result("classic netCDF", "no netCDF-4 file")
+@result("classic netCDF", "not a netCDF-4 file")
 def _(path): demo_features().drop_vars(["face_name", "au", "axis", "box_edge"]).to_netcdf(path, format="NETCDF3_64BIT", engine="netcdf4")
 
 @result("half", "")
@@ -169,12 +169,12 @@ def _(path):
         layout[:] = h5py.VirtualSource(path.parent / "secret.nc", "time", (6,))
         file.create_virtual_dataset("time", layout)
 
-@result("a group", "is no variable (Group)")
+@result("a group", "is not a variable (Group)")
 def _(path):
     save(demo_features(), path)
     with h5py.File(path, "r+") as file: file.create_group("more")["a"] = 1
 
-@result("a type", "is no variable (Datatype)")
+@result("a type", "is not a variable (Datatype)")
 def _(path):
     save(demo_features(), path)
     with h5py.File(path, "r+") as file: file["more"] = np.dtype("f4")
