@@ -421,7 +421,9 @@ def _print_models(args):
     "The registry, a line for each model, or as JSON."
     from mexca_video.models.registry import model_table
     table = model_table()
-    if args.json: return print(table.reset_index().to_json(orient="records", indent=1))
+    if args.json:
+        print(table.reset_index().to_json(orient="records", indent=1))
+        return
     row = "{:14} {:13} {:5} {:>6}  {:16} {}".format
     print(row("name", "role", "here", "MB", "source", "licence"))
     for m in table.itertuples():

@@ -18,6 +18,7 @@ import threading
 import time
 import warnings
 import weakref
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -35,7 +36,7 @@ from torch.utils.data import Dataset
 from .intervals import group_consecutive
 
 # %% ../nbs/04_video.ipynb #c014
-_LISTS = "concat", "hls", "dash", "sdp", "imf"  # FFmpeg's formats that are no file but name some
+_LISTS = "concat", "hls", "dash", "sdp", "imf"  # FFmpeg's formats that are not a file but name some
 
 def _refuse_path(path):
     "Raise `FileNotFoundError` or `ValueError` for a `path` that leads to no file with content."
@@ -47,7 +48,7 @@ def _refuse_path(path):
         raise FileNotFoundError(f"{path}: there is no such file. Check the name and the folder "
                                 f"({os.path.dirname(os.path.abspath(path))}).")
     if os.path.isdir(path): raise ValueError(f"{path} is a folder. Give the path of one video file.")
-    if not os.path.isfile(path): raise ValueError(f"{path} is no ordinary file. Give the path of one video file.")
+    if not os.path.isfile(path): raise ValueError(f"{path} is not an ordinary file. Give the path of one video file.")
     if os.path.getsize(path) == 0: raise ValueError(f"{path} is empty (0 bytes). Copy or export the video again.")
 
 
@@ -64,7 +65,7 @@ def _open_container(path):
                          "player open it?") from error
     if container.format.name not in _LISTS: return container
     container.close()
-    raise ValueError(f"{path} is a list of other files ({container.format.long_name}) and no video. Give the "
+    raise ValueError(f"{path} is a list of other files ({container.format.long_name}) and not a video. Give the "
                      "path of one video file.")
 
 # %% ../nbs/04_video.ipynb #c014b
@@ -499,6 +500,9 @@ class VideoDataset(Dataset):
 
     def __exit__(self, *exception): self.close()
 
+    def __del__(self, process=os.getpid):  # bound here: at the end of the program the name `os` may be gone
+        if self._decoder is not None and self._decoder.process == process(): self._decoder.close()
+
 # %% ../nbs/04_video.ipynb #video001
 def _check_rotate(rotate):
     "Return `rotate` as an int; raise `ValueError` unless it is a quarter of a circle."
@@ -623,7 +627,8 @@ def _advance(decoder):
     if frame is None: return False
     group = decoder.index.group[number]
     if group not in decoder.pixels: decoder.pixels[group] = _pixel_shape(decoder.ratios, decoder.stream.codec_context)
-    if decoder.shape is None: decoder.shape = *(decoder.index.canvas or _shown_size(decoder, number, frame)), *_orientation(frame)
+    if decoder.shape is None:
+        decoder.shape = *(decoder.index.canvas or _shown_size(decoder, number, frame)), *_orientation(frame)
     if number < decoder.first: return True    # comes before the key frame at which decoding began
     if frame.is_corrupt or decoder.index.damaged[number]: _lose(decoder, number)
     elif number >= decoder.wanted: decoder.ready[number] = frame
@@ -705,10 +710,12 @@ def _frame(decoder, i):
                 found = None
                 decoder.error = error.with_traceback(None)
             if found is not None: return found
-            if start == decoder.first and decoder.opened == "SLICE" and not _is_lost(decoder, start, decoder.damage): break
+            came_out = start == decoder.first and not _is_lost(decoder, start, decoder.damage)
+            if came_out and decoder.opened == "SLICE": break
             decoder.threads = "SLICE"
         _lose(decoder, i)
-        for group, position in decoder.damage.items(): decoder.lost[group] = min(position, decoder.lost.get(group, position))
+        for group, position in decoder.damage.items():
+            decoder.lost[group] = min(position, decoder.lost.get(group, position))
     raise FrameError(
         f"{os.path.basename(decoder.path)}: frame {i} (at "
         f"{decoder.index.seconds(decoder.index.pts[i] - decoder.index.pts[0]):.3f} s) cannot be decoded, "
@@ -788,9 +795,11 @@ def _convert(decoder, frame, size):
     scaled = (frame.width, frame.height) != size
     how = dict(src_colorspace=Colorspace.ITU709 if untagged else None,
                interpolation=Interpolation.BICUBIC if scaled else None)
-    if (kind := _hdr_kind(frame)) is None: return decoder.reformatter.reformat(frame, *size, "rgb24", **how).to_ndarray()
+    kind = _hdr_kind(frame)
+    picture = decoder.reformatter.reformat(frame, *size, "rgb48le" if kind else "rgb24", **how).to_ndarray()
+    if kind is None: return picture
     _note_colour(decoder.notes, kind, os.path.basename(decoder.path))
-    return tone_map(decoder.reformatter.reformat(frame, *size, "rgb48le", **how).to_ndarray(), frame.color_trc)
+    return tone_map(picture, frame.color_trc)
 
 # %% ../nbs/04_video.ipynb #c068b
 def _upright(picture, swap, mirror_x, mirror_y):
@@ -885,10 +894,6 @@ def close(self: VideoDataset) -> None:
     self._decoder = None
 
 @patch
-def __del__(self: VideoDataset, process=os.getpid):  # bound here: at the end of the program the name `os` may be gone
-    if self._decoder is not None and self._decoder.process == process(): self._decoder.close()
-
-@patch
 def __repr__(self: VideoDataset):
     return (f"VideoDataset({self.file_name!r}: {len(self)} of {len(self._index)} frames, "
             f"{self.width}x{self.height} pixels, "
@@ -954,8 +959,8 @@ def _read_ahead(items, what="", ahead=2, moved=lambda: 0):
                                "from. Begin anew here.")
         while time.monotonic() - max(began, moved()) < READ_PATIENCE:
             with suppress(queue.Empty): return ready.get(timeout=min(1, READ_PATIENCE))
-        raise TimeoutError(f"{what}: no frame came for {READ_PATIENCE} s, and the file was given up. Is the disk there? "
-                           "If other files can be read, convert this one.")
+        raise TimeoutError(f"{what}: no frame came for {READ_PATIENCE} s, and the file was given up. "
+                           "Is the disk there? If other files can be read, convert this one.")
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
@@ -982,7 +987,7 @@ def batches(self: VideoDataset,
     batch_size: int = 1, # Frames in a batch; the last one may be smaller
     start: int = 0, # Position among the selected frames at which to begin
     tolerant: bool = False, # Leave out frames that cannot be decoded, and note them in `damaged_frames`
-): # Iterator over (slice into the selected frames, or their positions (T,) if `tolerant`; (T, H, W, 3) uint8 RGB array)
+) -> Iterator: # over (slice into the selected frames, or their positions (T,) if `tolerant`; (T, H, W, 3) uint8 RGB)
     """The selected frames in order, decoded ahead in a second thread.
 
     Raises `ValueError`, and `FrameError` on the way: if not `tolerant`, or if no frame at all can be decoded.

@@ -537,7 +537,7 @@ def test_timeline_marks_shots_and_the_new_reasons():
         length = sum(b - a for a, b in extents(ax, f"presence:{slot}:{status}"))
         assert length == pytest.approx(0.2*int((ds.status.sel(face=slot) == STATUS[status]).sum()))
     texts = [t.get_text() for t in ax.get_legend().get_texts()]
-    assert "first frame of a shot" in texts and "doubtful, perhaps no face" in texts and "in the picture, turned away or covered" in texts
+    assert "first frame of a shot" in texts and "doubtful, perhaps not a face" in texts and "in the picture, turned away or covered" in texts
     for same in (first_version(ds), ds.isel(frame=slice(0, 10)), ds.isel(frame=slice(0))): assert not named(draw_timeline(same), "shots")
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from ..files import write_atomically
 from ..schema import EMPTY_VALUE, SIZES, VARIABLES, clean_attribute, list_double
 
-if TYPE_CHECKING: import xarray as xr
+if TYPE_CHECKING:
+    import xarray as xr
 
 # %% ../../nbs/io/00_netcdf.ipynb #c009
 def _encoding(ds):

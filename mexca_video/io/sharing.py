@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from mexca_video.schema import (
     person_slots,
     read_history,
 )
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # %% auto #0
 __all__ = ['HIDING', 'REMOVED', 'hide_box', 'blur_faces', 'share_safe']
@@ -101,13 +105,14 @@ def hide_box(
     box, # (4,) x1, y1, x2, y2 in pixels
     how: str = "blur", # "blur" or "pixelate"
     margin: float = 0.3, # added on each side, as a share of the box
-):
+) -> None:
     "Reduce a rectangle of a picture to six by six values."
     from PIL import Image
-    x1, y1, x2, y2 = np.asarray(box, float)
-    dx, dy = margin * (x2 - x1), margin * (y2 - y1)
-    left, right = np.clip([np.floor(x1 - dx), np.ceil(x2 + dx)], 0, image.shape[1]).astype(int)
-    top, bottom = np.clip([np.floor(y1 - dy), np.ceil(y2 + dy)], 0, image.shape[0]).astype(int)
+    corners = np.asarray(box, float).reshape(2, 2) # x, y of the upper left and the lower right one
+    more = margin * (corners[1] - corners[0])
+    size = (image.shape[1], image.shape[0])
+    left, top = np.clip(np.floor(corners[0] - more), 0, size).astype(int)
+    right, bottom = np.clip(np.ceil(corners[1] + more), 0, size).astype(int)
     if right <= left or bottom <= top: return
     few = Image.fromarray(image[top:bottom, left:right]).resize((6, 6), Image.Resampling.BOX)
     image[top:bottom, left:right] = few.resize(
@@ -167,11 +172,8 @@ def _add_streams(target, source, picture, video):
     from fractions import Fraction
 
     import av
-    codec, options = (
-        ("libx264", {"crf": "18", "preset": "medium"})
-        if "libx264" in av.codecs_available
-        else ("mpeg4", {"qscale": "2"})
-    )
+    codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+    options = {"crf": "18", "preset": "medium"} if codec == "libx264" else {"qscale": "2"}
     stream = target.add_stream(codec, rate=Fraction(video.video_fps).limit_denominator(1001))
     stream.width = video.width + video.width % 2
     stream.height = video.height + video.height % 2
@@ -207,6 +209,7 @@ def _make_frame(image, pts, context, reformatter):
     frame.time_base = context.time_base
     return frame
 
+# %% ../../nbs/io/02_sharing.ipynb #sharin000
 def _write_copy(video, part, out, boxes, how, margin):
     "Write the copy to `part`; `out` says its kind."
     import av
@@ -231,7 +234,9 @@ def _write_copy(video, part, out, boxes, how, margin):
                 target.mux(waiting[1])
                 waiting = next(sound, None)
         target.mux(stream.encode())
-        while waiting: target.mux(waiting[1]); waiting = next(sound, None)
+        while waiting:
+            target.mux(waiting[1])
+            waiting = next(sound, None)
 
 # %% ../../nbs/io/02_sharing.ipynb #c019
 def blur_faces(
@@ -274,15 +279,12 @@ REMOVED = "removed"
 
 def share_safe(
     ds, # a features Dataset
-): # Dataset
+) -> xr.Dataset:
     "Take out of a result what names a person or the file: embeddings, names, checksums and the history of corrections."
     need_features(ds)
     person = person_slots(ds.face_box.values, ds.face_label.values)
-    kept = (
-        ds.copy()
-        .drop_encoding()
-        .drop_vars([name for name in ds.variables if name not in VARIABLES or name == "face_embedding"])
-    )
+    taken_out = [name for name in ds.variables if name not in VARIABLES or name == "face_embedding"]
+    kept = ds.copy().drop_encoding().drop_vars(taken_out)
     for name in kept.variables: kept[name].attrs = describe_variable(name)
     kept = kept.assign_coords(face_name=("face", default_names(ds.face.values, person), kept.face_name.attrs))
     steps = read_history(ds.attrs.get("history", ""))

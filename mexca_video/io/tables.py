@@ -16,7 +16,8 @@ import numpy as np
 from ..files import write_atomically
 from ..schema import AU_NAMES, AXES, BOX_EDGES, EMPTY_VALUE, SIZES, STATUS, need_features
 
-if TYPE_CHECKING: import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 # %% ../../nbs/io/01_tables.ipynb #c024
 TABLE_COLUMNS = (
