@@ -51,12 +51,16 @@ def imported_names(tree, package):
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def list_imports(module):
+def read_names(module):
+    "What a module imports from this package, as dotted paths."
     path = ROOT / "mexca_video" / (module.replace(".", "/") + ".py")
     package = ["mexca_video", *module.split(".")[:-1]]
     names = imported_names(ast.parse(path.read_text(encoding="utf-8")), package)
-    found = {resolve(name) for name in names if name.split(".")[0] == "mexca_video"}
-    return found - {None, module}
+    return [name for name in names if name.split(".")[0] == "mexca_video"]
+
+
+def list_imports(module):
+    return {resolve(name) for name in read_names(module)} - {None, module}
 
 
 def test_what_is_found():
@@ -74,6 +78,12 @@ def test_every_module_has_a_place():
 def test_one_direction(module):
     later = [name for name in list_imports(module) if PLACES[name] >= PLACES[module] and (module, name) not in ALLOWED]
     assert not later, f"{module} imports {', '.join(later)}, which come after it"
+
+
+@pytest.mark.parametrize("module", PLACES)
+def test_no_private_name_crosses_modules(module):
+    private = [name for name in read_names(module) if name.split(".")[-1].startswith("_") and not name.endswith("__")]
+    assert not private, f"{module} imports {', '.join(private)}"
 
 
 def test_exceptions_are_needed():

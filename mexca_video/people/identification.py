@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ['PART', 'COUNT_SAMPLE', 'COUNT_SHARE', 'CLUSTER_LIMIT', 'BLOCK', 'FOUNDING_SECONDS', 'BRIEF_SECONDS', 'CLEAR',
            'PLACE_WEIGHT', 'PLACE_REACH', 'FARTHER', 'SECOND_CHANCE', 'MOST_ADMITTED', 'NARROW', 'HALF_LIMIT',
            'measure_distance', 'find_means', 'find_track_means', 'count_people', 'NotEnoughFacesError',
-           'load_clusterer', 'list_conflicts', 'group_faces', 'cluster_faces', 'need_faces', 'number_by_appearance',
+           'load_clusterer', 'list_conflicts', 'group_faces', 'need_faces', 'cluster_faces', 'number_by_appearance',
            'assign_people', 'find_centroids', 'leave_strangers', 'Tracks', 'describe_tracks', 'join_tracks',
            'cluster_tracks', 'join_rest', 'Calibration', 'calibrate_distance', 'compare_halves', 'propose_changes',
            'People', 'name_tracks', 'compute_confidence']
@@ -190,6 +190,16 @@ def group_faces(
         groups.append(np.broadcast_to(min(low, size - 1) + joined, len(faces)))
     return np.concatenate(groups)
 
+# %% ../../nbs/people/03_identification.ipynb #identi005
+def need_faces(
+    count: int, # faces that were detected
+    people: int, # faces that are needed
+) -> None:
+    "Raise `NotEnoughFacesError` if there are fewer faces than people."
+    if count < people:
+        raise NotEnoughFacesError(f"num_faces={people}, but only {count} faces were detected. Lower num_faces, "
+            "min_face_size or thresholds, or use num_faces=None to have the number estimated.")
+
 # %% ../../nbs/people/03_identification.ipynb #18ffe144
 def cluster_faces(
     clusterer, # from `load_clusterer`
@@ -214,15 +224,6 @@ def cluster_faces(
     labels[finite] = number_by_appearance(found)
     return labels
 
-def need_faces(
-    count: int, # faces that were detected
-    people: int, # faces that are needed
-) -> None:
-    "Raise `NotEnoughFacesError` if there are fewer faces than people."
-    if count < people:
-        raise NotEnoughFacesError(f"num_faces={people}, but only {count} faces were detected. Lower num_faces, "
-            "min_face_size or thresholds, or use num_faces=None to have the number estimated.")
-
 # %% ../../nbs/people/03_identification.ipynb #829a562b
 def _cluster_limit(clusterer):
     "How many samples spectral clustering takes. Raises `ValueError` if they are too few."
@@ -246,7 +247,7 @@ def number_by_appearance(
     labels: np.ndarray, # (N,) any cluster index
 ) -> np.ndarray: # (N,) the same clusters, numbered 0, 1, … in the order in which they first appear
     "Renumber clusters by their first face."
-    clusters, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    first, inverse = np.unique(labels, return_index=True, return_inverse=True)[1:]
     return np.argsort(np.argsort(first))[inverse]
 
 # %% ../../nbs/people/03_identification.ipynb #c032
@@ -319,7 +320,8 @@ def _embed_tracks(tracks, embeddings, quality, count):
 
 def _last(tracks, times, count):
     "How long each track lasts (T,), in seconds."
-    begin, end = np.full(count, np.inf), np.full(count, -np.inf)
+    begin = np.full(count, np.inf)
+    end = np.full(count, -np.inf)
     np.minimum.at(begin, tracks, times)
     np.maximum.at(end, tracks, times)
     return end - begin
@@ -440,9 +442,9 @@ def _find_doubles(tracks, apart, distance):
 
 def _add_places(tracks, apart, doubles):
     "Distances (T, T) with that of the places added where one of the tracks has a double."
-    x, y = tracks.places[doubles].T[:, :, None] - tracks.places.T[:, None]
+    away = tracks.places[doubles][:, None] - tracks.places
     apart = apart.copy()
-    apart[doubles] += PLACE_WEIGHT * np.minimum(np.hypot(x, y) / PLACE_REACH, 1)
+    apart[doubles] += PLACE_WEIGHT * np.minimum(np.hypot(*away.T).T / PLACE_REACH, 1)
     apart[:, doubles] = np.maximum(apart[:, doubles], apart[doubles].T)
     return apart
 

@@ -240,7 +240,7 @@ def _add_unit(embeddings, groups, count):
 
 def _by_appearance(groups):
     "The same groups, numbered in the order in which they begin."
-    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    first, inverse = np.unique(groups, return_index=True, return_inverse=True)[1:]
     return np.argsort(np.argsort(first))[inverse]
 
 # %% ../../nbs/people/01_tracking.ipynb #de24bc14
