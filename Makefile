@@ -4,13 +4,17 @@ OUT ?= out
 BIN := .venv/bin
 export PYTHONUTF8 := 1
 
-.PHONY: demo test test-all test-minimum bench audit notebooks readme clean
+.PHONY: demo test test-all test-minimum lint bench audit notebooks readme clean
 
 demo: .venv/.runtime
 	$(BIN)/mexca-video demo --outdir $(OUT)
 
 test: .venv/.dev
 	$(BIN)/python tools/run.py
+
+# How the notebooks are written, measured, and ruff; a part of `make test`.
+lint: .venv/.dev
+	$(BIN)/python tools/lint.py
 
 # What takes longer than `make test` may: slow tests, and numbers as other processors compute them.
 test-all: .venv/.dev

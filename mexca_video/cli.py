@@ -61,7 +61,7 @@ def _add_options(parser):
         )
 
 # %% ../nbs/07_cli.ipynb #c008
-_FORMATS = {"nc": "save", "csv": "to_csv"} # what is written for each word of --output-format: the function of `store`
+_FORMATS = ("nc", "csv") # the words of --output-format
 
 def _formats(text):
     "The output formats named in a list with commas."
@@ -85,20 +85,14 @@ def _seconds(text):
     except ValueError: value = math.nan
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no number of seconds from 0 on, with a point before the decimals, such as "
+            f"{text!r} is not a number of seconds from 0 on, with a point before the decimals, such as "
             "1.5; END may be None"
         )
     return value
 
 # %% ../nbs/07_cli.ipynb #c009
-def make_parser(): # `argparse.ArgumentParser`
-    "The parser of `extract-faces`."
-    parser = argparse.ArgumentParser(
-        prog="extract-faces",
-        description="Find, identify and measure the faces in video files. "
-        "Writes OUTDIR/STEM.nc for each file and prints the paths written; says in a line on "
-        "standard error what is in each file and what is doubtful.",
-    )
+def _add_files(parser):
+    "What to read, where to write, and with which set of models."
     parser.add_argument(
         "-f",
         "--filepath",
@@ -115,47 +109,51 @@ def make_parser(): # `argparse.ArgumentParser`
     parser.add_argument(
         "--embedded", action="store_true", help="use the models that need no model hub: " + ", ".join(EMBEDDED.values())
     )
-    _add_options(parser)
+
+def _add_run(parser):
+    "The arguments of `FaceExtractor.apply`."
     parser.add_argument(
         "--batch-size", type=_count, default=1, help=docments(FaceExtractor.apply)["batch_size"] + " (default: 1)"
     )
     parser.add_argument("--skip-frames", type=_count, default=1, help="process every n-th frame (default: 1)")
     parser.add_argument("--process-subclip", type=_seconds, nargs=2, default=(0, None), metavar=("START", "END"),
         help="part to process, in seconds from the first frame of the video; END may be None (default: 0 None)")
-    parser.add_argument(
-        "--rotate",
-        type=int,
-        choices=(0, 90, 180, 270),
-        default=0,
+    parser.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), default=0,
         help="degrees clockwise by which the displayed pictures are turned, for video that was "
-        "recorded sideways (default: 0)",
-    )
-    parser.add_argument(
-        "--show-progress",
-        type=_flag,
-        nargs="?",
-        const=True,
-        default=True,
-        help="progress bar on standard error (default: true)",
-    )
+        "recorded sideways (default: 0)")
+    parser.add_argument("--show-progress", type=_flag, nargs="?", const=True, default=True,
+        help="progress bar on standard error (default: true)")
     parser.add_argument(
         "--return-embeddings", action="store_true", help="write the embeddings too; they are biometric data"
     )
+
+# %% ../nbs/07_cli.ipynb #cli001
+def _add_results(parser):
+    "What is written, and what happens when something stands in the way."
     parser.add_argument(
         "--resume",
         action="store_true",
         help="keep what is finished in OUTDIR/STEM.checkpoint until the result is written, and go on "
-        "from there after an "
-        "interruption. A file whose OUTDIR/STEM.nc the same run has written is not measured "
+        "from there after an interruption. A file whose OUTDIR/STEM.nc the same run has written is not measured "
         "again: only a csv that is missing or older than STEM.nc is written from it, corrections "
-        "included. "
-        "Needs nc among the formats. Give it from the first run on",
+        "included. Needs nc among the formats. Give it from the first run on",
     )
     parser.add_argument(
         "--output-format", type=_formats, default=["nc"], metavar="nc,csv", help="what to write (default: nc)"
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+
+# %% ../nbs/07_cli.ipynb #cli002
+def make_parser() -> argparse.ArgumentParser:
+    "The parser of `extract-faces`."
+    parser = argparse.ArgumentParser(
+        prog="extract-faces",
+        description="Find, identify and measure the faces in video files. "
+        "Writes OUTDIR/STEM.nc for each file and prints the paths written; says in a line on "
+        "standard error what is in each file and what is doubtful.",
+    )
+    for add in (_add_files, _add_options, _add_run, _add_results): add(parser)
     return parser
 
 # %% ../nbs/07_cli.ipynb #p20a0002
@@ -165,7 +163,7 @@ def _read_options(words):
     args = parser.parse_args(words)
     start, end = args.process_subclip
     if start is None or (end is not None and end <= start):
-        parser.error(f"argument --process-subclip: {start} {end} is no part of a video; START comes before "
+        parser.error(f"argument --process-subclip: {start} {end} is not a part of a video; START comes before "
                      "END, both in seconds, such as 1.5 2")
     if args.resume and "nc" not in args.output_format:
         parser.error(f"argument --resume: found --output-format {','.join(args.output_format)}, but only a .nc "
@@ -255,7 +253,6 @@ def _checkpoint_name(stem):
 # %% ../nbs/07_cli.ipynb #c014
 def _extract_file(extractor, path, place, args):
     "Write the result of one file, measured or already there, and return it."
-    from mexca_video.io import netcdf as store
     targets = _targets(place, args)
     checkpoint = Path(args.outdir) / place.with_name(_checkpoint_name(place.name))
     _make_folder(checkpoint.parent)
@@ -271,11 +268,18 @@ def _extract_file(extractor, path, place, args):
             checkpoint=checkpoint if args.resume else None,
             **_run_options(args),
         )
-    for word, target in due.items(): getattr(store, _FORMATS[word])(ds, target)
+    for word, target in due.items(): _write(word, ds, target)
     if args.resume and "nc" in due: delete_checkpoint(checkpoint)
     return ds
 
+def _write(word, ds, target):
+    "Write a result in one of the `_FORMATS`."
+    from mexca_video.io.netcdf import save
+    from mexca_video.io.tables import to_csv
+    return {"nc": save, "csv": to_csv}[word](ds, target)
+
 def _run_options(args):
+    "The arguments of `apply` that change its result."
     return dict(
         skip_frames=args.skip_frames,
         process_subclip=tuple(args.process_subclip),
@@ -383,7 +387,8 @@ def _make_folder(folder):
 
 def _one_line(error, path=""):
     "An error or a warning in one line that names the file by its path."
-    text, path = (" ".join(str(part).split()) for part in (error, path))
+    text = " ".join(str(error).split())
+    path = " ".join(str(path).split())
     text = text or type(error).__name__
     if not path or path in text: return text
     name = rf"(?<![^\s'\"(]){re.escape(os.path.basename(path))}(?![^\s'\").,:;])"
@@ -397,7 +402,9 @@ def cli(
     "The command `extract-faces`."
     args = _read_options(args)
     try: files, failed, nameless = _extract_all(args)
-    except KeyboardInterrupt: print("extract-faces: stopped", file=sys.stderr); return 130
+    except KeyboardInterrupt:
+        print("extract-faces: stopped", file=sys.stderr)
+        return 130
     except (ValueError, OSError) as error:
         if args.debug: raise
         print(f"extract-faces: {_one_line(error)}", file=sys.stderr)
@@ -414,7 +421,9 @@ def _print_models(args):
     "The registry, a line for each model, or as JSON."
     from mexca_video.models.registry import model_table
     table = model_table()
-    if args.json: print(table.reset_index().to_json(orient="records", indent=1)); return
+    if args.json:
+        print(table.reset_index().to_json(orient="records", indent=1))
+        return
     row = "{:14} {:13} {:5} {:>6}  {:16} {}".format
     print(row("name", "role", "here", "MB", "source", "licence"))
     for m in table.itertuples():
@@ -464,7 +473,8 @@ def _find_tables(args):
 
 def _write_tables(args):
     "Write the CSV of each result and print its path; return how many failed."
-    from mexca_video.io.netcdf import load, to_csv
+    from mexca_video.io.netcdf import load
+    from mexca_video.io.tables import to_csv
     failed = 0
     for path, target in args.targets:
         try:

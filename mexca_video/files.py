@@ -9,6 +9,7 @@ __all__ = ['check_place', 'write_atomically', 'read_whole', 'file_sha256', 'cach
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -32,10 +33,12 @@ def _cannot_write(path, error):
     about.errno = error.errno
     return about
 
-def check_place(path):
-    """Raise an `OSError` if no file can be written at `path`, or return the permissions that it will get.
+def check_place(
+    path: str | os.PathLike,  # where a file shall stand
+) -> int:  # the permissions that it will get
+    """Ask whether a file can be written at a place; nothing is left there.
 
-    Nothing is left there.
+    Raises `OSError`, which names `path`.
     """
     path = Path(path)
     try:
@@ -53,8 +56,8 @@ def check_place(path):
 @contextmanager
 def write_atomically(
     path: str | os.PathLike,  # where the file shall stand
-    private: bool = False,  # may only its owner read it, for good?
-):  # yields a temporary name beside `path`, of a file that only its owner may read
+    private: bool = False,  # whether only its owner may read it, for good
+) -> Iterator[Path]:  # a temporary name beside `path`, of a file that only its owner may read
     """Rename what was written under the temporary name to `path` at the end, or remove it after an error.
 
     Raises `OSError`, which names `path`.

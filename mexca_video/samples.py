@@ -10,9 +10,14 @@ __all__ = ['SAMPLES', 'CLIP_SIZE', 'CLIP_FPS', 'PLAN', 'Sample', 'sample_path', 
 import importlib.util
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from .files import cache_folder, write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # %% ../nbs/05_samples.ipynb #c005
 class Sample(NamedTuple):
@@ -68,9 +73,8 @@ def sample_path(
 # %% ../nbs/05_samples.ipynb #c017
 def sample_image(
     name: str, # A photograph among `SAMPLES`
-): # (H, W, 3) uint8 RGB
+) -> np.ndarray: # (H, W, 3) uint8 RGB
     "Read one of the photographs. Raises `ValueError` for a video, and what `sample_path` raises."
-    import numpy as np
     from PIL import Image
     path = sample_path(name)
     if SAMPLES[name].fps is not None:
@@ -116,12 +120,14 @@ def _scenes():
         first += shots[0].frames
 
 # %% ../nbs/05_samples.ipynb #c026
-def sample_truth(): # DataFrame: frame, time (s), scene, person, x1, y1, x2, y2 (pixels)
+def sample_truth() -> "pd.DataFrame": # frame, time (s), scene, person, x1, y1, x2, y2 (pixels)
     """Who is visible in which frame of `sample_clip`, and the rectangle in which that face is; frames without a
     person have no row."""
     import pandas as pd
-    rows = [(first + k, (first + k)/CLIP_FPS, s.scene, s.person, *s.panel)
-            for first, n, shots in _scenes() for k in range(n) for s in shots if s.person]
+    rows = []
+    for first, length, shots in _scenes():
+        for frame in range(first, first + length):
+            rows += [(frame, frame/CLIP_FPS, s.scene, s.person, *s.panel) for s in shots if s.person]
     return pd.DataFrame(rows, columns=["frame", "time", "scene", "person", "x1", "y1", "x2", "y2"])
 
 # %% ../nbs/05_samples.ipynb #c030
@@ -157,7 +163,7 @@ def _draw(canvas, shot, image, k):
 def _pictures():
     "Yield the pictures (PIL) of the composed clip."
     from PIL import Image
-    for _, n, shots in _scenes():
+    for *_, shots in _scenes():
         for k, images in enumerate(zip(*map(_read, shots), strict=True)):
             canvas = Image.new("RGB", CLIP_SIZE)
             for shot, image in zip(shots, images): _draw(canvas, shot, image, k)
@@ -170,7 +176,7 @@ def _plan_id():
     return "mexca_video sample " + hashlib.sha256(repr((PLAN, CLIP_SIZE, CLIP_FPS)).encode()).hexdigest()[:12]
 
 def _comment(path):
-    "The comment in a media file, or '' where there is none or it is no media file."
+    "The comment in a media file, or '' where there is none or it is not a media file."
     import av
     try:
         with av.open(str(path)) as video: return video.metadata.get("comment", "")
@@ -184,7 +190,8 @@ def _write(path):
     with av.open(str(path), "w", format="mp4") as video:
         video.metadata["comment"] = _plan_id()
         stream = video.add_stream(codec, rate=CLIP_FPS, options={"crf": "18"} if codec == "libx264" else {})
-        (stream.width, stream.height) = CLIP_SIZE
+        stream.width = CLIP_SIZE[0]
+        stream.height = CLIP_SIZE[1]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
         if codec == "mpeg4": stream.bit_rate = 4_000_000

@@ -497,7 +497,7 @@ def test_each_persons_confidence_has_a_row(n):
         np.testing.assert_allclose((values - base)/(values - base).sum(), np.histogram(sure, edges)[0]/len(sure))
         spans.append((base, values.max()))
         assert f"{ds.face_name.sel(face=slot).item()} ({len(sure)})" in [t.get_text() for t in ax.get_yticklabels()]
-    for (low, high), (_, below) in zip(spans, spans[1:]): assert low > below
+    for (low, _), (_, below) in zip(spans, spans[1:]): assert low > below
 
 
 def with_doubt():
@@ -537,7 +537,7 @@ def test_timeline_marks_shots_and_the_new_reasons():
         length = sum(b - a for a, b in extents(ax, f"presence:{slot}:{status}"))
         assert length == pytest.approx(0.2*int((ds.status.sel(face=slot) == STATUS[status]).sum()))
     texts = [t.get_text() for t in ax.get_legend().get_texts()]
-    assert "first frame of a shot" in texts and "doubtful, perhaps no face" in texts and "in the picture, turned away or covered" in texts
+    assert "first frame of a shot" in texts and "doubtful, perhaps not a face" in texts and "in the picture, turned away or covered" in texts
     for same in (first_version(ds), ds.isel(frame=slice(0, 10)), ds.isel(frame=slice(0))): assert not named(draw_timeline(same), "shots")
 
 
@@ -580,7 +580,7 @@ def test_identity_draws_tracks_with_their_distances():
 
 
 def test_results_of_the_first_version_look_as_before():
-    for name, ds in RESULTS.items():
+    for ds in RESULTS.values():
         old = first_version(ds)
         for draw in (draw_timeline, draw_action_units, draw_au_map, lambda d: draw_faces(d, None, 2), lambda d: draw_summary(d, None)): draw(old)
         if ds.sizes["face"] and ds.sizes["frame"]: draw_frame(old, None, int(ds.frame[0]))

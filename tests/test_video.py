@@ -62,7 +62,7 @@ def test_every_access_gives_the_same_frames(written, name):
         assert ds._decoder.decoded == len(ds), "each frame is decoded once"
         shuffled = np.random.default_rng(3).permutation(len(ds))
         for i in shuffled: np.testing.assert_array_equal(ds[int(i)]["Image"].numpy(), in_order[i], f"frame {i}")
-    for number, (image, (pts, stored, rotation)) in enumerate(zip(in_order, plain)):
+    for number, (image, (_, stored, rotation)) in enumerate(zip(in_order, plain)):
         assert clips.number_of(image) == number
         displayed = np.rot90(stored, rotation // 90)
         np.testing.assert_array_equal(image, displayed[:, ::-1] if name in MIRRORED else displayed)
@@ -230,10 +230,12 @@ def test_a_forked_child_neither_uses_nor_clears_the_parents_decoder(written):
 
 
 def test_pickled_and_copied(written):
-    ds = VideoDataset(written("turned_90")); ds[3]
+    ds = VideoDataset(written("turned_90"))
+    ds[3]
     for other in (pickle.loads(pickle.dumps(ds)), copy.copy(ds), copy.deepcopy(ds)):
         assert other._decoder is None and torch.equal(other[7]["Image"], ds[7]["Image"])
-    ds.close(); ds.close()
+    ds.close()
+    ds.close()
     assert clips.number_of(ds[3]["Image"]) == 3, "a closed dataset opens its file again"
 
 
@@ -241,7 +243,8 @@ def test_a_dataset_that_is_dropped_closes_its_file(written):
     open_before = set(video._DECODERS)
     gc.disable()
     try:
-        ds = VideoDataset(written("b_frames")); ds[5]
+        ds = VideoDataset(written("b_frames"))
+        ds[5]
         assert len(set(video._DECODERS) - open_before) == 1
         del ds
         assert not set(video._DECODERS) - open_before
@@ -385,12 +388,12 @@ def test_a_large_batch_may_take_its_time(monkeypatch):
     "What counts is the time without any frame, not the time for a batch."
     from mexca_video import sample_clip
 
-    decode = video._Decoder.image
-    def slowly(self, i):
+    decode = video._image
+    def slowly(decoder, i):
         time.sleep(0.04)
-        return decode(self, i)
-    monkeypatch.setattr(video._Decoder, "image", slowly)
-    monkeypatch.setattr(video, "PATIENCE", 1)
+        return decode(decoder, i)
+    monkeypatch.setattr(video, "_image", slowly)
+    monkeypatch.setattr(video, "READ_PATIENCE", 1)
     began = time.monotonic()
     (where, images), = VideoDataset(str(sample_clip()), end=2).batches(48)
     assert len(images) == 48 and time.monotonic() - began > 1.9

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".venv" / "minimum"
-TESTS = ("test_schema.py", "test_netcdf.py", "test_models.py", "test_golden.py", "test_trust.py", "test_figures.py", "test_corrections.py", "test_validation.py", "test_engines.py")
+TESTS = ("test_schema.py", "test_netcdf.py", "test_tables.py", "test_models.py", "test_golden.py", "test_trust.py", "test_figures.py", "test_corrections.py", "test_validation.py", "test_engines.py")
 
 
 def lowest():

@@ -1,7 +1,8 @@
 """Tests, part by part: python tools/run.py [short | long]
 
-short: notebooks and modules are in step, every notebook runs, pytest without what is marked slow. long: what is marked
-slow; what compares numbers, as other processors would compute them; how far results are apart there.
+short: how the notebooks are written; notebooks and modules are in step; every notebook runs; pytest without what is
+marked slow. long: what is marked slow; what compares numbers, as other processors would compute them; how far results
+are apart there.
 """
 import os
 import shutil
@@ -39,6 +40,11 @@ def check_clean():
     return not changed
 
 
+def check_lint():
+    "The numbers of tools/lint.py are allowed, and ruff has nothing to say."
+    return succeeds([BIN / "python", "tools/lint.py"])
+
+
 def check_notebooks():
     "Every notebook runs from top to bottom; two at a time."
     return succeeds([BIN / "nbdev_test", "--n_workers", "2", "--do_print"])
@@ -72,7 +78,7 @@ def check_processors():
     return succeeds([BIN / "python", "tools/processors.py"])
 
 
-SHORT = {"nbdev": check_clean, "notebooks": check_notebooks, "pytest": partial(check_tests, "not slow")}
+SHORT = {"lint": check_lint, "nbdev": check_clean, "notebooks": check_notebooks, "pytest": partial(check_tests, "not slow")}
 LONG = {"slow tests": partial(check_tests, "slow")}
 LONG |= {f"numeric tests and notebooks, {setting}": partial(check_numbers, setting) for setting in SETTINGS if setting}
 LONG |= {"results of other processors": check_processors}

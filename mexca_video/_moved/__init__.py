@@ -3,6 +3,8 @@ import warnings
 from importlib import import_module
 from importlib.util import find_spec
 
+from mexca_video import _RENAMED
+
 
 def forward(old, *new):
     "A module's `__getattr__` that looks into modules of this package, and says where a name is now."
@@ -11,8 +13,9 @@ def forward(old, *new):
             raise AttributeError(f"module {old!r} has no attribute {name!r}")
         for place in new:
             module = import_module(f"mexca_video.{place}")
-            if not hasattr(module, name): continue
-            warnings.warn(f"{old}.{name} is now {module.__name__}.{name}; the old name goes with version 0.3", FutureWarning, stacklevel=2)
-            return getattr(module, name)
+            now = name if hasattr(module, name) else _RENAMED.get(name, name)
+            if not hasattr(module, now): continue
+            warnings.warn(f"{old}.{name} is now {module.__name__}.{now}; the old name goes with version 0.3", FutureWarning, stacklevel=2)
+            return getattr(module, now)
         raise AttributeError(f"module {old!r} has no attribute {name!r}")
     return __getattr__

@@ -1,4 +1,4 @@
-"""Moved to `mexca_video.io.netcdf`."""
+"""Moved to `mexca_video.io.netcdf` and `mexca_video.io.tables`."""
 from mexca_video._moved import forward
 
-__getattr__ = forward(__name__, "io.netcdf")
+__getattr__ = forward(__name__, "io.netcdf", "io.tables")

@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..compute.inference import compile_kernels, kernel
 from ..schema import EMPTY_VALUE
 
+if TYPE_CHECKING:
+    import spectralcluster as sc
+
 # %% auto #0
 __all__ = ['PART', 'COUNT_SAMPLE', 'COUNT_SHARE', 'CLUSTER_LIMIT', 'BLOCK', 'FOUNDING_SECONDS', 'BRIEF_SECONDS', 'CLEAR',
            'PLACE_WEIGHT', 'PLACE_REACH', 'FARTHER', 'SECOND_CHANCE', 'MOST_ADMITTED', 'NARROW', 'HALF_LIMIT',
            'measure_distance', 'find_means', 'find_track_means', 'count_people', 'NotEnoughFacesError',
-           'load_clusterer', 'list_conflicts', 'group_faces', 'cluster_faces', 'need_faces', 'number_by_appearance',
+           'load_clusterer', 'list_conflicts', 'group_faces', 'need_faces', 'cluster_faces', 'number_by_appearance',
            'assign_people', 'find_centroids', 'leave_strangers', 'Tracks', 'describe_tracks', 'join_tracks',
            'cluster_tracks', 'join_rest', 'Calibration', 'calibrate_distance', 'compare_halves', 'propose_changes',
            'People', 'name_tracks', 'compute_confidence']
@@ -30,10 +33,15 @@ def measure_distance(
     b: np.ndarray, # (M, E)
 ) -> np.ndarray: # (N, M) 0 to 2
     "Cosine distance between every row of `a` and every row of `b`."
-    def unit(x): return (x := np.asarray(x, float)) / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    b, apart = unit(b).T, np.empty((len(a), len(b)))
-    for i in range(0, len(a), PART): apart[i:i + PART] = 1 - unit(a[i:i + PART]) @ b
+    apart = np.empty((len(a), len(b)))
+    columns = _unit(b).T
+    for i in range(0, len(a), PART): apart[i:i + PART] = 1 - _unit(a[i:i + PART]) @ columns
     return apart
+
+def _unit(vectors):
+    "The same directions, of length 1."
+    vectors = np.asarray(vectors, float)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 # %% ../../nbs/people/03_identification.ipynb #e8a86063
 def find_means(
@@ -59,6 +67,29 @@ def _add(values, groups, weights, sums, size):
         size[groups[i]] += weights[i]
         for k in range(values.shape[1]): sums[groups[i], k] += weights[i] * values[i, k]
 
+# %% ../../nbs/people/03_identification.ipynb #identi002
+@kernel
+def _measure_own(values, means, groups, apart):
+    for i in range(len(values)):
+        dot = 0.0
+        own = 0.0
+        other = 0.0
+        for k in range(values.shape[1]):
+            dot += values[i, k] * means[groups[i], k]
+            own += values[i, k] * values[i, k]
+            other += means[groups[i], k] * means[groups[i], k]
+        apart[i] = 1 - dot / max(np.sqrt(own * other), 1e-12)
+
+def _medians(values, groups, count):
+    "Median of each group (G,), NaN for an empty one."
+    order = np.lexsort((values, groups))
+    sizes = np.bincount(groups, minlength=count)
+    first = np.cumsum(sizes) - sizes
+    medians = np.full(count, np.nan)
+    here = np.flatnonzero(sizes)
+    medians[here] = values[order[first[here] + sizes[here] // 2]]
+    return medians
+
 # %% ../../nbs/people/03_identification.ipynb #e4ad3286
 def find_track_means(
     embeddings: np.ndarray, # (M, E) finite
@@ -82,28 +113,6 @@ def _to_own(embeddings, means, groups):
     compile_kernels(__name__)
     _measure_own(np.asarray(embeddings), np.asarray(means), groups, apart)
     return apart
-
-@kernel
-def _measure_own(values, means, groups, apart):
-    for i in range(len(values)):
-        dot = 0.0
-        own = 0.0
-        other = 0.0
-        for k in range(values.shape[1]):
-            dot += values[i, k] * means[groups[i], k]
-            own += values[i, k] * values[i, k]
-            other += means[groups[i], k] * means[groups[i], k]
-        apart[i] = 1 - dot / max(np.sqrt(own * other), 1e-12)
-
-def _medians(values, groups, count):
-    "Median of each group (G,), NaN for an empty one."
-    order = np.lexsort((values, groups))
-    sizes = np.bincount(groups, minlength=count)
-    first = np.cumsum(sizes) - sizes
-    medians = np.full(count, np.nan)
-    here = np.flatnonzero(sizes)
-    medians[here] = values[order[first[here] + sizes[here] // 2]]
-    return medians
 
 # %% ../../nbs/people/03_identification.ipynb #c014
 COUNT_SAMPLE = 2000
@@ -131,8 +140,8 @@ class NotEnoughFacesError(Exception):
 def load_clusterer(
     num_faces: int, # number of people
     max_cluster_frames: int = None, # upper bound of the samples given to spectral clustering
-): # `spectralcluster.SpectralClusterer`
-    "A spectral clusterer for a fixed number of people that can be told which faces are not the same person."
+) -> sc.SpectralClusterer:
+    "A spectral clusterer for a fixed number of people that takes cannot-link constraints."
     import spectralcluster as sc
     apart = sc.ConstraintOptions(sc.ConstraintName.ConstraintPropagation, apply_before_refinement=True)
     return sc.SpectralClusterer(min_clusters=num_faces, max_clusters=num_faces, max_spectral_size=max_cluster_frames,
@@ -181,6 +190,16 @@ def group_faces(
         groups.append(np.broadcast_to(min(low, size - 1) + joined, len(faces)))
     return np.concatenate(groups)
 
+# %% ../../nbs/people/03_identification.ipynb #identi005
+def need_faces(
+    count: int, # faces that were detected
+    people: int, # faces that are needed
+) -> None:
+    "Raise `NotEnoughFacesError` if there are fewer faces than people."
+    if count < people:
+        raise NotEnoughFacesError(f"num_faces={people}, but only {count} faces were detected. Lower num_faces, "
+            "min_face_size or thresholds, or use num_faces=None to have the number estimated.")
+
 # %% ../../nbs/people/03_identification.ipynb #18ffe144
 def cluster_faces(
     clusterer, # from `load_clusterer`
@@ -192,7 +211,8 @@ def cluster_faces(
     people = clusterer.max_clusters
     labels = np.full(len(embeddings), EMPTY_VALUE)
     finite = np.isfinite(embeddings).all(1)
-    faces, frames = (x if x is None or finite.all() else np.asarray(x)[finite] for x in (embeddings, frames))
+    faces = embeddings if finite.all() else embeddings[finite]
+    if frames is not None: frames = np.asarray(frames)[finite]
     need_faces(len(faces), people)
     if people == 1 or len(faces) < 2:
         labels[finite] = 0
@@ -203,15 +223,6 @@ def cluster_faces(
     found = _weighted(clusterer, np.bincount(groups)).predict(find_means(faces, groups), conflicts)[groups]
     labels[finite] = number_by_appearance(found)
     return labels
-
-def need_faces(
-    count: int, # faces that were detected
-    people: int, # faces that are needed
-):
-    "Raise `NotEnoughFacesError` if there are fewer faces than people."
-    if count < people:
-        raise NotEnoughFacesError(f"num_faces={people}, but only {count} faces were detected. Lower num_faces, "
-            "min_face_size or thresholds, or use num_faces=None to have the number estimated.")
 
 # %% ../../nbs/people/03_identification.ipynb #829a562b
 def _cluster_limit(clusterer):
@@ -236,7 +247,7 @@ def number_by_appearance(
     labels: np.ndarray, # (N,) any cluster index
 ) -> np.ndarray: # (N,) the same clusters, numbered 0, 1, … in the order in which they first appear
     "Renumber clusters by their first face."
-    clusters, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    first, inverse = np.unique(labels, return_index=True, return_inverse=True)[1:]
     return np.argsort(np.argsort(first))[inverse]
 
 # %% ../../nbs/people/03_identification.ipynb #c032
@@ -247,7 +258,8 @@ def assign_people(
 ) -> np.ndarray: # (N,) identity index, no index twice in a frame
     "Give every face of a frame a person of its own."
     from scipy.optimize import linear_sum_assignment
-    labels, known = labels.copy(), np.isfinite(labels)
+    labels = labels.copy()
+    known = np.isfinite(labels)
     if not known.any(): return labels
     order = np.lexsort((labels, frames))
     twice = (np.diff(frames[order]) == 0) & (np.diff(labels[order]) == 0)
@@ -295,6 +307,25 @@ class Tracks(NamedTuple):
     founders: np.ndarray # (T,) bool: may it found a person?
     members: np.ndarray # (T,) bool: may it belong to a person?
 
+# %% ../../nbs/people/03_identification.ipynb #identi001
+def _embed_tracks(tracks, embeddings, quality, count):
+    "Mean embedding of each track, and the mean length of its embeddings."
+    known = np.isfinite(embeddings[:, 0])
+    if not known.all():
+        tracks = tracks[known]
+        embeddings = embeddings[known]
+        quality = None if quality is None else quality[known]
+    lengths = np.sqrt(np.einsum("ij,ij->i", embeddings, embeddings)) # a million embeddings are in memory once
+    return find_track_means(embeddings, tracks, count, quality), find_means(lengths[:, None], tracks, count)[:, 0]
+
+def _last(tracks, times, count):
+    "How long each track lasts (T,), in seconds."
+    begin = np.full(count, np.inf)
+    end = np.full(count, -np.inf)
+    np.minimum.at(begin, tracks, times)
+    np.maximum.at(end, tracks, times)
+    return end - begin
+
 # %% ../../nbs/people/03_identification.ipynb #fcc8b599
 FOUNDING_SECONDS = 0.8 # a track with poor embeddings founds a person if it lasts as long
 # one that is shorter must have that much evidence
@@ -335,23 +366,6 @@ def describe_tracks(
     if not founders.any(): founders = members
     return Tracks(means, sizes, _count_together(frames, tracks), centres / width, evidence, founders, members)
 
-def _embed_tracks(tracks, embeddings, quality, count):
-    "Mean embedding of each track, and the mean length of its embeddings."
-    known = np.isfinite(embeddings[:, 0])
-    if not known.all():
-        tracks = tracks[known]
-        embeddings = embeddings[known]
-        quality = None if quality is None else quality[known]
-    lengths = np.sqrt(np.einsum("ij,ij->i", embeddings, embeddings)) # a million embeddings are in memory once
-    return find_track_means(embeddings, tracks, count, quality), find_means(lengths[:, None], tracks, count)[:, 0]
-
-def _last(tracks, times, count):
-    "How long each track lasts (T,), in seconds."
-    begin, end = np.full(count, np.inf), np.full(count, -np.inf)
-    np.minimum.at(begin, tracks, times)
-    np.maximum.at(end, tracks, times)
-    return end - begin
-
 # %% ../../nbs/people/03_identification.ipynb #9c5b9955
 @kernel
 def _closest(apart, forbidden, alive, i):
@@ -381,6 +395,7 @@ def _join_two(apart, weights, forbidden, alive, near, a, b):
         if stale: near[i] = _closest(apart, forbidden, alive, i)
         elif not forbidden[i, a] and (near[i] < 0 or apart[i, a] < apart[i, near[i]]): near[i] = a
 
+# %% ../../nbs/people/03_identification.ipynb #identi000
 @kernel
 def _join(apart, weights, forbidden, limit, target, labels):
     "Join the closest clusters until none are closer than `limit` or `target` are left."
@@ -389,7 +404,7 @@ def _join(apart, weights, forbidden, limit, target, labels):
     for i in range(len(apart)):
         labels[i] = i
         near[i] = _closest(apart, forbidden, alive, i)
-    for left in range(len(apart), target, -1):
+    for _ in range(len(apart), target, -1):
         a = -1
         for i in range(len(apart)):
             if alive[i] and near[i] >= 0 and (a < 0 or apart[i, near[i]] < apart[a, near[a]]): a = i
@@ -427,9 +442,9 @@ def _find_doubles(tracks, apart, distance):
 
 def _add_places(tracks, apart, doubles):
     "Distances (T, T) with that of the places added where one of the tracks has a double."
-    x, y = tracks.places[doubles].T[:, :, None] - tracks.places.T[:, None]
+    away = tracks.places[doubles][:, None] - tracks.places
     apart = apart.copy()
-    apart[doubles] += PLACE_WEIGHT * np.minimum(np.hypot(x, y) / PLACE_REACH, 1)
+    apart[doubles] += PLACE_WEIGHT * np.minimum(np.hypot(*away.T).T / PLACE_REACH, 1)
     apart[:, doubles] = np.maximum(apart[:, doubles], apart[doubles].T)
     return apart
 
@@ -489,7 +504,7 @@ def cluster_tracks(
     num_faces: int = None, # number of people, if it is known
     most: int = CLUSTER_LIMIT, # tracks that are compared with each other
     target: int = 1, # number of people that are enough, however near they are
-) -> np.ndarray: # (T,) person 0, 1, … of each track, NaN for a track that is no founder
+) -> np.ndarray: # (T,) person 0, 1, … of each track, NaN for a track that is not a founder
     "Cluster the tracks that may found a person."
     labels = np.full(len(tracks.sizes), EMPTY_VALUE)
     if not tracks.founders.any(): return labels
@@ -522,7 +537,8 @@ def _admit(tracks, distance, num_faces, most):
         if len(set(labels[np.isfinite(labels)])) >= num_faces: break
         founders = tracks.founders.copy()
         members = tracks.members.copy()
-        founders[track], members[track] = True, True
+        founders[track] = True
+        members[track] = True
         trial = tracks._replace(founders=founders, members=members)
         if _stands_alone(trial, labels, track, distance):
             tracks = trial
@@ -547,7 +563,8 @@ def join_rest(
     distance: float, # cosine distance from which on two tracks are two people
 ) -> np.ndarray: # (T,) person of each track, NaN for one that belongs to nobody
     "Give the tracks that found nobody to the people they are near."
-    labels, rest = labels.copy(), np.flatnonzero(tracks.members & ~np.isfinite(labels))
+    labels = labels.copy()
+    rest = np.flatnonzero(tracks.members & ~np.isfinite(labels))
     if not np.isfinite(labels).any() or len(rest) == 0: return labels
     centroids = find_means(tracks.means, np.where(np.isfinite(labels), labels, -1), weights=np.sqrt(tracks.sizes))
     apart = measure_distance(tracks.means[rest], centroids)
@@ -605,8 +622,11 @@ def propose_changes(
     tracks: Tracks,
     labels: np.ndarray, # (T,) person of each track, NaN if none
     distance: float, # cosine distance from which on two tracks are two people
-) -> tuple: # list of proposals; (distance, a, b) of the two people that are nearest; (distance, a) of the widest one; `None` if there are none
-    "Say which people may be one, and who may be two."
+) -> tuple: # list of proposals; (distance, a, b) of the nearest two people; (distance, a) of the widest one
+    """Say which people may be one, and who may be two.
+
+    The second and the third part are `None` where there are no two people, and nobody with two tracks.
+    """
     weights = np.sqrt(tracks.sizes)
     proposals = []
     centroids = find_means(tracks.means, np.where(np.isfinite(labels), labels, -1), weights=weights)
@@ -639,9 +659,9 @@ def _halve(tracks, rows, weights):
 class People(NamedTuple):
     "Who is who, and how sure that is."
     labels: np.ndarray # (T,) person 0, 1, … of each track, NaN if none
-    nearest: tuple # cosine distance of the two people that are nearest, and who they are; `None` if there are fewer than two
+    nearest: tuple # cosine distance of the nearest two people, and who they are; `None` if there are fewer than two
     widest: tuple # cosine distance of the two halves of the widest person, and who it is; `None` if all have one track
-    doubles: list # people who look like somebody beside them, and were told apart by their place
+    doubles: list # people who look like somebody beside them, and were kept apart by their place
     proposals: list # see `propose_changes`
 
 def name_tracks(
@@ -663,8 +683,8 @@ def _list_doubles(tracks, labels, distance):
     "People with a track beside which another one stands that looks the same."
     rows, columns = tracks.conflicts.nonzero()
     both = np.isfinite(labels[rows]) & np.isfinite(labels[columns])
-    rows, columns = rows[both], columns[both]
-    alike = _to_own(tracks.means[rows], tracks.means, columns) < distance
+    rows = rows[both]
+    alike = _to_own(tracks.means[rows], tracks.means, columns[both]) < distance
     return sorted({int(k) for k in labels[rows[alike]]})
 
 # %% ../../nbs/people/03_identification.ipynb #15661954

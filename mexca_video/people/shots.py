@@ -32,8 +32,7 @@ CUT_PEAK = 1.7 # how many times the largest change around
 
 def _changes(signatures, apart=1):
     "Mean difference between frames that are `apart`: (T - apart,) 0 to 255."
-    a, b = signatures[:-apart], signatures[apart:]
-    return np.array([measure_change(x, y) for x, y in zip(a, b)])
+    return np.array([measure_change(x, y) for x, y in zip(signatures[:-apart], signatures[apart:])])
 
 def measure_change(
     before: np.ndarray, # (768,) uint8 signature of a frame
@@ -103,7 +102,7 @@ def find_fades(
             if shot[t] != shot[t + length] or covered[t:t + length].any(): continue
             part = signatures[t:t + length + 1]
             if not _is_fade(part[::max(length // 6, 1)]): continue
-            share, _ = _shares(part)
+            share = _shares(part)[0]
             fades[t + int(np.argmax(share >= 0.5))] = True
             covered[max(t - length, 0):t + 2 * length] = True
     return fades

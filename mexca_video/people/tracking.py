@@ -84,6 +84,7 @@ def _link(starts, frames, times, shots, boxes, index, embeddings, least, most_ap
             ends, kept, a, b, frames, times, boxes, speed, index, embeddings, least, most_apart, previous
         )
 
+# %% ../../nbs/people/01_tracking.ipynb #tracki001
 @kernel
 def _continue(ends, count, a, b, frames, times, boxes, speed, index, embeddings, least, most_apart, previous):
     """Continue the tracks that end with the detections `ends` by the detections `a` to `b` of one frame; return how
@@ -93,7 +94,7 @@ def _continue(ends, count, a, b, frames, times, boxes, speed, index, embeddings,
         for j in range(a, b):
             needed = least if frames[a] - frames[ends[k]] == 1 else least + 0.1
             fits[k, j - a] = _fit(ends[k], j, times, boxes, speed, index, embeddings, needed, most_apart)
-    for k in range(min(count, b - a)):
+    for _ in range(min(count, b - a)):
         best = np.argmax(fits)
         track = best // (b - a)
         j = best % (b - a)
@@ -108,6 +109,15 @@ def _continue(ends, count, a, b, frames, times, boxes, speed, index, embeddings,
             ends[count] = j
             count += 1
     return count
+
+# %% ../../nbs/people/01_tracking.ipynb #tracki002
+def _number_tracks(previous):
+    "Track of each face from the previous face of each."
+    begins = previous < 0
+    track = np.empty(len(previous), np.int64)
+    track[begins] = np.arange(begins.sum())
+    for i in np.flatnonzero(~begins).tolist(): track[i] = track[previous[i]]
+    return track
 
 # %% ../../nbs/people/01_tracking.ipynb #dd7afa0a
 def link_faces(
@@ -133,28 +143,9 @@ def link_faces(
     starts = find_borders(frames)
     previous = np.full(len(frames), -1)
     compile_kernels(__name__)
-    _link(
-        starts,
-        frames,
-        times,
-        shots,
-        boxes,
-        index,
-        np.ascontiguousarray(embeddings),
-        OVERLAP,
-        APART * distance,
-        GAP,
-        previous,
-    )
+    embeddings = np.ascontiguousarray(embeddings)
+    _link(starts, frames, times, shots, boxes, index, embeddings, OVERLAP, APART * distance, GAP, previous)
     return _number_tracks(previous)
-
-def _number_tracks(previous):
-    "Track of each face from the previous face of each."
-    begins = previous < 0
-    track = np.empty(len(previous), np.int64)
-    track[begins] = np.arange(begins.sum())
-    for i in np.flatnonzero(~begins).tolist(): track[i] = track[previous[i]]
-    return track
 
 # %% ../../nbs/people/01_tracking.ipynb #71944d2a
 MOST_SAMPLES = 64 # embeddings of a track that are looked at
@@ -213,7 +204,7 @@ def find_sure(
     return (quality >= best[tracks] / 2) & (np.linalg.norm(embeddings, axis=1) >= least)
 
 # %% ../../nbs/people/01_tracking.ipynb #10ex0002
-PAUSE = 2 # processed frames without the face that are no pause yet
+PAUSE = 2 # processed frames without the face that are not a pause yet
 
 def cut_pauses(
     tracks: np.ndarray, # (N,) track of each face
@@ -249,7 +240,7 @@ def _add_unit(embeddings, groups, count):
 
 def _by_appearance(groups):
     "The same groups, numbered in the order in which they begin."
-    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    first, inverse = np.unique(groups, return_index=True, return_inverse=True)[1:]
     return np.argsort(np.argsort(first))[inverse]
 
 # %% ../../nbs/people/01_tracking.ipynb #de24bc14
@@ -290,10 +281,10 @@ class Sampler:
         quality: np.ndarray, # (N,) 0 to 1
         crops: list, # N pictures for the encoder
         new_shot: bool = False, # whether the picture may have changed altogether
-    ):
+    ) -> None:
         "Take the faces of the next frame."
         if new_shot: self.ends = []
-        linked = self._link(frame, boxes)
+        linked = _link_next(self, frame, boxes)
         for k, track in enumerate(linked):
             track.add(float(quality[k]), int(time // EVERY), self.rows + k, crops[k])
         self.rows += len(boxes)
@@ -305,14 +296,9 @@ class Sampler:
         return np.array([face[2] for face in faces], np.int64), [face[3] for face in faces]
 
 # %% ../../nbs/people/01_tracking.ipynb #f34d6fff
-from fastcore.basics import patch
-
-
-@patch
-def _link(self: Sampler, frame, boxes):
+def _link_next(sampler, frame, boxes):
     "The candidates to which each face of a frame belongs."
-    if self.everything: open_tracks = []
-    else: open_tracks = [(last, box, track) for last, box, track in self.ends if frame - last <= 2]
+    open_tracks = [] if sampler.everything else [end for end in sampler.ends if frame - end[0] <= 2]
     fits = {}
     for i, (_, box, _) in enumerate(open_tracks):
         for j in range(len(boxes)):
@@ -321,13 +307,14 @@ def _link(self: Sampler, frame, boxes):
     linked = [None] * len(boxes)
     for i, j in sorted(fits, key=fits.get, reverse=True):
         if linked[j] is None and open_tracks[i] is not None:
-            linked[j], open_tracks[i] = open_tracks[i][2], None
+            linked[j] = open_tracks[i][2]
+            open_tracks[i] = None
     for j in range(len(boxes)):
         if linked[j] is None:
             linked[j] = _Candidates()
-            self.done.append(linked[j])
+            sampler.done.append(linked[j])
     now = [(frame, boxes[j], linked[j]) for j in range(len(boxes))]
-    self.ends = [track for track in open_tracks if track is not None] + now
+    sampler.ends = [track for track in open_tracks if track is not None] + now
     return linked
 
 def _iou(a, b):

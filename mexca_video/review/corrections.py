@@ -10,6 +10,7 @@ __all__ = ['rename_faces', 'merge_faces', 'swap_faces', 'assign_face', 'list_tra
 # %% ../../nbs/review/00_corrections.ipynb #c003
 import json
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +26,10 @@ from mexca_video.schema import (
     person_slots,
     read_history,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 # %% ../../nbs/review/00_corrections.ipynb #c006
 def _position(ds, who, argument):
@@ -110,20 +115,23 @@ def _has_status(ds, *names):
 def _without_presence(ds):
     "(frame, face) bool: faces that the landmark network does not see."
     lacking = ~np.isfinite(ds.face_landmarks.values).all(axis=(-2, -1))
-    told = _has_status(ds, "no_presence")
-    if not told.any() and "facemesh" not in str(ds.attrs.get("models")): return told
-    return told | lacking & _has_status(ds, "doubtful")
+    unseen = _has_status(ds, "no_presence")
+    if not unseen.any() and "facemesh" not in str(ds.attrs.get("models")): return unseen
+    return unseen | lacking & _has_status(ds, "doubtful")
 
 # %% ../../nbs/review/00_corrections.ipynb #9b1f20a3
 def _new_status(ds, label):
     "(frame, face) int8: the status of each cell under these labels, (frame, face)."
     measured = {name: ds[name].values for name in ("n_detected", "face_box", "face_landmarks", "face_aus")}
-    points, aus = (np.isfinite(measured[name]).any() for name in ("face_landmarks", "face_aus"))
     doubtful = _has_status(ds, "doubtful") & ~np.isfinite(label)
     return derive_status(
         **measured, face_label=label, no_presence=_without_presence(ds), doubtful=doubtful,
-        landmarks_planned=bool(points or _has_status(ds, "landmarks_failed", "no_presence").any()),
-        aus_planned=bool(aus or _has_status(ds, "aus_failed").any()))
+        landmarks_planned=_was_planned(ds, "face_landmarks", "landmarks_failed", "no_presence"),
+        aus_planned=_was_planned(ds, "face_aus", "aus_failed"))
+
+def _was_planned(ds, name, *failures):
+    "Was a variable to be measured? Then it is there somewhere, or a status says that it failed."
+    return bool(np.isfinite(ds[name].values).any() or _has_status(ds, *failures).any())
 
 # %% ../../nbs/review/00_corrections.ipynb #c018
 def _settle(ds, persons):
@@ -249,7 +257,7 @@ def _rename_faces(ds, persons, names):
     renamed = [positions.get(k, str(name)) for k, name in enumerate(ds.face_name.values)]
     for name in positions.values():
         if not isinstance(name, str) or not name.strip() or len(name.splitlines()) > 1 or "\0" in name:
-            raise ValueError(f"{name!r} is no name for a person; give one line of text")
+            raise ValueError(f"{name!r} is not a name for a person; give one line of text")
         if renamed.count(name) > 1:
             raise ValueError(f"two slots would be called {name!r}; merge_faces makes one person of two")
     ds["face_name"] = ("face", np.array(renamed, dtype=str), ds.face_name.attrs)
@@ -259,7 +267,7 @@ def _rename_faces(ds, persons, names):
 def rename_faces(
     ds,  # features Dataset
     names: dict,  # old name or slot -> new name
-):  # Dataset
+) -> "xr.Dataset":
     """Give persons another name.
 
     A slot of unassigned faces becomes a person by being named. Raises ValueError for unknown, empty and double names.
@@ -286,7 +294,8 @@ def _person_position(ds, persons, who, argument):
 # %% ../../nbs/review/00_corrections.ipynb #c030
 @_step
 def _merge_faces(ds, persons, keep, other):
-    a, b = _person_position(ds, persons, keep, "keep"), _position(ds, other, "other")
+    a = _person_position(ds, persons, keep, "keep")
+    b = _position(ds, other, "other")
     if a == b: raise ValueError(f"keep={keep!r} and other={other!r} are the same slot")
     gone = int(ds.face.values[b])
     movable = np.flatnonzero(detected(ds).values[:, b] & ~detected(ds).values[:, a])
@@ -299,7 +308,7 @@ def merge_faces(
     ds,  # features Dataset
     keep: str | int,  # the person that remains, name or slot
     other: str | int,  # who was the same person, name or slot
-):  # Dataset
+) -> "xr.Dataset":
     """Make one person of two.
 
     Where both are in a frame, `other`'s face becomes unassigned. Raises ValueError for unknown names.
@@ -322,7 +331,7 @@ def swap_faces(
     a: str | int,  # name or slot
     b: str | int,  # name or slot
     frames=None,  # slice, list or mask of frames, by number in the file; None: all
-):  # Dataset
+) -> "xr.Dataset":
     "Exchange the detections of two slots in the given frames. Raises ValueError for unknown names and frames."
     need_features(ds)
     return _correct(ds, "swap_faces", {"a": _plain(a), "b": _plain(b), "frames": _frame_runs(ds, frames)})
@@ -371,7 +380,7 @@ def assign_face(
     frame,  # number in the file; or a slice, list or mask of frames
     face: str | int,  # whose face it was taken for, name or slot
     to: str | int | None,  # whose face it is, name or slot; None: nobody's
-):  # Dataset
+) -> "xr.Dataset":
     """Give a face to another person, or to nobody, in one frame or several.
 
     Raises ValueError if there is no such frame, face or person.
@@ -399,16 +408,16 @@ def _track_faces(ds):
 # %% ../../nbs/review/00_corrections.ipynb #9b1f20d2b
 def list_tracks(
     ds,  # features Dataset with tracks
-):  # pandas.DataFrame: track, face (slot), n (faces), first, last (frame), start, end (s), evidence (0 to 1), doubtful
+) -> "pd.DataFrame":  # track, face (slot), n (faces), first, last (frame), start, end (s), evidence (0 to 1), doubtful
     "List the tracks by slot and time; unknown evidence is NaN. Raises ValueError for a result without tracks."
     need_features(ds, "face_box", "status", "time", some_aus=True)
     groups = _track_faces(ds).groupby(["k", "track"], as_index=False)
     table = groups.agg(n=("row", "size"), a=("row", "min"), b=("row", "max"), evidence=("evidence", "mean"),
                        doubtful=("doubtful", "mean"))
     table = table.sort_values(["k", "a", "track"], ignore_index=True)
-    a, b = table.a.values, table.b.values
-    table = table.assign(face=ds.face.values[table.k.values], first=ds.frame.values[a], last=ds.frame.values[b],
-                         start=ds.time.values[a], end=ds.time.values[b], doubtful=table.doubtful > 0.5)
+    table = table.assign(face=ds.face.values[table.k],
+                         first=ds.frame.values[table.a], last=ds.frame.values[table.b],
+                         start=ds.time.values[table.a], end=ds.time.values[table.b], doubtful=table.doubtful > 0.5)
     return table[["track", "face", "n", "first", "last", "start", "end", "evidence", "doubtful"]]
 
 # %% ../../nbs/review/00_corrections.ipynb #9b1f20d5
@@ -419,11 +428,11 @@ def _track_places(ds, track):
     if len(row): return row, k
     known = np.unique(ds.face_track.values[np.isfinite(ds.face_track.values)]).astype(int)
     there = f"there are {len(known)} tracks, {known[0]} to {known[-1]} (list_tracks)" if len(known) else "there is none"
-    raise ValueError(f"track={track!r} is no track here; {there}")
+    raise ValueError(f"track={track!r} is not a track here; {there}")
 
 def _track_span(ds, track):
     "[first, last] frame of a track."
-    row, _ = _track_places(ds, track)
+    row = _track_places(ds, track)[0]
     return [int(ds.frame.values[row.min()]), int(ds.frame.values[row.max()])]
 
 # %% ../../nbs/review/00_corrections.ipynb #9b1f20d6
@@ -444,7 +453,7 @@ def assign_track(
     ds,  # features Dataset with tracks
     track,  # number of the track, as in face_track, or a list of several
     to: str | int | None,  # whose faces these are, name or slot; None: nobody's
-):  # Dataset
+) -> "xr.Dataset":
     "Give all faces of a track to another person, or to nobody. Raises ValueError if there is no such track or person."
     need_features(ds)
     tracks = [track] if np.ndim(track) == 0 else list(track)
@@ -484,7 +493,7 @@ def split_faces(
     name: str | None = None,  # of the new person; None: the first free Person_…
     *,
     tracks=None,  # instead of frames: numbers of the tracks of that slot that are the other's
-):  # Dataset
+) -> "xr.Dataset":
     "Make a new person of some of a slot's frames or tracks. Raises ValueError for unknown ones, and for a taken name."
     need_features(ds)
     if (frames is None) == (tracks is None): raise ValueError("split_faces needs either frames or tracks")
@@ -526,6 +535,10 @@ def _unassign_faces(ds, persons, faces):
     return ds, persons
 
 # %% ../../nbs/review/00_corrections.ipynb #c068c
+def _same_labels(ds, where, dim):
+    "Has `where` as many entries along `dim`, and the same labels if it has any?"
+    return where.sizes[dim] == ds.sizes[dim] and (dim not in where.coords or where[dim].equals(ds[dim]))
+
 def _face_mask(ds, where):
     "(frame, face) bool: `where`, brought to the frames and slots of `ds`."
     import xarray as xr
@@ -535,7 +548,8 @@ def _face_mask(ds, where):
         where = xr.DataArray(where, dims=("frame", "face")) if np.shape(where) == wanted else xr.DataArray(where)
     if where.dtype != bool:
         raise ValueError(f"where holds {where.dtype} values; give truth values, such as ds.face_confidence < 0.7")
-    if not where.dims or set(where.dims) - {"frame", "face"} or any(where.sizes[dim] != ds.sizes[dim] or dim in where.coords and not where[dim].equals(ds[dim]) for dim in where.dims):
+    strange = set(where.dims) - {"frame", "face"}
+    if not where.dims or strange or not all(_same_labels(ds, where, dim) for dim in where.dims):
         raise ValueError(f"where has {dict(where.sizes)}; it needs the frames and slots of ds, "
                          f"{dict(ds.face_label.sizes)}, such as ds.face_confidence < 0.7")
     return where.broadcast_like(ds.face_label).transpose("frame", "face").values
@@ -543,11 +557,11 @@ def _face_mask(ds, where):
 # %% ../../nbs/review/00_corrections.ipynb #c068d
 def unassign_faces(
     ds,  # features Dataset
-    where,  # (frame, face) bool, true for the faces that are to go, such as ds.face_confidence < 0.7; a mask of frames or of slots will do
-):  # Dataset
+    where,  # (frame, face) bool, true for the faces that are to go; a mask of frames or of slots will do
+) -> "xr.Dataset":
     """Take faces away from their persons: they stay, measured and counted, and belong to nobody.
 
-    Raises ValueError for a mask of another shape or type.
+    `where` may be ds.face_confidence < 0.7, say. Raises ValueError for a mask of another shape or type.
     """
     need_features(ds)
     chosen = _face_mask(ds, where) & np.isfinite(ds.face_label.values)
@@ -605,12 +619,12 @@ def accept_proposal(
     ds,  # features Dataset
     proposal: dict,  # one of `list_proposals`
     name: str | None = None,  # of the new person, where one becomes two; None: the first free Person_…
-):  # Dataset
+) -> "xr.Dataset":
     "Do what a proposal says, with merge_faces or split_faces. Raises ValueError for a proposal that is not open."
     _need_open(ds, proposal)
     if proposal["kind"] == "merge":
-        other, keep = sorted(proposal["faces"], key=lambda slot: _worth_keeping(ds, slot))
-        return merge_faces(ds, keep, other)
+        ranked = sorted(proposal["faces"], key=lambda slot: _worth_keeping(ds, slot))
+        return merge_faces(ds, keep=ranked[1], other=ranked[0])
     fewer = min(proposal["tracks"], key=lambda part: len(_frames_of_tracks(ds, proposal["face"], part)))
     return split_faces(ds, proposal["face"], tracks=fewer, name=name)
 
@@ -625,7 +639,7 @@ def _dismiss_proposal(ds, persons, proposal):
 def dismiss_proposal(
     ds,  # features Dataset
     proposal: dict,  # one of `list_proposals`
-):  # Dataset
+) -> "xr.Dataset":
     "Note that a proposal is wrong. Raises ValueError for a proposal that is not open."
     need_features(ds)
     _need_open(ds, proposal)
@@ -662,7 +676,7 @@ def _steps_of(history):
 def replay_history(
     ds_original,  # features Dataset to be corrected
     history,  # str, as in the attribute; or the corrected Dataset itself
-):  # Dataset
+) -> "xr.Dataset":
     """Do the corrections of a history again.
 
     Raises ValueError if one of them does not fit, naming its line, and for a text that holds none.

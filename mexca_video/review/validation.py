@@ -11,49 +11,52 @@ import math
 import os
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..files import read_whole, write_atomically
 from ..schema import STATUS, detected, need_features, person_slots
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # %% auto #0
-__all__ = ['BANDS', 'MAX_FILE', 'list_odd_frames', 'list_stretches', 'confidence_bands', 'sample_checks', 'wilson_interval',
+__all__ = ['BANDS', 'MAX_FILE', 'flag_frames', 'list_intervals', 'confidence_bands', 'sample_checks', 'wilson_interval',
            'exact_interval', 'score_checks', 'save_checks', 'load_checks']
 
 # %% ../../nbs/review/01_validation.ipynb #c006
-def list_odd_frames(
+def flag_frames(
     ds, # a features Dataset
-    least_confidence: float = 0.5, # identities below it are odd, 0 to 1
-): # `pandas.DataFrame`, one row for each frame in which a reason begins: frame, time (s), reason
-    "List the frames in which something odd begins."
+    least_confidence: float = 0.5, # identities below it are flagged, 0 to 1
+) -> pd.DataFrame: # one row for each frame in which a reason begins: frame, time (s), reason
+    "List the frames that deserve a look, each where the reason begins."
     import pandas as pd
     need_features(ds, "status", "face_confidence", "n_detected", "time", some_aus=True)
     status = ds.status.values
     sure = ds.face_confidence.values
     count = ds.n_detected.values
-    flags = {
-        name.replace("_", " "): (status == STATUS[name]).any(1) for name in ("unassigned", "doubtful", "no_presence")
-    }
     reasons = {
         "no face": count == 0,
-        **flags,
+        "unassigned": (status == STATUS["unassigned"]).any(1),
+        "doubtful": (status == STATUS["doubtful"]).any(1),
+        "no presence": (status == STATUS["no_presence"]).any(1),
         "low confidence": (sure < least_confidence).any(1),
         "more faces than before": np.diff(count, prepend=count[:1]) > 0,
     }
-    begins = {why: odd & ~np.concatenate([[False], odd[:-1]]) for why, odd in reasons.items()}
+    begins = {why: flagged & ~np.concatenate([[False], flagged[:-1]]) for why, flagged in reasons.items()}
     rows = np.flatnonzero(np.logical_or.reduce(list(begins.values())))
     texts = [", ".join(why for why, begin in begins.items() if begin[row]) for row in rows]
     return pd.DataFrame({"frame": ds.frame.values[rows], "time": ds.time.values[rows], "reason": texts})
 
 # %% ../../nbs/review/01_validation.ipynb #c010
-def list_stretches(
+def list_intervals(
     ds, # a features Dataset
     face: int, # number of the slot
-    n: int = 12, # stretches wanted; there are more where the slot has more runs, fewer where it has fewer frames
-    most: int | None = None, # stretches at most, with gaps inside where there are more runs than that; `None`: no stretch has a gap
+    n: int = 12, # intervals wanted; there are more where the slot has more runs, fewer where it has fewer frames
+    most: int | None = None, # intervals at most, with gaps inside where there are more runs; `None`: none has a gap
 ) -> list: # of (first, last) rows of the result, both with a face and both included, in order
-    "Cut the rows in which a slot holds a face into stretches."
+    "Cut the rows in which a slot holds a face into intervals."
     need_features(ds, "face_prob", some_aus=True)
     rows = np.flatnonzero(detected(ds).sel(face=face).values)
     if not len(rows): return []
@@ -61,7 +64,8 @@ def list_stretches(
     if most and len(gaps) >= most: gaps = np.sort(gaps[np.argsort(-np.diff(rows)[gaps], kind="stable")[:most - 1]])
     runs = [(int(run[0]), int(run[-1])) for run in np.split(rows, gaps + 1)]
     while len(runs) < min(n, most or n):
-        first, last = longest = max(runs, key=lambda run: run[1] - run[0])
+        longest = max(runs, key=lambda run: run[1] - run[0])
+        first, last = longest
         if first == last: break
         middle = (first + last) // 2
         i = runs.index(longest)
@@ -133,7 +137,7 @@ def _draw_faces(piece, m, random):
 
     The faces, and how many each stands for.
     """
-    _, of, sizes = np.unique(piece, return_inverse=True, return_counts=True)
+    of, sizes = np.unique(piece, return_inverse=True, return_counts=True)[1:]
     chances = _chances(sizes, m)
     drawn = _draw_pieces(chances, random)
     order = random.permutation(len(piece))
@@ -155,23 +159,16 @@ def _references(there, sure, time, row, n=4, apart=1.0):
 def _as_checks(ds, row, slot, band, weight):
     "The table of `sample_checks` from the places of the faces."
     import pandas as pd
-    there, sure, time, frame = (ds[name].values for name in ("face_prob", "face_confidence", "time", "frame"))
+    there = detected(ds).values
+    sure = ds.face_confidence.values
+    time = ds.time.values
+    frame = ds.frame.values
     person = person_slots(ds.face_box.values, ds.face_label.values)
-    there = np.isfinite(there)
     references = [
         frame[_references(there[:, k], sure[:, k], time, i)].tolist() if person[k] else [] for i, k in zip(row, slot)
     ]
-    return pd.DataFrame(
-        dict(
-            frame=frame[row],
-            face=ds.face.values[slot],
-            band=band,
-            weight=weight,
-            references=references,
-            same_person="",
-            box_right="",
-        )
-    )
+    places = dict(frame=frame[row], face=ds.face.values[slot], band=band, weight=weight, references=references)
+    return pd.DataFrame(places | dict(same_person="", box_right=""))
 
 # %% ../../nbs/review/01_validation.ipynb #c018
 def sample_checks(
@@ -180,8 +177,8 @@ def sample_checks(
     seed: int = 0, # of the random choice; the same seed gives the same checks
     *,
     bands: tuple = BANDS, # borders between the bands of confidence
-    apart: float = 1.0, # length of a piece in seconds: each gives one check of a person and band at most; 0: each frame may
-): # `pandas.DataFrame`: frame, face, band, weight, references, same_person, box_right; the last two are empty
+    apart: float = 1.0, # seconds of a piece, which gives one check of a person and band at most; 0: each frame may
+) -> pd.DataFrame: # frame, face, band, weight, references, same_person, box_right; the last two are empty
     """Draw faces for a blind check, the same number from each band if it has so many.
 
     Warns if there are fewer than `n`; raises `ValueError` if there is no face.
@@ -198,12 +195,14 @@ def sample_checks(
     if shares.sum() < n:
         warnings.warn(f"n={n}: only {shares.sum()} checks can be drawn, one from each {apart} s of a person and "
                       "band; a smaller apart gives more", stacklevel=2)
-    drawn = [
-        (group[faces], weight)
-        for group, share in zip(groups, shares)
-        for faces, weight in [_draw_faces(piece[group], share, random)]
-    ]
-    chosen, weight = map(np.concatenate, zip(*drawn))
+    chosen = []
+    weights = []
+    for group, share in zip(groups, shares):
+        faces, weight = _draw_faces(piece[group], share, random)
+        chosen.append(group[faces])
+        weights.append(weight)
+    chosen = np.concatenate(chosen)
+    weight = np.concatenate(weights)
     mixed = random.permutation(len(chosen))
     return _as_checks(ds, row[chosen][mixed], slot[chosen][mixed], band[chosen][mixed], weight[mixed])
 
@@ -223,7 +222,7 @@ def _insist(checks, name, fits, wanted):
 def _tidy(checks):
     """Checks with answers in lower case and without blanks.
 
-    Raises `ValueError` for columns that are missing, and for answers and weights that are none.
+    Raises `ValueError` for columns that are missing, and for what is not an answer or a weight.
     """
     import pandas as pd
     if missing := [name for name in ("band", "references", *_QUESTIONS) if name not in checks]:
@@ -272,10 +271,10 @@ def exact_interval(
 # %% ../../nbs/review/01_validation.ipynb #c026
 def _worth(answers, weight):
     "Numbers of successes and trials with equal weights that these answers are worth."
-    told = answers.isin(["yes", "no"]).values
-    weight = weight.values[told]
-    yes = (answers == "yes").values[told]
-    if not told.any(): return 0.0, 0.0
+    answered = answers.isin(["yes", "no"]).values
+    weight = weight.values[answered]
+    yes = (answers == "yes").values[answered]
+    if not answered.any(): return 0.0, 0.0
     n = weight.sum() ** 2 / (weight @ weight)
     return float(n * min(1.0, (weight @ yes) / weight.sum())), float(n)
 
@@ -293,19 +292,10 @@ def _total(parts):
 # %% ../../nbs/review/01_validation.ipynb #p013
 def _score(question, band, faces, mine, parts):
     "A row of the table of `score_checks`."
-    yes, no, unsure, left = [int((mine[question] == answer).sum()) for answer in _ANSWERS]
-    precision, low, high = _total(parts)
-    return dict(
-        question=question,
-        band=band,
-        faces=faces,
-        checked=yes + no,
-        unsure=unsure,
-        left=left,
-        precision=precision,
-        low=low,
-        high=high,
-    )
+    count = {answer: int((mine[question] == answer).sum()) for answer in _ANSWERS}
+    checked = count["yes"] + count["no"]
+    numbers = dict(faces=faces, checked=checked, unsure=count["unsure"], left=count[""])
+    return dict(question=question, band=band) | numbers | dict(zip(("precision", "low", "high"), _total(parts)))
 
 # %% ../../nbs/review/01_validation.ipynb #c027
 def score_checks(
@@ -313,10 +303,10 @@ def score_checks(
     ds, # the Dataset that they were drawn from
     *,
     bands: tuple = BANDS, # as given to `sample_checks`
-): # `pandas.DataFrame`: question, band, faces, checked, unsure, left, precision, low, high
+) -> pd.DataFrame: # question, band, faces, checked, unsure, left, precision, low, high
     """Estimate precision with a 95 % interval for each band and for all faces.
 
-    Raises `ValueError` for other bands than those of the checks, for answers and weights that are none, and without
+    Raises `ValueError` for other bands than those of the checks, for what is not an answer or a weight, and without
     weights.
     """
     import pandas as pd
@@ -353,7 +343,7 @@ def save_checks(
     checks, # from `sample_checks`
     ds, # the Dataset that they were drawn from
     path: str | os.PathLike, # a file to write, .json
-):
+) -> None:
     "Write checks and their answers to a file; a reader never sees half of it."
     with write_atomically(path) as part:
         part.write_text(json.dumps(dict(result=_fingerprint(ds), checks=checks.to_dict("records")), indent=1))
@@ -381,7 +371,7 @@ def _is_check(check, frames, faces):
 def load_checks(
     path: str | os.PathLike, # written by `save_checks`
     ds, # the Dataset that they were drawn from
-): # `pandas.DataFrame`; without weight if an earlier version wrote them, and then with a warning
+) -> pd.DataFrame: # without weight if an earlier version wrote them, and then with a warning
     """Read checks and their answers.
 
     Raises `ValueError` for another file, for checks of another result, and for more than 4 MB.
@@ -393,19 +383,16 @@ def load_checks(
         checks = held["checks"]
         frames = set(ds.frame.values.tolist())
         faces = set(ds.face.values.tolist())
-        odd = (
-            [i for i, check in enumerate(checks) if not _is_check(check, frames, faces)]
-            if result == _fingerprint(ds)
-            else []
-        )
+        ours = result == _fingerprint(ds)
+        wrong = [i for i, check in enumerate(checks) if not _is_check(check, frames, faces)] if ours else []
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: this is not a file of checks ({error}); choose another path") from error
-    if result != _fingerprint(ds):
+    if not ours:
         raise ValueError(f"{path}: these checks are of another result (other faces, boxes or labels than this one "
                          "has); choose another path to start anew")
-    if odd or not checks:
+    if wrong or not checks:
         raise ValueError(f"{path}: this is not a file of checks "
-                         f"({f'number {odd[0]} is none' if odd else 'it holds none'}); choose another path")
+                         f"({f'number {wrong[0]} is not one' if wrong else 'it holds none'}); choose another path")
     weighed = all("weight" in check for check in checks)
     if not weighed:
         warnings.warn(

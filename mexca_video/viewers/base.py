@@ -50,8 +50,8 @@ from mexca_video.review.corrections import (
     suggest_split,
 )
 from mexca_video.review.validation import (
-    list_odd_frames,
-    list_stretches,
+    flag_frames,
+    list_intervals,
     load_checks,
     sample_checks,
     save_checks,
@@ -427,7 +427,7 @@ class DetectionViewer(_Viewer):
     selected = traitlets.Int(-1, help="slot of the selected face, -1 if none")
     def __init__(self, ds, video, aus, least_confidence, opened=None):
         self.aus = choose_aus(ds, aus, USUAL_AUS)
-        self.odd = list_odd_frames(ds, least_confidence)
+        self.odd = flag_frames(ds, least_confidence)
         self.last = -1
         super().__init__(ds, video, opened)
 
@@ -916,7 +916,7 @@ def _tracks(self: PeopleViewer, k):
     "[(track, rows)] of a slot in the order of time: its tracks, or stretches if the result has none."
     there = np.flatnonzero(np.isfinite(self.values.face_prob[:, k]))
     if "face_track" not in self.dataset:
-        stretches = list_stretches(self.dataset, int(self.values.face[k]), self.n, self.most)
+        stretches = list_intervals(self.dataset, int(self.values.face[k]), self.n, self.most)
         return [(-1, there[(there >= a) & (there <= b)]) for a, b in stretches]
     track = np.nan_to_num(self.values.track[there, k], nan=-1).astype(int)
     order = np.argsort(track, kind="stable")

@@ -367,7 +367,7 @@ def back_after_minutes():
     "Two people by turns, at another place each time, with minutes of an empty room between them."
     moment = 0
     for who, x, frames in BACK:
-        for k in range(frames):
+        for _ in range(frames):
             moment += 1
             yield draw(SMALL, [sit(who, moment, x, 120, 80, mirrored=x > 205)] if who else [])
 

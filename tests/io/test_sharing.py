@@ -101,7 +101,8 @@ def test_frames_times_and_sound_stay(tmp_path, clip, kind):
     np.testing.assert_allclose([t for _, t in sounds(out)], [t for _, t in sounds(source)], atol=0.001)
     for i in (0, 17, 35): # each frame is the same frame, upright, except for the face
         a, b = picture(source, i), picture(out, i)
-        far = np.ones(a.shape[:2], bool); far[15:85, 25:90] = False
+        far = np.ones(a.shape[:2], bool)
+        far[15:85, 25:90] = False
         assert abs(a - b)[far].mean() < 12
         assert detail(b, (40, 30, 70, 66)) < 0.2*detail(a, (40, 30, 70, 66))
     assert sorted(os.listdir(tmp_path)) == sorted([source.name, out.name])

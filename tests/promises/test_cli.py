@@ -103,12 +103,12 @@ def test_progress_goes_to_standard_error(tmp_path):
     (["-f", "a.mp4", "--batch-size", "two"], 2, "--batch-size: 'two' is not a whole number from 1"),
     (["-f", "a.mp4", "--skip-frames", "0"], 2, "--skip-frames: '0' is not a whole number from 1"),
     (["-f", "a.mp4", "--skip-frames", "-3"], 2, "--skip-frames: '-3' is not a whole number from 1"),
-    (["-f", "a.mp4", "--process-subclip", "5", "2"], 2, "--process-subclip: 5.0 2.0 is no part of a video; START comes before END"),
+    (["-f", "a.mp4", "--process-subclip", "5", "2"], 2, "--process-subclip: 5.0 2.0 is not a part of a video; START comes before END"),
     (["-f", "a.mp4", "--process-subclip", "2", "2"], 2, "START comes before END"),
     (["-f", "a.mp4", "--process-subclip", "None", "2"], 2, "START comes before END"),
-    (["-f", "a.mp4", "--process-subclip", "1,5", "2"], 2, "--process-subclip: '1,5' is no number of seconds from 0 on, with a point before the decimals, such as 1.5; END may be None"),
-    (["-f", "a.mp4", "--process-subclip", "-1", "2"], 2, "'-1' is no number of seconds"),
-    (["-f", "a.mp4", "--process-subclip", "0", "nan"], 2, "'nan' is no number of seconds"),
+    (["-f", "a.mp4", "--process-subclip", "1,5", "2"], 2, "--process-subclip: '1,5' is not a number of seconds from 0 on, with a point before the decimals, such as 1.5; END may be None"),
+    (["-f", "a.mp4", "--process-subclip", "-1", "2"], 2, "'-1' is not a number of seconds"),
+    (["-f", "a.mp4", "--process-subclip", "0", "nan"], 2, "'nan' is not a number of seconds"),
     (["-f", "a.mp4", "--resume", "--output-format", "csv"], 2, "--resume: found --output-format csv"),
     (["-f", "a.mp4", "--device", "abacus"], 2, "'abacus' is not a device"),
     (["-f", "missing.mp4", "--embedded"], 1, "missing.mp4"),
@@ -234,9 +234,9 @@ def test_checkpoint_that_is_left_over(corrected, no_measuring, own):
 
 
 def test_finished_files_need_no_place_to_write(corrected, no_measuring, monkeypatch):
-    from mexca_video.io import netcdf as store
+    from mexca_video import files
 
-    monkeypatch.setattr(store, "_mode_of_new_files", lambda folder: pytest.fail("asked for a place"))
+    monkeypatch.setattr(files, "_mode_of_new_files", lambda folder: pytest.fail("asked for a place"))
     assert again(corrected) == 0
 
 
@@ -253,11 +253,11 @@ def test_places_are_asked_before_anything_is_measured(tmp_path, no_measuring, ca
 
 def test_read_only_folder(tmp_path, no_measuring, monkeypatch, capsys):
     "Root may write anywhere, so the refusal is played."
-    from mexca_video.io import netcdf as store
+    from mexca_video import files
 
     def refuse(folder): raise PermissionError(13, "Permission denied", str(folder / ".0123.part"))
 
-    monkeypatch.setattr(store, "_mode_of_new_files", refuse)
+    monkeypatch.setattr(files, "_mode_of_new_files", refuse)
     assert cli([*SHORT, "-o", str(tmp_path)]) == 1
     said = capsys.readouterr().err
     assert f"cannot write {tmp_path / 'single_face.nc'}: Permission denied" in said and ".part" not in said
@@ -288,8 +288,8 @@ def test_warnings_are_shown_once_for_each_file(capsys):
     before = warnings.showwarning
     for path in ("a.mp4", "b.mp4"):
         with _warnings_as_lines(path):
-            for _ in range(3): warnings.warn("two\nlines")
-            warnings.warn(f"{path}: named already")
+            for _ in range(3): warnings.warn("two\nlines", stacklevel=1)
+            warnings.warn(f"{path}: named already", stacklevel=1)
     assert warnings.showwarning is before
     assert capsys.readouterr().err.splitlines() == [
         "extract-faces: a.mp4: two lines", "extract-faces: a.mp4: named already", "extract-faces: b.mp4: two lines", "extract-faces: b.mp4: named already"]
@@ -446,6 +446,6 @@ def test_summary_says_what_is_doubtful():
 
 def test_doubts_of_apply_are_not_said_twice(capsys):
     with _warnings_as_lines("a.mp4"):
-        warnings.warn("a.mp4: no face", DoubtWarning)
-        warnings.warn("a.mp4: damaged")
+        warnings.warn("a.mp4: no face", DoubtWarning, stacklevel=1)
+        warnings.warn("a.mp4: damaged", stacklevel=1)
     assert capsys.readouterr().err == "extract-faces: a.mp4: damaged\n"

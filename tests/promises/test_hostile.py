@@ -15,9 +15,10 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -172,7 +173,9 @@ def muxed(file, *sizes):
                 with av.open(str(part)) as source:
                     stream = stream or target.add_stream_from_template(source.streams.video[0])
                     for packet in source.demux(video=0):
-                        if packet.size: packet.stream = stream; target.mux(packet)
+                        if packet.size:
+                            packet.stream = stream
+                            target.mux(packet)
         for part in parts: part.unlink()
         return folder / file
     return write
@@ -350,7 +353,9 @@ class Stopped(BaseException): "It took too long."
 
 @contextlib.contextmanager
 def time_limit(seconds):
-    if not hasattr(signal, "setitimer"): yield; return
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
     def stop(*_): raise Stopped(f"more than {seconds} s")
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)

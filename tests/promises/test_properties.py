@@ -104,7 +104,9 @@ def chosen(times, skip, start, end):
 def check_item(ds, item, numbers, pictures):
     "A dataset answers as the list `numbers` does, with the right pictures."
     try: wanted = numbers[item]
-    except IndexError: pytest.raises(IndexError, ds.__getitem__, item); return
+    except IndexError:
+        pytest.raises(IndexError, ds.__getitem__, item)
+        return
     got = ds[item]
     assert np.array_equal(got["Frame"], wanted)
     for image, n in zip(got["Image"] if isinstance(item, slice) else [got["Image"]], np.atleast_1d(wanted), strict=True): np.testing.assert_array_equal(image.numpy(), pictures[n])

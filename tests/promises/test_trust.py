@@ -53,7 +53,9 @@ RESULTS = {}
 
 def result(name, found):
     "Register a function that writes a hostile file; `found` has to be in the error."
-    def add(write): RESULTS[name] = write, found; return write
+    def add(write):
+        RESULTS[name] = write, found
+        return write
     return add
 
 
@@ -67,22 +69,22 @@ def changed(name, **options):
     return write
 
 
-@result("nothing", "no netCDF-4 file")
+@result("nothing", "not a netCDF-4 file")
 def _(path): path.write_bytes(b"")
 
-@result("text", "no netCDF-4 file")
+@result("text", "not a netCDF-4 file")
 def _(path): path.write_text("frame,time\n0,0\n")
 
-@result("random bytes", "no netCDF-4 file")
+@result("random bytes", "not a netCDF-4 file")
 def _(path): path.write_bytes(np.random.default_rng(0).bytes(10_000))
 
 @result("random bytes behind the right ones", "")
 def _(path): path.write_bytes(b"\x89HDF\r\n\x1a\n" + np.random.default_rng(0).bytes(10_000))
 
-@result("a pickle", "no netCDF-4 file")
+@result("a pickle", "not a netCDF-4 file")
 def _(path): path.write_bytes(pickle.dumps(Intruder(path.parent / "trap" / "was here")))
 
-@result("classic netCDF", "no netCDF-4 file")
+@result("classic netCDF", "not a netCDF-4 file")
 def _(path): demo_features().drop_vars(["face_name", "au", "axis", "box_edge"]).to_netcdf(path, format="NETCDF3_64BIT", engine="netcdf4")
 
 @result("half", "")
@@ -148,7 +150,9 @@ for _kind in (h5py.ExternalLink("secret.nc", "/face_prob"), h5py.SoftLink("/face
     @result(type(_kind).__name__, f"is a link to another place ({type(_kind).__name__})")
     def _(path, link=_kind):
         save(demo_features(), path)
-        with h5py.File(path, "r+") as file: del file["face_prob"]; file["face_prob"] = link
+        with h5py.File(path, "r+") as file:
+            del file["face_prob"]
+            file["face_prob"] = link
 
 @result("external storage", "keeps its values in another file")
 def _(path):
@@ -165,12 +169,12 @@ def _(path):
         layout[:] = h5py.VirtualSource(path.parent / "secret.nc", "time", (6,))
         file.create_virtual_dataset("time", layout)
 
-@result("a group", "is no variable (Group)")
+@result("a group", "is not a variable (Group)")
 def _(path):
     save(demo_features(), path)
     with h5py.File(path, "r+") as file: file.create_group("more")["a"] = 1
 
-@result("a type", "is no variable (Datatype)")
+@result("a type", "is not a variable (Datatype)")
 def _(path):
     save(demo_features(), path)
     with h5py.File(path, "r+") as file: file["more"] = np.dtype("f4")
@@ -280,7 +284,9 @@ def mode(path): return stat.S_IMODE(Path(path).stat().st_mode)
 def test_part_files_are_private(write, name, umask, tmp_path, monkeypatch):
     "While a result is written only its owner can read it; then the umask decides, as for any file."
     seen, replace = [], os.replace
-    def watched(part, target): seen.extend((mode(p), p.name) for p in tmp_path.glob(".*.part")); replace(part, target)
+    def watched(part, target):
+        seen.extend((mode(p), p.name) for p in tmp_path.glob(".*.part"))
+        replace(part, target)
     import pandas as pd
     import xarray as xr
     for cls, method in ((xr.Dataset, "to_netcdf"), (pd.DataFrame, "to_csv")):
@@ -334,7 +340,9 @@ def zipped(members, how=zipfile.ZIP_STORED):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", how) as archive:
         for name, data in members.items():
-            with warnings.catch_warnings(): warnings.simplefilter("ignore"); archive.writestr(name, data)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                archive.writestr(name, data)
     return file.getvalue()
 
 

@@ -311,7 +311,7 @@ def test_a_divided_track_is_whole_again(ds):
     assert (list_tracks(divided).track == 3).sum() == 3 and (list_tracks(done).track == 3).sum() == 1
 
 
-@pytest.mark.parametrize("call, words", [(lambda ds: assign_track(ds, 77, 0), "track=77 is no track here; there are 6 tracks, 0 to 5"), (lambda ds: assign_track(ds, "a", 0), "no track"),
+@pytest.mark.parametrize("call, words", [(lambda ds: assign_track(ds, 77, 0), "track=77 is not a track here; there are 6 tracks, 0 to 5"), (lambda ds: assign_track(ds, "a", 0), "no track"),
     (lambda ds: assign_track(ds, 0, "Anna"), "to='Anna' is nobody"), (lambda ds: assign_track(ds.drop_vars("face_track"), 0, 1), "has no tracks"),
     (lambda ds: list_tracks(ds.drop_vars("face_track")), "has no tracks"), (lambda ds: split_faces(ds, 0, tracks=[1]), "face=0 has no track 1; it has 0, 3"),
     (lambda ds: split_faces(ds, 0), "frames or tracks"), (lambda ds: replay_history(ds.isel(frame=slice(20, None)), assign_track(ds, 3, 1)), "numbered anew")])
@@ -326,10 +326,10 @@ def test_a_doubtful_detection_that_is_somebodys(ds, missing, status):
     if missing == "no_presence": ds = blind(ds, slice(40, 45), 2, missing)  # a face that tells of a network which knows presence
     doubted = doubt(ds, slice(20, 30), 1)
     assert check_features(doubted) == [] and (doubted.status == STATUS["doubtful"]).sum() == 3
-    for given in (assign_track(doubted, 99, 1), assign_face(doubted, slice(20, 30), "Unassigned_1", 1), merge_faces(doubted, 1, "Unassigned_1"),
+    for mended in (assign_track(doubted, 99, 1), assign_face(doubted, slice(20, 30), "Unassigned_1", 1), merge_faces(doubted, 1, "Unassigned_1"),
                   split_faces(doubted, "Unassigned_1", tracks=[99]), rename_faces(doubted, {"Unassigned_1": "Carl"})):
-        assert check_features(given) == [] and replay_history(doubted, given).identical(given)
-        assert given.status.where(given.face_track == 99).stack(cell=("frame", "face")).dropna("cell").values.tolist() == [STATUS[status]] * 3
+        assert check_features(mended) == [] and replay_history(doubted, mended).identical(mended)
+        assert mended.status.where(mended.face_track == 99).stack(cell=("frame", "face")).dropna("cell").values.tolist() == [STATUS[status]] * 3
         again = unassign_faces(given, given.face_track == 99)
         left = again.status.where(again.face_track == 99).stack(cell=("frame", "face")).dropna("cell").values
         assert set(left) == {STATUS["unassigned" if status == "ok" else status]}

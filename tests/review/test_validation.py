@@ -300,3 +300,16 @@ def test_two_results_in_one():
         for read in (describe_doubts, summarize):
             with pytest.raises(ValueError, match=says): read(xr.concat([demo_features(), demo_features()], dim))
     with pytest.raises(ValueError, match="as after xr.concat"): describe_doubts(xr.concat([demo_features(), demo_features(n_faces=3)], "frame", join="outer"))
+
+
+def test_old_names_warn():
+    "list_odd_frames is now flag_frames; the old module has both of its old names."
+    import mexca_video
+    from mexca_video import checks
+    from mexca_video.review.validation import flag_frames, list_intervals
+
+    with pytest.warns(FutureWarning, match="flag_frames"): assert mexca_video.list_odd_frames is flag_frames
+    with pytest.warns(FutureWarning, match="validation.flag_frames"): assert checks.list_odd_frames is flag_frames
+    with pytest.warns(FutureWarning, match="list_intervals"): assert checks.list_stretches is list_intervals
+    assert "list_odd_frames" not in mexca_video.__all__
+    assert not hasattr(mexca_video, "nonsense")

@@ -409,7 +409,9 @@ def test_a_video_is_opened_once(view, features, clip, monkeypatch):
 
     opened, really = [], viewers._Pictures
     class Counted(really):
-        def __init__(self, path, frames): opened.append(path); super().__init__(path, frames)
+        def __init__(self, path, frames):
+            opened.append(path)
+            super().__init__(path, frames)
     monkeypatch.setattr(viewers, "_Pictures", Counted)
     viewer = view(features, clip)
     assert len(opened) == 1

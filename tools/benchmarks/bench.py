@@ -118,7 +118,9 @@ def embedded_set():
         from script import EmbeddedScript
 
         script = EmbeddedScript(read_sface(), fetch_model("facemesh"))
-    except ImportError as error: print(f"The embedded set is measured without a script: {error}"); script = None
+    except ImportError as error:
+        print(f"The embedded set is measured without a script: {error}")
+        script = None
     yield lambda **options: FaceExtractor.embedded(1, **options), script
     if script: script.landmarker.close()
 
@@ -216,7 +218,7 @@ def measure_stages(extractor, path, count):
     fast, landmarker, threads = extractor.detector.fast, extractor.extractor.landmarker, torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with VideoDataset(path) as video: frames, decode = timed(lambda: [image for _, images in VideoDataset(path, end=(count - 0.5) / 23.976).batches(16) for image in images])
+        frames, decode = timed(lambda: [image for _, images in VideoDataset(path, end=(count - 0.5) / 23.976).batches(16) for image in images])
         candidates, propose = timed(lambda: [fast.propose([image]) for image in frames])
         refined, refine = timed(lambda: [fast.refine([image], *found) for image, found in zip(frames, candidates)])
         _, decide = timed(lambda: [fast.decide([image], *found) for image, found in zip(frames, refined)])
@@ -247,7 +249,7 @@ def measure_gpu(rows, device="cuda", sizes=((1280, 720), (1920, 1080)), batches=
         kinds = {("cpu", engine): make(engine=engine) for engine in ("exact", "fast")} | {(name, engine): make(device=device, engine=engine) for engine in ("exact", "fast")}
         for width, height in sizes:
             path = enlarge(Path(folder) / f"{height}.mp4", width, height, frames)
-            contestants = {(*kind, batch): (lambda n, extractor=extractor, batch=batch: extractor.apply(path, batch, process_subclip=(0, (n - 0.5) / FPS), show_progress=False))
+            contestants = {(*kind, batch): (lambda n, extractor=extractor, batch=batch, path=path: extractor.apply(path, batch, process_subclip=(0, (n - 0.5) / FPS), show_progress=False))
                 for kind, extractor in kinds.items() for batch in (batches if kind[0] != "cpu" else (16,))}
             for (who, engine, batch), values in race(contestants, frames).items():
                 rate = sorted(1000 / value for value in values)
@@ -270,7 +272,9 @@ def replay(minutes):
     seen, batches, embedded = [], {}, []
     find_faces, measure, embed = stream._frames_of, stream.FaceStream.measure_batch, stream.FaceStream.embed_batch
     def keep(self, *arguments):
-        for item in find_faces(self, *arguments): seen.append(item); yield item
+        for item in find_faces(self, *arguments):
+            seen.append(item)
+            yield item
     def keep_batch(self, faces):
         batches[len(faces)] = measure(self, faces)
         return batches[len(faces)]

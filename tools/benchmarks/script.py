@@ -19,7 +19,9 @@ def read(path, count):
         for number, frame in enumerate(video.decode(video=0)):
             if number == count: break
             batch.append(frame.to_ndarray(format="rgb24"))
-            if len(batch) == BATCH: yield np.stack(batch); batch = []
+            if len(batch) == BATCH:
+                yield np.stack(batch)
+                batch = []
     if batch: yield np.stack(batch)
 
 
