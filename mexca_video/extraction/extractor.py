@@ -40,7 +40,7 @@ from mexca_video.compute.inference import (
 from .chunks import STRETCH_FRAMES, Checkpoint, Stretches
 from .doubts import note_doubts
 from ..faces.action_units import load_au_classifier, measure_aus
-from ..faces.crops import cut_for, cut_squares, square_to_frame
+from ..faces.crops import cut_for, cut_regions, region_to_frame
 from mexca_video.faces.detection import (
     SELECTION_METHODS,
     detect_faces,
@@ -363,8 +363,8 @@ def extract(self: FaceExtractor,
 def _cut(self: FaceExtractor, image, boxes, eyes=None):
     "The squares around faces and the pictures in them, for the landmark network."
     landmarker = self.extractor.landmarker
-    squares = landmarker.squares(boxes, find_eyes(landmarker, image, boxes) if eyes is None else eyes)
-    return squares, cut_squares(image, squares, landmarker.size, landmarker.padding)
+    squares = landmarker.regions(boxes, find_eyes(landmarker, image, boxes) if eyes is None else eyes)
+    return squares, cut_regions(image, squares, landmarker.size, landmarker.padding)
 
 def _nothing_measured(count):
     "Landmarks (N, 68, 2), action units (N, 20) and presence (N,) of faces that were not measured."
@@ -385,7 +385,7 @@ def _measure_faces(self: FaceExtractor, squares, patches, failures):
     found = np.flatnonzero(good)
     if len(found) == 0: return marks, aus, presence
     points = np.stack([seen[i][0] for i in found])
-    marks[found] = square_to_frame(squares[found], landmarker.to_68(points))
+    marks[found] = region_to_frame(squares[found], landmarker.to_68(points))
     if self.au_model: aus[found] = self._measure_units(patches[found], squares[found], points, failures)
     return marks, aus, presence
 

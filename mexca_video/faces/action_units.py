@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from ..compute.inference import compile_kernels, compile_network, import_openvino, kernel, read_network
-from .crops import square_to_frame
+from .crops import region_to_frame
 from ..models.registry import read_au_classifier, read_task_model
 from ..schema import AU_NAMES
 
@@ -472,8 +472,8 @@ def describe_faces(
     return hog, marks
 
 # %% ../../nbs/faces/05_action_units.ipynb #c041
-_REGIONS = "upper", "lower", "full"
-_REGION_OF_AU = { # the others look at the full face
+_FACE_PARTS = "upper", "lower", "full"
+_PART_OF_AU = { # the others look at the full face
     "xgb": {"AU01": "upper", "AU02": "upper", "AU07": "upper"} | dict.fromkeys(["AU11", "AU14", "AU17", "AU23", "AU24", "AU26"], "lower"),
     "svm": {"AU01": "upper", "AU04": "upper", "AU06": "upper"} | dict.fromkeys(["AU11", "AU12", "AU17"], "lower"),
 }
@@ -599,13 +599,13 @@ class PyFeatClassifier:
         if getattr(stored, "calibrators", None): _refuse("some action units", "a calibrator")
         self.components = {
             region: _Components(getattr(stored, f"scaler_{region}"), getattr(stored, f"pca_model_{region}"))
-            for region in _REGIONS
+            for region in _FACE_PARTS
         }
         widths = [part.weights.shape[1] for part in self.components.values()]
         last = np.cumsum(widths)
         marks = sum(widths) + np.arange(136)
-        place = {region: np.r_[end - width:end, marks] for region, end, width in zip(_REGIONS, last, widths)}
-        columns = {au: place[_REGION_OF_AU[name].get(au, "full")] for au in AU_NAMES}
+        place = {region: np.r_[end - width:end, marks] for region, end, width in zip(_FACE_PARTS, last, widths)}
+        columns = {au: place[_PART_OF_AU[name].get(au, "full")] for au in AU_NAMES}
         classifiers = {au: stored.classifiers[f"AU{int(au[2:])}"] for au in AU_NAMES}
         self.decide = (_Trees if name == "xgb" else _Planes)(classifiers, columns)
 
@@ -630,9 +630,9 @@ def measure_aus(
     au_model, # from `load_au_classifier`
     landmarker, # the landmark network that found `points`, from `load_landmarker`
     patches, # (N, 3, S, S) pictures of the faces, 0 to 1
-    squares: np.ndarray, # (N, 4) where they were cut, see `cut_squares`
+    regions: np.ndarray, # (N, 4) where they were cut, see `cut_regions`
     points: np.ndarray, # (N, P, 2) what `landmarker` gave for `patches`
 ) -> np.ndarray: # (N, 20) float32 in the order of `AU_NAMES`; NaN where the model has no such unit
     "Measure the action units of a batch of faces."
-    if au_model.name == "blendshapes": return aus_from_blendshapes(au_model(square_to_frame(squares, points)))
+    if au_model.name == "blendshapes": return aus_from_blendshapes(au_model(region_to_frame(regions, points)))
     return au_model(patches, landmarker.to_68(points))

@@ -11,8 +11,8 @@ from ..compute.inference import compile_kernels, kernel
 from ..models.registry import MODELS
 
 # %% auto #0
-__all__ = ['FACE_TEMPLATE', 'resize_boxes', 'resize_area', 'resize_levels', 'cut_area', 'cut_faces', 'cut_squares',
-           'square_to_frame', 'upright_squares', 'level_squares', 'align_squares', 'cut_for']
+__all__ = ['FACE_TEMPLATE', 'resize_boxes', 'resize_area', 'resize_levels', 'cut_area', 'cut_faces', 'cut_regions',
+           'region_to_frame', 'upright_regions', 'level_regions', 'align_regions', 'cut_for']
 
 # %% ../../nbs/faces/00_crops.ipynb #c006
 @kernel
@@ -142,18 +142,18 @@ def _blend(image, x, y, out):
             for k in range(3): out[k] += image[row, column, k] * (high * wide)
 
 @kernel
-def _sample(image, squares, border, out):
-    """Fill `out` (N, 3, S, S) with what is at the cells of squares (N, 4); with `border`, the outermost pixels go on
+def _sample(image, regions, border, out):
+    """Fill `out` (N, 3, S, S) with what is at the cells of regions (N, 4); with `border`, the outermost pixels go on
     outside."""
     size = out.shape[2]
     last_x = image.shape[1] - 1
     last_y = image.shape[0] - 1
     color = np.empty(3, np.float32)
-    for n in range(len(squares)):
-        cx = squares[n, 0]
-        cy = squares[n, 1]
-        step = squares[n, 2] / size
-        angle = squares[n, 3]
+    for n in range(len(regions)):
+        cx = regions[n, 0]
+        cy = regions[n, 1]
+        step = regions[n, 2] / size
+        angle = regions[n, 3]
         along, across = step * np.cos(angle), step * np.sin(angle)
         for i in range(size):
             for j in range(size):
@@ -164,64 +164,64 @@ def _sample(image, squares, border, out):
                 for k in range(3): out[n, k, i, j] = color[k] / np.float32(255)
 
 # %% ../../nbs/faces/00_crops.ipynb #c027b
-def cut_squares(
+def cut_regions(
     frame, # (H, W, 3) RGB uint8 array or tensor
-    squares: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
+    regions: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
     size: int, # side of the result in pixels
     padding: str = "zeros", # what stands outside of the frame: "zeros" or "border"
 ): # (N, 3, size, size) float32 tensor, 0 to 1
-    "Cut rotated squares out of a frame with bilinear sampling."
+    "Cut rotated regions out of a frame with bilinear sampling."
     import torch
     if padding not in ("zeros", "border"): raise ValueError(f"padding={padding!r} is unknown. Use 'zeros' or 'border'.")
-    out = np.empty((len(squares), 3, size, size), np.float32)
+    out = np.empty((len(regions), 3, size, size), np.float32)
     compile_kernels(__name__)
-    _sample(np.ascontiguousarray(frame), np.asarray(squares, float).reshape(-1, 4), padding == "border", out)
+    _sample(np.ascontiguousarray(frame), np.asarray(regions, float).reshape(-1, 4), padding == "border", out)
     return torch.from_numpy(out)
 
 # %% ../../nbs/faces/00_crops.ipynb #c028
-def square_to_frame(
-    squares: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
-    points: np.ndarray, # (N, P, 2) x, y as a share of the square's side, 0 to 1 from its upper left corner
+def region_to_frame(
+    regions: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
+    points: np.ndarray, # (N, P, 2) x, y as a share of the region's side, 0 to 1 from its upper left corner
 ) -> np.ndarray: # (N, P, 2) x, y in pixels of the frame
-    "Carry points from inside a square back to the frame it was cut from."
-    cx, cy, side, angle = np.asarray(squares, float).T[:, :, None]
+    "Carry points from inside a region back to the frame it was cut from."
+    cx, cy, side, angle = np.asarray(regions, float).T[:, :, None]
     x, y = np.moveaxis((np.asarray(points) - 0.5) * side[..., None], -1, 0)
     return np.stack([cx + x * np.cos(angle) - y * np.sin(angle), cy + x * np.sin(angle) + y * np.cos(angle)], -1)
 
 # %% ../../nbs/faces/00_crops.ipynb #acrops007
-def upright_squares(
+def upright_regions(
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
-    margin: float = 1.2, # side of the square in longer sides of the box
+    margin: float = 1.2, # side of the region in longer sides of the box
 ) -> np.ndarray: # (N, 4) cx, cy, side in pixels, angle 0
-    "Squares around boxes, as py-feat's landmark networks expect them."
+    "Regions around boxes, as py-feat's landmark networks expect them."
     boxes = np.asarray(boxes, float)
     side = margin * (boxes[:, 2:] - boxes[:, :2]).max(1)
     return np.column_stack([(boxes[:, :2] + boxes[:, 2:]) / 2, side, np.zeros(len(boxes))])
 
 # %% ../../nbs/faces/00_crops.ipynb #acrops009
-def level_squares(
+def level_regions(
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
     eyes: np.ndarray, # (N, 2, 2) the subject's right and left eye, x, y in pixels
-    margin: float = 1.15, # side of the square in longer sides of the box
+    margin: float = 1.15, # side of the region in longer sides of the box
     lower: float = 0.08, # shift of the centre towards the chin in longer sides of the box
 ) -> np.ndarray: # (N, 4) cx, cy, side in pixels, angle in radians
-    "Squares around boxes in which the eyes are level, as the face mesh expects them."
-    squares = upright_squares(boxes, 1.0)
+    "Regions around boxes in which the eyes are level, as the face mesh expects them."
+    regions = upright_regions(boxes, 1.0)
     (dx, dy) = (np.asarray(eyes)[:, 1] - np.asarray(eyes)[:, 0]).T
     angle = np.arctan2(dy, dx)
-    side = squares[:, 2]
-    squares[:, :2] += lower * side[:, None] * np.column_stack([-np.sin(angle), np.cos(angle)])
-    return np.column_stack([squares[:, :2], margin * side, angle])
+    side = regions[:, 2]
+    regions[:, :2] += lower * side[:, None] * np.column_stack([-np.sin(angle), np.cos(angle)])
+    return np.column_stack([regions[:, :2], margin * side, angle])
 
 # %% ../../nbs/faces/00_crops.ipynb #acrops012
 FACE_TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
 
-def align_squares(
+def align_regions(
     points: np.ndarray, # (N, 5, 2) MTCNN's five points, x, y in pixels
-) -> np.ndarray: # (N, 4) cx, cy, side in pixels, angle in radians, see `cut_squares`
-    "Find the square around each face in which its five points lie nearest to the template of ArcFace and SFace."
+) -> np.ndarray: # (N, 4) cx, cy, side in pixels, angle in radians, see `cut_regions`
+    "Find the region around each face in which its five points lie nearest to the template of ArcFace and SFace."
     template = (FACE_TEMPLATE + 0.5) @ [1, 1j]
     faces = (np.asarray(points, float) + 0.5) @ [1, 1j]
     away = template - template.mean()
@@ -239,8 +239,8 @@ def cut_for(
     points: np.ndarray, # (N, 5, 2) x, y in pixels
     standardize: bool = True, # (x - 127.5) / 128, else 0 to 255
 ): # (N, 3, S, S) float32 tensor, S is 160 for InceptionResnetV1 and 112 for SFace
-    "Cut faces the way `embeddings_model` was trained: boxes for InceptionResnetV1, upright squares for SFace."
+    "Cut faces the way `embeddings_model` was trained: boxes for InceptionResnetV1, upright regions for SFace."
     size = MODELS[embeddings_model].image_size
     if embeddings_model != "sface": return cut_faces(frame, boxes, size, standardize)
-    faces = cut_squares(frame, align_squares(points), size) * 255
+    faces = cut_regions(frame, align_regions(points), size) * 255
     return (faces - 127.5) / 128.0 if standardize else faces

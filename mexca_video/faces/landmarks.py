@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..compute.inference import compile_module, compile_network, find_device, read_network, run_module
-from .crops import cut_squares, level_squares, square_to_frame, upright_squares
+from .crops import cut_regions, level_regions, region_to_frame, upright_regions
 from ..models.registry import MODELS, fill_network, import_feat, read_task_model
 
 # %% auto #0
@@ -35,7 +35,7 @@ class PyFeatLandmarker:
         self.network.eval().to(self.device, memory_format=torch.channels_last)
         self.compiled = compile_module(self.network, self.size, engine) if self.device.type == "cpu" else None
 
-    def squares(self, boxes, eyes=None): return upright_squares(boxes)
+    def regions(self, boxes, eyes=None): return upright_regions(boxes)
 
     def measure(self, patches):
         "The points, and no presence: these networks do not say whether they see a face."
@@ -87,7 +87,7 @@ class FaceMesh:
         self.size = MODELS["facemesh"].image_size
         self.network = compile_network(read_network(read_task_model("facemesh")), engine)
 
-    def squares(self, boxes, eyes): return level_squares(boxes, eyes)
+    def regions(self, boxes, eyes): return level_regions(boxes, eyes)
 
     def measure(self,
         patches, # (N, 3, 256, 256) tensor, 0 to 1
@@ -117,9 +117,9 @@ def measure_landmarks(
     eyes: np.ndarray = None, # (N, 2, 2) right and left eye, x, y in pixels; only the face mesh looks at them
 ) -> np.ndarray: # (N, 68, 2) x, y in pixels, iBUG order
     "Find the 68 landmarks of every face in a frame."
-    squares = landmarker.squares(boxes, find_eyes(landmarker, frame, boxes) if eyes is None else eyes)
-    points = landmarker(cut_squares(frame, squares, landmarker.size, landmarker.padding))
-    return square_to_frame(squares, landmarker.to_68(points))
+    regions = landmarker.regions(boxes, find_eyes(landmarker, frame, boxes) if eyes is None else eyes)
+    points = landmarker(cut_regions(frame, regions, landmarker.size, landmarker.padding))
+    return region_to_frame(regions, landmarker.to_68(points))
 
 # %% ../../nbs/faces/04_landmarks.ipynb #c020
 def find_eyes(
@@ -133,6 +133,6 @@ def find_eyes(
     """
     level = np.broadcast_to(np.array([[0.0, 0.0], [1.0, 0.0]]), (len(boxes), 2, 2))
     if landmarker.name != "facemesh": return level
-    squares = landmarker.squares(boxes, level)
-    points = landmarker.to_68(landmarker(cut_squares(frame, squares, landmarker.size, landmarker.padding)))
-    return square_to_frame(squares, np.stack([points[:, 36:42].mean(1), points[:, 42:48].mean(1)], 1))
+    regions = landmarker.regions(boxes, level)
+    points = landmarker.to_68(landmarker(cut_regions(frame, regions, landmarker.size, landmarker.padding)))
+    return region_to_frame(regions, np.stack([points[:, 36:42].mean(1), points[:, 42:48].mean(1)], 1))

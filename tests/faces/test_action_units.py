@@ -12,7 +12,7 @@ import torch
 
 from mexca_video.faces import action_units
 from mexca_video.faces.action_units import describe_faces
-from mexca_video.faces.crops import cut_squares
+from mexca_video.faces.crops import cut_regions
 from mexca_video.faces.detection import detect_faces, load_detector
 from mexca_video.faces.landmarks import load_landmarker
 from mexca_video.models.registry import import_feat
@@ -33,12 +33,12 @@ def faces(size, count=60):
     "Pictures and landmarks of a photograph's five faces, cut askew, so that some reach out of the picture."
     group, random, landmarker = sample_image("multi_face_photo"), np.random.default_rng(size), load_landmarker("facemesh")
     (boxes,), _, (points,) = detect_faces(load_detector(keep_all=True), group[None])
-    squares = np.repeat(landmarker.squares(boxes, points[:, :2]), count // 5, 0)
-    squares[:, :2] += random.normal(size=(count, 2)) * squares[:, 2:3] * 0.08
-    squares[:, 2] *= random.uniform(0.6, 1.4, count)
-    squares[:, 3] += random.normal(size=count) * 0.3
-    marks = landmarker.to_68(landmarker(cut_squares(group, squares, landmarker.size, landmarker.padding)))
-    return cut_squares(group, squares, size), marks + random.normal(size=marks.shape) * 0.003
+    regions = np.repeat(landmarker.regions(boxes, points[:, :2]), count // 5, 0)
+    regions[:, :2] += random.normal(size=(count, 2)) * regions[:, 2:3] * 0.08
+    regions[:, 2] *= random.uniform(0.6, 1.4, count)
+    regions[:, 3] += random.normal(size=count) * 0.3
+    marks = landmarker.to_68(landmarker(cut_regions(group, regions, landmarker.size, landmarker.padding)))
+    return cut_regions(group, regions, size), marks + random.normal(size=marks.shape) * 0.003
 
 
 def whole_way_of_py_feat(patches, points):

@@ -7,7 +7,7 @@ import torch
 
 from mexca_video import FaceExtractor, check_features
 from mexca_video.faces import action_units
-from mexca_video.faces.crops import cut_squares, upright_squares
+from mexca_video.faces.crops import cut_regions, upright_regions
 from mexca_video.models import registry as models
 from mexca_video.models.registry import MODELS, ModelError, import_feat
 from mexca_video.samples import sample_image, sample_path
@@ -60,7 +60,7 @@ def test_landmark_network_gets_the_square_that_py_feat_would_cut(hub, cache):
     "py-feat counts pixels from the middle of the first one; half a pixel to the right and down, our crop is py-feat's."
     group = sample_image("multi_face_photo")
     boxes = FaceExtractor.embedded(5).detect(group)[1][0]
-    ours = cut_squares(group, upright_squares(boxes) + [0.5, 0.5, 0, 0], 112)
+    ours = cut_regions(group, upright_regions(boxes) + [0.5, 0.5, 0, 0], 112)
     crop = import_feat("utils.image_operations").extract_face_square_pad_torch
     frame = torch.as_tensor(group).permute(2, 0, 1)[None].float() / 255
     theirs, _ = crop(frame, torch.as_tensor(boxes), face_size=112, expand_bbox=1.2, frame_idx=torch.zeros(5, dtype=torch.long))
