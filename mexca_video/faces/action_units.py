@@ -9,7 +9,8 @@ from functools import cache
 
 import numpy as np
 
-from ..compute.inference import compile_kernels, compile_network, import_openvino, kernel, read_network
+from ..compute.inference import compile_network, import_openvino, read_network
+from ..compute.kernels import compile_kernels, kernel
 from .crops import region_to_frame
 from ..models.registry import read_au_classifier, read_task_model
 from ..schema import AU_NAMES

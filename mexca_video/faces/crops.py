@@ -5,10 +5,15 @@
 # %% ../../nbs/faces/00_crops.ipynb #acrops003
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from ..compute.inference import compile_kernels, kernel
+from ..compute.kernels import compile_kernels, kernel
 from ..models.registry import MODELS
+
+if TYPE_CHECKING:
+    import torch
 
 # %% auto #0
 __all__ = ['FACE_TEMPLATE', 'resize_boxes', 'resize_area', 'resize_levels', 'cut_area', 'cut_faces', 'cut_regions',
@@ -20,17 +25,19 @@ def _windows(size, count):
     "First pixels, and those behind the last ones, of `count` windows that together cover `size` pixels."
     first = np.empty(count, np.uint32)
     end = np.empty(count, np.uint32)
-    for j in range(count): first[j], end[j] = j * size // count, ((j + 1) * size + count - 1) // count
+    for j in range(count):
+        first[j] = j * size // count
+        end[j] = ((j + 1) * size + count - 1) // count
     return first, end
 
 @kernel
-def _add_up(rows, sums, running):
-    "Add up rows of a picture, three colours a pixel, and note the running sums from left to right."
+def _add_up(rows, sums, prefix):
+    "Add up rows of a picture, three colours a pixel, and note the prefix sums from left to right."
     sums[:] = 0
     for y in range(len(rows)):
         row = rows[y]
         for x in range(len(sums)): sums[x] += row[x]
-    for x in range(len(sums)): running[x + 3] = running[x] + sums[x]
+    for x in range(len(sums)): prefix[x + 3] = prefix[x] + sums[x]
 
 # %% ../../nbs/faces/00_crops.ipynb #c006b
 _SHIFT = np.float32(127.5)
@@ -39,17 +46,18 @@ _PART = np.float32(0.0078125)
 @kernel
 def _resize(image, top, bottom, left, right, whole, out):
     "Fill `out` (3, h, w) from a part of a picture (H, 3W); cut to whole numbers if `whole`."
-    rows, columns = _windows(bottom - top, out.shape[1]), _windows(right - left, out.shape[2])
+    rows = _windows(bottom - top, out.shape[1])
+    columns = _windows(right - left, out.shape[2])
     sums = np.empty(3 * (right - left), np.int32)
-    running = np.zeros(3 * (right - left) + 3, np.int32)
+    prefix = np.zeros(3 * (right - left) + 3, np.int32)
     for i in range(out.shape[1]):
-        _add_up(image[top + rows[0][i]:top + rows[1][i], 3 * left:3 * right], sums, running)
+        _add_up(image[top + rows[0][i]:top + rows[1][i], 3 * left:3 * right], sums, prefix)
         high = np.float32(rows[1][i] - rows[0][i])
         for k in range(3):
             line = out[k, i]
             first = columns[0]
             end = columns[1]
-            for j in range(len(line)): line[j] = np.int32(running[3 * end[j] + k] - running[3 * first[j] + k])
+            for j in range(len(line)): line[j] = np.int32(prefix[3 * end[j] + k] - prefix[3 * first[j] + k])
             for j in range(len(line)): line[j] = line[j] / high / np.float32(end[j] - first[j])
             if whole:
                 for j in range(len(line)): line[j] = np.float32(np.uint8(line[j]))
@@ -109,28 +117,25 @@ def cut_faces(
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
     size: int = 160, # side of the result in pixels
     standardize: bool = True, # (x - 127.5) / 128, else 0 to 255
-): # (N, 3, size, size) float32 tensor
+) -> torch.Tensor: # (N, 3, size, size) float32
     "Cut boxes out of a frame, as `facenet_pytorch.MTCNN.extract` does for tensors."
     import torch
     image = np.ascontiguousarray(frame)
     boxes = np.asarray(boxes, float)
     height, width = image.shape[:2]
-    left, top = (
-        np.minimum(np.maximum(boxes[:, 0], 0).astype(int), width - 1),
-        np.minimum(np.maximum(boxes[:, 1], 0).astype(int), height - 1),
-    )
-    right, bottom = (
-        np.maximum(np.minimum(boxes[:, 2], width).astype(int), left + 1),
-        np.maximum(np.minimum(boxes[:, 3], height).astype(int), top + 1),
-    )
-    faces = torch.from_numpy(cut_area(image, np.stack([left, top, right, bottom], 1), size))
-    return faces if standardize else faces * 128 + 127.5
+    left = np.minimum(np.maximum(boxes[:, 0], 0).astype(int), width - 1)
+    top = np.minimum(np.maximum(boxes[:, 1], 0).astype(int), height - 1)
+    right = np.maximum(np.minimum(boxes[:, 2], width).astype(int), left + 1)
+    bottom = np.maximum(np.minimum(boxes[:, 3], height).astype(int), top + 1)
+    crops = torch.from_numpy(cut_area(image, np.stack([left, top, right, bottom], 1), size))
+    return crops if standardize else crops * 128 + 127.5
 
 # %% ../../nbs/faces/00_crops.ipynb #c027
 @kernel
 def _blend(image, x, y, out):
-    "The three colours between the pixels of a picture (H, W, 3); a pixel outside has no share."
-    left, top = int(np.floor(x)), int(np.floor(y))
+    "The three colours between the pixels of a picture (H, W, 3), bilinearly; a pixel outside has the weight 0."
+    left = int(np.floor(x))
+    top = int(np.floor(y))
     east = np.float32(x - left)
     south = np.float32(y - top)
     one = np.float32(1)
@@ -154,12 +159,17 @@ def _sample(image, regions, border, out):
         cy = regions[n, 1]
         step = regions[n, 2] / size
         angle = regions[n, 3]
-        along, across = step * np.cos(angle), step * np.sin(angle)
+        along = step * np.cos(angle)
+        across = step * np.sin(angle)
         for i in range(size):
             for j in range(size):
-                a, b = j + 0.5 - size / 2, i + 0.5 - size / 2
-                x, y = cx + a * along - b * across - 0.5, cy + a * across + b * along - 0.5
-                if border: x, y = min(max(x, 0), last_x), min(max(y, 0), last_y)
+                a = j + 0.5 - size / 2
+                b = i + 0.5 - size / 2
+                x = cx + a * along - b * across - 0.5
+                y = cy + a * across + b * along - 0.5
+                if border:
+                    x = min(max(x, 0), last_x)
+                    y = min(max(y, 0), last_y)
                 _blend(image, x, y, color)
                 for k in range(3): out[n, k, i, j] = color[k] / np.float32(255)
 
@@ -169,7 +179,7 @@ def cut_regions(
     regions: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
     size: int, # side of the result in pixels
     padding: str = "zeros", # what stands outside of the frame: "zeros" or "border"
-): # (N, 3, size, size) float32 tensor, 0 to 1
+) -> torch.Tensor: # (N, 3, size, size) float32, 0 to 1
     "Cut rotated regions out of a frame with bilinear sampling."
     import torch
     if padding not in ("zeros", "border"): raise ValueError(f"padding={padding!r} is unknown. Use 'zeros' or 'border'.")
@@ -207,7 +217,7 @@ def level_regions(
 ) -> np.ndarray: # (N, 4) cx, cy, side in pixels, angle in radians
     "Regions around boxes in which the eyes are level, as the face mesh expects them."
     regions = upright_regions(boxes, 1.0)
-    (dx, dy) = (np.asarray(eyes)[:, 1] - np.asarray(eyes)[:, 0]).T
+    dx, dy = (np.asarray(eyes)[:, 1] - np.asarray(eyes)[:, 0]).T
     angle = np.arctan2(dy, dx)
     side = regions[:, 2]
     regions[:, :2] += lower * side[:, None] * np.column_stack([-np.sin(angle), np.cos(angle)])
@@ -223,11 +233,11 @@ def align_regions(
 ) -> np.ndarray: # (N, 4) cx, cy, side in pixels, angle in radians, see `cut_regions`
     "Find the region around each face in which its five points lie nearest to the template of ArcFace and SFace."
     template = (FACE_TEMPLATE + 0.5) @ [1, 1j]
-    faces = (np.asarray(points, float) + 0.5) @ [1, 1j]
+    found = (np.asarray(points, float) + 0.5) @ [1, 1j]
     away = template - template.mean()
-    mean = faces.mean(1)
+    mean = found.mean(1)
     # frame = turn * template + shift, in the complex plane
-    turn = (faces - mean[:, None]) @ away.conj() / (abs(away) ** 2).sum()
+    turn = (found - mean[:, None]) @ away.conj() / (abs(away) ** 2).sum()
     center = mean + turn * (56 + 56j - template.mean())
     return np.column_stack([center.real, center.imag, 112 * abs(turn), np.angle(turn)])
 
@@ -238,9 +248,9 @@ def cut_for(
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
     points: np.ndarray, # (N, 5, 2) x, y in pixels
     standardize: bool = True, # (x - 127.5) / 128, else 0 to 255
-): # (N, 3, S, S) float32 tensor, S is 160 for InceptionResnetV1 and 112 for SFace
+) -> torch.Tensor: # (N, 3, S, S) float32, S is 160 for InceptionResnetV1 and 112 for SFace
     "Cut faces the way `embeddings_model` was trained: boxes for InceptionResnetV1, upright regions for SFace."
     size = MODELS[embeddings_model].image_size
     if embeddings_model != "sface": return cut_faces(frame, boxes, size, standardize)
-    faces = cut_regions(frame, align_regions(points), size) * 255
-    return (faces - 127.5) / 128.0 if standardize else faces
+    crops = cut_regions(frame, align_regions(points), size) * 255
+    return (crops - 127.5) / 128.0 if standardize else crops

@@ -10,15 +10,14 @@ import threading
 import numpy as np
 
 from mexca_video.compute.inference import (
-    compile_kernels,
     compile_network,
     has_bfloat16,
     import_openvino,
-    kernel,
     prepare_inference,
     run_module,
     to_device,
 )
+from ..compute.kernels import compile_kernels, kernel
 from .crops import resize_boxes, resize_levels
 
 # %% auto #0
