@@ -12,7 +12,7 @@ import numpy as np
 from ..compute.inference import compile_network, import_openvino, read_network
 from ..compute.kernels import compile_kernels, kernel
 from .crops import region_to_frame
-from ..models.registry import read_au_classifier, read_task_model
+from ..models.weights import read_au_classifier, read_task_model
 from ..schema import AU_NAMES
 
 # %% auto #0

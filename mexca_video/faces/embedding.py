@@ -19,7 +19,8 @@ from mexca_video.compute.inference import (
     read_network,
     run_module,
 )
-from ..models.registry import MODELS, fill_network, read_sface
+from ..models.registry import MODELS
+from ..models.weights import fill_network, read_sface
 
 if TYPE_CHECKING:
     import torch

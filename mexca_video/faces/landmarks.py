@@ -11,7 +11,9 @@ import numpy as np
 
 from ..compute.inference import compile_module, compile_network, find_device, read_network, run_module
 from .crops import cut_regions, level_regions, region_to_frame, upright_regions
-from ..models.registry import MODELS, fill_network, import_feat, read_task_model
+from ..models.imports import import_feat
+from ..models.registry import MODELS
+from ..models.weights import fill_network, read_task_model
 
 if TYPE_CHECKING:
     import torch

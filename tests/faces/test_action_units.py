@@ -15,7 +15,7 @@ from mexca_video.faces.action_units import describe_faces
 from mexca_video.faces.crops import cut_regions
 from mexca_video.faces.detection import detect_faces, load_detector
 from mexca_video.faces.landmarks import load_landmarker
-from mexca_video.models.registry import import_feat
+from mexca_video.models.imports import import_feat
 from mexca_video.samples import sample_image
 from mexca_video.schema import AU_NAMES
 

@@ -7,7 +7,7 @@ allowed, elsewhere one is; all the rest of a histogram follows from the decision
 """
 import numpy as np
 
-from mexca_video.models.registry import import_feat
+from mexca_video.models.imports import import_feat
 
 SIDE, DIRECTIONS, CELL = 112, 8, 8  # pixels of a picture, directions, pixels of a cell
 ROUNDING = 1e-6  # relative for a steepness, radians for a direction: some ten units in the last place of float32
