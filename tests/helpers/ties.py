@@ -90,7 +90,7 @@ def point(direction, across, down, steep, out):
 
 
 def described_by(code, framed):
-    "What each pixel of pictures (N, 3, 114, 114), borders included, adds, by the kernels of a copy of `action_units`."
+    "What each pixel of pictures (N, 3, 114, 114), borders included, adds, by the kernels of a copy of `pyfeat_aus`."
     steepest = np.zeros((len(framed), SIDE, SIDE), np.float32)
     direction, across, down = np.zeros(steepest.shape, int), np.empty(SIDE, np.float32), np.empty(SIDE, np.float32)
     each = point

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mexca_video import FaceExtractor, check_features
-from mexca_video.faces import action_units
+from mexca_video.faces import pyfeat_aus
 from mexca_video.faces.crops import cut_regions, upright_regions
 from mexca_video.models.imports import import_feat
 from mexca_video.models.registry import MODELS, ModelError
@@ -79,7 +79,7 @@ def test_action_units_are_py_feat_s(hub, cache, monkeypatch):
     hog, marks = import_feat("utils.face_mask").extract_hog_features_batched(patches, torch.as_tensor(points.reshape(5, 136)))
     assert hog.shape == (5, HOG)
     reference, found = read_au_classifier("xgb").detect_au, extractor.extractor.au_classifier(patches, points)
-    own, _ = compare_descriptions(action_units, monkeypatch, patches, points)
+    own, _ = compare_descriptions(pyfeat_aus, monkeypatch, patches, points)
     np.testing.assert_allclose(found, reference(frame=own, landmarks=[marks]), rtol=0, atol=1e-4)
     same = np.abs(own - hog).max(1) < 1e-5  # elsewhere a tie was decided another way, see `ties`
     np.testing.assert_allclose(found[same], reference(frame=hog, landmarks=[marks])[same], rtol=0, atol=1e-4)
