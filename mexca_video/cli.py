@@ -440,7 +440,7 @@ def _print_models(args):
 
 def _fetch_models(args):
     "Fetch models by name and print where they are."
-    from mexca_video.models.registry import fetch_model
+    from mexca_video.models.fetch import fetch_model
     for name in args.names: print(fetch_model(name))
 
 # %% ../nbs/07_cli.ipynb #c022

@@ -5,7 +5,7 @@ MediaPipe brings a second OpenCV with it, so it runs in an environment of its ow
     python -m venv mediapipe-env && mediapipe-env/bin/pip install mediapipe av
     mediapipe-env/bin/python tools/record_mediapipe.py \
         "$(.venv/bin/python -c 'from mexca_video.samples import sample_path; print(sample_path("pexels"))')" \
-        "$(.venv/bin/python -c 'from mexca_video.models.registry import fetch_model; print(fetch_model("facemesh"))')"
+        "$(.venv/bin/python -c 'from mexca_video.models.fetch import fetch_model; print(fetch_model("facemesh"))')"
 """
 import sys
 from importlib.metadata import version

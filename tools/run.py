@@ -17,7 +17,7 @@ from processors import SETTINGS, environment
 
 ROOT, BIN = Path(__file__).resolve().parents[1], Path(sys.executable).parent
 KEPT = ("nbs", "mexca_video", "pyproject.toml")  # what nbdev_clean and nbdev_export write
-NUMERIC = "_(inference|crops|mtcnn|detection|embedding|landmarks|action_units).ipynb"  # notebooks that compare numbers of libraries
+NUMERIC = "_(inference|crops|mtcnn|detection|embedding|landmarks|action_units|pyfeat_aus).ipynb"  # notebooks that compare numbers of libraries
 
 
 def contents(root):

@@ -5,25 +5,23 @@
 # %% ../../nbs/faces/05_action_units.ipynb #c003
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
-from ..compute.inference import compile_kernels, compile_network, import_openvino, kernel, read_network
-from .crops import square_to_frame
-from ..models.registry import read_au_classifier, read_task_model
+from ..compute.inference import compile_network, import_openvino, read_network
+from .crops import region_to_frame
+from .pyfeat_aus import PyFeatClassifier
+from ..models.weights import read_task_model
 from ..schema import AU_NAMES
 
 # %% auto #0
-__all__ = ['BLENDSHAPE_NAMES', 'BLENDSHAPES_OF_AU', 'Blendshapes', 'aus_from_blendshapes', 'describe_faces', 'PyFeatClassifier',
-           'load_au_classifier', 'measure_aus']
+__all__ = ['BLENDSHAPE_NAMES', 'BLENDSHAPES_OF_AU', 'Blendshapes', 'aus_from_blendshapes', 'load_au_classifier', 'measure_aus']
 
 # %% ../../nbs/faces/05_action_units.ipynb #c006
 def _any_number_of_faces(model):
     "Rewrite the blendshape graph from (1, 146, 2) -> (52,) to (N, 146, 2) -> (N, 52)."
     openvino, ops = import_openvino()
     points = model.get_parameters()[0]
-    const = lambda *values: ops.constant(np.array(values))
+    def const(*values): return ops.constant(np.array(values))
     points.set_partial_shape(openvino.PartialShape([-1, 146, 2]))
     for node in model.get_ordered_ops():
         kind = node.get_type_name()
@@ -39,152 +37,13 @@ def _any_number_of_faces(model):
 
 # %% ../../nbs/faces/05_action_units.ipynb #c007
 _MESH_TO_146 = [
-    0,
-    1,
-    4,
-    5,
-    6,
-    7,
-    8,
-    10,
-    13,
-    14,
-    17,
-    21,
-    33,
-    37,
-    39,
-    40,
-    46,
-    52,
-    53,
-    54,
-    55,
-    58,
-    61,
-    63,
-    65,
-    66,
-    67,
-    70,
-    78,
-    80,
-    81,
-    82,
-    84,
-    87,
-    88,
-    91,
-    93,
-    95,
-    103,
-    105,
-    107,
-    109,
-    127,
-    132,
-    133,
-    136,
-    144,
-    145,
-    146,
-    148,
-    149,
-    150,
-    152,
-    153,
-    154,
-    155,
-    157,
-    158,
-    159,
-    160,
-    161,
-    162,
-    163,
-    168,
-    172,
-    173,
-    176,
-    178,
-    181,
-    185,
-    191,
-    195,
-    197,
-    234,
-    246,
-    249,
-    251,
-    263,
-    267,
-    269,
-    270,
-    276,
-    282,
-    283,
-    284,
-    285,
-    288,
-    291,
-    293,
-    295,
-    296,
-    297,
-    300,
-    308,
-    310,
-    311,
-    312,
-    314,
-    317,
-    318,
-    321,
-    323,
-    324,
-    332,
-    334,
-    336,
-    338,
-    356,
-    361,
-    362,
-    365,
-    373,
-    374,
-    375,
-    377,
-    378,
-    379,
-    380,
-    381,
-    382,
-    384,
-    385,
-    386,
-    387,
-    388,
-    389,
-    390,
-    397,
-    398,
-    400,
-    402,
-    405,
-    409,
-    415,
-    454,
-    466,
-    468,
-    469,
-    470,
-    471,
-    472,
-    473,
-    474,
-    475,
-    476,
-    477,
+    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78,
+    80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148, 149, 150,
+    152, 153, 154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185, 191, 195, 197,
+    234, 246, 249, 251, 263, 267, 269, 270, 276, 282, 283, 284, 285, 288, 291, 293, 295, 296, 297, 300, 308,
+    310, 311, 312, 314, 317, 318, 321, 323, 324, 332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377,
+    378, 379, 380, 381, 382, 384, 385, 386, 387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466,
+    468, 469, 470, 471, 472, 473, 474, 475, 476, 477,
 ]
 
 # %% ../../nbs/faces/05_action_units.ipynb #c008
@@ -211,7 +70,8 @@ class Blendshapes:
     def __init__(self):
         self.network = compile_network(_any_number_of_faces(read_network(read_task_model("blendshapes"))))
 
-    def __call__(self, mesh): return self.network(np.ascontiguousarray(mesh[:, _MESH_TO_146], np.float32))[0]
+    def __call__(self, mesh) -> np.ndarray: # (N, 52), 0 to 1
+        return self.network(np.ascontiguousarray(mesh[:, _MESH_TO_146], np.float32))[0]
 
 # %% ../../nbs/faces/05_action_units.ipynb #c013
 BLENDSHAPES_OF_AU = {
@@ -244,384 +104,10 @@ def aus_from_blendshapes(
     nothing = np.full(len(weights), np.nan)
     return np.stack([aus.get(au, nothing) for au in AU_NAMES], 1).astype(np.float32)
 
-# %% ../../nbs/faces/05_action_units.ipynb #c022
-_SIDE = 112 # pixels of the picture that the classifiers were trained on
-
-def _turning(points):
-    "Matrices (N, 2, 3) that turn points (N, 68, 2) in pixels into py-feat's upright picture."
-    eyes = points[:, 36:42].mean(1), points[:, 42:48].mean(1)
-    across = eyes[1] - eyes[0]
-    cos, sin = (across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)).T
-    turn = np.stack([cos, sin, -sin, cos], 1).reshape(-1, 2, 2)
-    anchors = np.einsum("nij,naj->nai", turn, np.stack([*eyes, points[:, 30], points[:, 48], points[:, 54]], 1))
-    low, high = anchors.min(1), anchors.max(1)
-    half = 0.5 * 2.5 * (high - low).max(1)[:, None]
-    scale = (_SIDE - 1) * 0.5 / np.maximum(half, 1e-12)
-    return np.concatenate([scale[:, :, None] * turn, (scale * (half - (high + low) * 0.5))[:, :, None]], 2)
-
-# %% ../../nbs/faces/05_action_units.ipynb #c024
-def _sources(turning, size):
-    "Matrices (N, 2, 3) from places in the upright picture to places in one of `size` pixels, both -1 to 1."
-    import torch
-    def pixels(side): return torch.tensor([[side / 2, 0, (side - 1) / 2], [0, side / 2, (side - 1) / 2], [0, 0, 1]])
-    last = torch.tensor([[[0., 0., 1.]]]).expand(len(turning), 1, 3)
-    whole = torch.cat([torch.from_numpy(turning).float(), last], 1)
-    return torch.linalg.inv_ex(torch.linalg.inv(pixels(_SIDE)) @ whole @ pixels(size))[0][:, :2].contiguous().numpy()
-
-@cache
-def _line():
-    "Where the pixels of one line of the upright picture are, -1 to 1."
-    import torch
-    return (torch.linspace(-1, 1, _SIDE) * (_SIDE - 1) / _SIDE).numpy()
-
-# %% ../../nbs/faces/05_action_units.ipynb #c026
-@kernel
-def _note(x, y, dx, dy, first, last):
-    "Note the pixels of each row between a corner and the next one, `dx` and `dy` away."
-    if dy == 0: return
-    for row in range(max(min(y, y + dy), 0), min(max(y, y + dy), len(first) - 1) + 1):
-        whole = x + (row - y) * dx // dy
-        rest = (row - y) * dx % dy
-        first[row], last[row] = min(first[row], whole + (rest != 0)), max(last[row], whole)
-
-# %% ../../nbs/faces/05_action_units.ipynb #c027
-@kernel
-def _leftmost(points):
-    "Index of the leftmost of whole points (P, 2), the upper one of two."
-    found = 0
-    for k in range(len(points)):
-        if points[k, 0] < points[found, 0] or (points[k, 0] == points[found, 0] and points[k, 1] < points[found, 1]):
-            found = k
-    return found
-
-@kernel
-def _to_next_corner(points, x, y):
-    "The way from a corner of the hull to the next one: no point lies on its one side."
-    dx, dy = 0, 0
-    for k in range(len(points)):
-        ex = points[k, 0] - x
-        ey = points[k, 1] - y
-        side = dx * ey - dy * ex
-        if side < 0 or (side == 0 and ex * ex + ey * ey > dx * dx + dy * dy): dx, dy = ex, ey
-    return dx, dy
-
-@kernel
-def _hull(points, mask):
-    "Set `mask` where the convex hull of whole points (P, 2) is; False if they lie on one line."
-    first = np.full(len(mask), mask.shape[1])
-    last = np.full(len(mask), -1)
-    area = 0
-    start = _leftmost(points)
-    x, y = points[start, 0], points[start, 1]
-    for _ in range(len(points)):
-        dx, dy = _to_next_corner(points, x, y)
-        _note(x, y, dx, dy, first, last)
-        area += x * dy - y * dx
-        x, y = x + dx, y + dy
-        if x == points[start, 0] and y == points[start, 1]: break
-    for row in range(len(mask)): mask[row, max(first[row], 0):last[row] + 1] = True
-    return area != 0
-
-# %% ../../nbs/faces/05_action_units.ipynb #c030
-@kernel(fastmath={"contract"})
-def _fused(a, b, c): return a * b + c
-
-@kernel
-def _look_up(image, x, y, out):
-    "The three colours between the pixels of a picture (3, H, W), at a place from -1 to 1."
-    one = np.float32(1)
-    height = image.shape[1]
-    width = image.shape[2]
-    x, y = (
-        _fused(x + one, np.float32(width / 2), np.float32(-0.5)),
-        _fused(y + one, np.float32(height / 2), np.float32(-0.5)),
-    )
-    left, top = int(np.floor(x)), int(np.floor(y))
-    east, south = x - np.float32(left), y - np.float32(top)
-    nw = (one - east) * (one - south)
-    ne = east * (one - south)
-    sw = (one - east) * south
-    se = east * south
-    x0 = max(left, 0)
-    y0 = max(top, 0)
-    x1 = min(left + 1, width - 1)
-    y1 = min(top + 1, height - 1)
-    if x0 > left: nw = sw = np.float32(0)
-    if y0 > top: nw = ne = np.float32(0)
-    if x1 == left: ne = se = np.float32(0)
-    if y1 == top: sw = se = np.float32(0)
-    for k in range(3):
-        out[k] = _fused(
-            image[k, y1, x1], se, _fused(image[k, y1, x0], sw, _fused(image[k, y0, x1], ne, image[k, y0, x0] * nw))
-        )
-
-# %% ../../nbs/faces/05_action_units.ipynb #c031
-@kernel
-def _upright(image, source, line, marks, mask, face):
-    """Fill `face` (3, 114, 114) but for its border from a picture (3, H, W), zero outside of the mask; False if
-    there is no face."""
-    mask[:] = False
-    face[:] = 0
-    if not _hull(marks, mask): return False
-    mask[0:min(marks[0, 1], marks[16, 1]), marks[0, 0]:marks[16, 0]] = True
-    for i in range(len(line)):
-        for j in range(len(line)):
-            if not mask[i, j]: continue
-            x = line[j] * source[0, 0] + line[i] * source[0, 1] + source[0, 2]
-            y = line[j] * source[1, 0] + line[i] * source[1, 1] + source[1, 2]
-            if abs(x) <= 1 and abs(y) <= 1: _look_up(image, x, y, face[:, i + 1, j + 1])
-            else: face[:, i + 1, j + 1] = 128
-    return True
-
-# %% ../../nbs/faces/05_action_units.ipynb #c033
-@kernel
-def _mirror(face):
-    for k in range(3):
-        for i in range(face.shape[1]): face[k, i, 0], face[k, i, -1] = face[k, i, 2], face[k, i, -3]
-        for j in range(face.shape[2]): face[k, 0, j], face[k, -1, j] = face[k, 2, j], face[k, -3, j]
-
-@kernel
-def _slope(face, i, steepest, gx, gy):
-    "The steepest gradients of line `i`, and how steep they are."
-    steepest[:] = 0
-    for k in range(3):
-        above = face[k, i]
-        line = face[k, i + 1]
-        below = face[k, i + 2]
-        for j in range(len(steepest)):
-            x, y = line[j + 2] - line[j], below[j + 1] - above[j + 1]
-            steep = np.sqrt(x * x + y * y)
-            more = steep > steepest[j]
-            steepest[j], gx[j], gy[j] = steep if more else steepest[j], x if more else gx[j], y if more else gy[j]
-
-# %% ../../nbs/faces/05_action_units.ipynb #c035
-_DEGREES = np.float32(180 / np.pi)
-_TANGENT = np.float32(np.tan(np.pi / 8))
-
-@kernel
-def _direction(x, y, steep):
-    "Which of eight directions a gradient has, 22.5 degrees each; opposite ones are the same."
-    a, b = abs(x), abs(y)
-    low = b - _TANGENT * a
-    middle = b - a
-    high = _TANGENT * b - a
-    if min(a, b, abs(low), abs(middle), abs(high)) > np.float32(1e-5) * steep:
-        part = int(low > 0) + int(middle > 0) + int(high > 0)
-        return part if (x > 0) == (y > 0) else 7 - part
-    angle = np.float32(np.arctan2(np.float64(y), np.float64(x))) * _DEGREES
-    return min(int(angle % np.float32(180) / np.float32(22.5)), 7)
-
-# %% ../../nbs/faces/05_action_units.ipynb #c037
-_CELLS = _SIDE // 8
-_HOG = (_CELLS - 1) ** 2 * 32 # numbers that describe a face: 5408
-
-@kernel
-def _scale(block):
-    total = np.float32(0)
-    for k in range(len(block)): total += block[k] * block[k]
-    length = np.sqrt(total + np.float32(1e-10))
-    for k in range(len(block)): block[k] /= length
-
-@kernel
-def _describe(face, out):
-    "Describe a picture (3, 114, 114), its border included, by 5408 numbers, 0 to 1."
-    cells = np.zeros((_CELLS, _CELLS, 8), np.float32)
-    number = 0
-    steepest = np.empty(_SIDE, np.float32)
-    gx = np.empty(_SIDE, np.float32)
-    gy = np.empty(_SIDE, np.float32)
-    _mirror(face)
-    for i in range(_SIDE):
-        _slope(face, i, steepest, gx, gy)
-        for j in range(_SIDE):
-            if steepest[j] > 0: cells[i // 8, j // 8, _direction(gx[j], gy[j], steepest[j])] += steepest[j]
-    for i in range(_CELLS - 1):
-        for j in range(_CELLS - 1):
-            block = out[number:number + 32]
-            for k in range(32): block[k] = cells[i + k // 16, j + k // 8 % 2, k % 8] / np.float32(64)
-            _scale(block)
-            for k in range(32): block[k] = min(block[k], np.float32(0.2))
-            _scale(block)
-            number += 32
-
-# %% ../../nbs/faces/05_action_units.ipynb #c038
-@kernel
-def _describe_all(images, sources, line, marks, out):
-    "Describe each picture; NaN where there is no face."
-    face = np.empty((3, _SIDE + 2, _SIDE + 2), np.float32)
-    mask = np.empty((_SIDE, _SIDE), np.bool_)
-    for n in range(len(images)):
-        if _upright(images[n], sources[n], line, marks[n], mask, face): _describe(face, out[n])
-        else: out[n] = np.nan
-
-# %% ../../nbs/faces/05_action_units.ipynb #c039
-def describe_faces(
-    patches, # (N, 3, S, S) pictures of the faces, 0 to 1
-    points: np.ndarray, # (N, 68, 2) landmarks in them, as a share of their side
-) -> tuple: # HOG (N, 5408) float32, and the landmarks (N, 68, 2) in whole pixels of the upright picture
-    """Turn and mask faces by their landmarks and describe them by py-feat's histograms; NaN for a face whose
-    landmarks are NaN or on one line."""
-    images = np.ascontiguousarray(patches, np.float32)
-    points = np.float32(np.asarray(points) * images.shape[-1]).astype(float)
-    points[~np.isfinite(points).all((1, 2))] = 0
-    turning = _turning(points)
-    marks = (np.einsum("nij,nkj->nki", turning[:, :, :2], points) + turning[:, None, :, 2]).astype(np.int64)
-    hog = np.empty((len(images), _HOG), np.float32)
-    compile_kernels(__name__)
-    _describe_all(images, _sources(turning, images.shape[-1]), _line(), marks, hog)
-    return hog, marks
-
-# %% ../../nbs/faces/05_action_units.ipynb #c041
-_REGIONS = "upper", "lower", "full"
-_REGION_OF_AU = { # the others look at the full face
-    "xgb": {"AU01": "upper", "AU02": "upper", "AU07": "upper"} | dict.fromkeys(["AU11", "AU14", "AU17", "AU23", "AU24", "AU26"], "lower"),
-    "svm": {"AU01": "upper", "AU04": "upper", "AU06": "upper"} | dict.fromkeys(["AU11", "AU12", "AU17"], "lower"),
-}
-
-class _Components:
-    "One region's scaler and principal components: (N, 5408) float32 to (N, K) float64."
-    def __init__(self, scaler, pca):
-        self.mean, self.scale = (np.asarray(part, np.float32) for part in (scaler.mean_, scaler.scale_))
-        width = np.sqrt(pca.explained_variance_) if pca.whiten else np.ones(len(pca.components_))
-        self.weights = np.ascontiguousarray((pca.components_ / np.maximum(width, 1e-16)[:, None]).T)
-        self.shift = pca.mean_ @ self.weights
-
-    def __call__(self, hog): return ((hog - self.mean) / self.scale).astype(float) @ self.weights - self.shift
-
-# %% ../../nbs/faces/05_action_units.ipynb #c043
-def _refuse(au, found):
-    raise ValueError(f"The classifier for {au} has {found}, which is not computed here. Choose another "
-                     "au_model, or report the file that holds it.")
-
-def _read_booster(au, classifier):
-    "The trees of one xgboost classifier, as dicts, and the sum they start from."
-    import json
-    learner = json.loads(bytes(classifier.get_booster().save_raw("json")))["learner"]
-    booster = learner["gradient_booster"]
-    objective = learner["objective"]["name"]
-    if booster["name"] != "gbtree": _refuse(au, f"a booster {booster['name']!r}")
-    if objective != "binary:logistic": _refuse(au, f"the objective {objective!r}")
-    if not np.isnan(classifier.missing): _refuse(au, f"{classifier.missing} for missing values")
-    trees = booster["model"]["trees"]
-    best = learner["attributes"].get("best_iteration")
-    if best is not None: trees = trees[:booster["model"]["iteration_indptr"][int(best) + 1]]
-    if any(any(tree["split_type"]) for tree in trees): _refuse(au, "splits into categories")
-    base = np.float32(learner["learner_model_param"]["base_score"].strip("[]"))
-    return trees, -np.float32(np.log(float(1 / base - 1)))
-
-# %% ../../nbs/faces/05_action_units.ipynb #c044
-@kernel
-def _climb(features, roots, first, start, column, threshold, left, right, out):
-    "Add up the trees of each classifier and make probabilities of the sums."
-    one = np.float32(1)
-    for n in range(len(features)):
-        for unit in range(len(start)):
-            total = start[unit]
-            for tree in range(first[unit], first[unit + 1]):
-                node = roots[tree]
-                while left[node] >= 0: node = left[node] if features[n, column[node]] < threshold[node] else right[node]
-                total += threshold[node]
-            out[n, unit] = one / (np.float32(np.exp(np.float64(-total))) + one)
-
-# %% ../../nbs/faces/05_action_units.ipynb #c045
-def _is_tree(tree):
-    "Has each node both children or none, and each but the first one parent? Then every way ends in a leaf."
-    left, right = (np.asarray(tree[key]) for key in ("left_children", "right_children"))
-    children = np.sort(np.concatenate([left[left >= 0], right[right >= 0]]))
-    return np.array_equal(left < 0, right < 0) and np.array_equal(children, np.arange(1, len(left)))
-
-class _Trees:
-    "All trees of all boosters: (N, C) float64 to (N, 20) probabilities."
-    def __init__(self, classifiers, columns):
-        boosters = {au: _read_booster(au, classifier) for au, classifier in classifiers.items()}
-        for au, (trees, _) in boosters.items():
-            if not all(map(_is_tree, trees)): _refuse(au, "nodes that form no tree")
-        forest = [tree for trees, _ in boosters.values() for tree in trees]
-        def joined(key): return np.concatenate([np.asarray(tree[key]) for tree in forest])
-        sizes = [len(tree["left_children"]) for tree in forest]
-        owner = [au for au, (trees, _) in boosters.items() for _ in trees]
-        self.roots = np.cumsum([0, *sizes[:-1]])
-        self.first = np.cumsum([0, *(len(trees) for trees, _ in boosters.values())])
-        self.start = np.array([start for _, start in boosters.values()], np.float32)
-        self.column = np.concatenate([columns[au][tree["split_indices"]] for au, tree in zip(owner, forest)])
-        self.threshold = joined("split_conditions").astype(np.float32)
-        offset = np.repeat(self.roots, sizes)
-        self.left, self.right = (
-            np.where(joined(key) < 0, -1, joined(key) + offset) for key in ("left_children", "right_children")
-        )
-
-    def __call__(self, features):
-        out = np.empty((len(features), len(self.start)), np.float32)
-        compile_kernels(__name__)
-        _climb(
-            features.astype(np.float32),
-            self.roots,
-            self.first,
-            self.start,
-            self.column,
-            self.threshold,
-            self.left,
-            self.right,
-            out,
-        )
-        return out
-
-# %% ../../nbs/faces/05_action_units.ipynb #c047
-class _Planes:
-    "All linear classifiers: (N, C) float64 to (N, 20) decisions."
-    def __init__(self, classifiers, columns):
-        self.weights = np.zeros((1 + max(c.max() for c in columns.values()), len(classifiers)))
-        self.shift = np.empty(len(classifiers))
-        self.classes = np.empty((len(classifiers), 2), np.float32)
-        for i, (au, classifier) in enumerate(classifiers.items()):
-            if type(classifier).__name__ != "LinearSVC": _refuse(au, f"a {type(classifier).__name__}")
-            if len(classifier.classes_) != 2: _refuse(au, f"{len(classifier.classes_)} classes")
-            self.weights[columns[au], i], self.shift[i], self.classes[i] = (
-                classifier.coef_[0],
-                classifier.intercept_[0],
-                classifier.classes_,
-            )
-
-    def __call__(self, features):
-        return np.where(features @ self.weights + self.shift > 0, self.classes[:, 1], self.classes[:, 0])
-
-# %% ../../nbs/faces/05_action_units.ipynb #c049
-class PyFeatClassifier:
-    """py-feat's action-unit classifiers: (N, 3, S, S) pictures, 0 to 1, and (N, 68, 2) points in them to (N, 20).
-
-    Threads may share it.
-    """
-    def __init__(self,
-        name: str = "xgb", # "xgb" (probability, 0 to 1) or "svm" (0 or 1)
-    ):
-        self.name = name
-        stored = read_au_classifier(name)
-        if getattr(stored, "calibrators", None): _refuse("some action units", "a calibrator")
-        self.components = {
-            region: _Components(getattr(stored, f"scaler_{region}"), getattr(stored, f"pca_model_{region}"))
-            for region in _REGIONS
-        }
-        widths = [part.weights.shape[1] for part in self.components.values()]
-        last = np.cumsum(widths)
-        marks = sum(widths) + np.arange(136)
-        place = {region: np.r_[end - width:end, marks] for region, end, width in zip(_REGIONS, last, widths)}
-        columns = {au: place[_REGION_OF_AU[name].get(au, "full")] for au in AU_NAMES}
-        classifiers = {au: stored.classifiers[f"AU{int(au[2:])}"] for au in AU_NAMES}
-        self.decide = (_Trees if name == "xgb" else _Planes)(classifiers, columns)
-
-    def measure(self, hog, marks):
-        "Action units (N, 20) by HOG (N, 5408) and landmarks (N, 68, 2), see `describe_faces`; NaN where a HOG is."
-        features = np.concatenate([*(part(hog) for part in self.components.values()), np.reshape(marks, (-1, 136))], 1)
-        aus = self.decide(features)
-        aus[~np.isfinite(features).all(1)] = np.nan
-        return aus
-
-    def __call__(self, patches, points): return self.measure(*describe_faces(patches, points))
-
 # %% ../../nbs/faces/05_action_units.ipynb #c052
 def load_au_classifier(
     au_model: str = "xgb", # "xgb", "svm" or "blendshapes"
-): # `PyFeatClassifier` or `Blendshapes`
+) -> PyFeatClassifier | Blendshapes:
     "Load an action-unit model. Raises `ModelError` if its weights cannot be had."
     return Blendshapes() if au_model == "blendshapes" else PyFeatClassifier(au_model)
 
@@ -629,10 +115,10 @@ def load_au_classifier(
 def measure_aus(
     au_model, # from `load_au_classifier`
     landmarker, # the landmark network that found `points`, from `load_landmarker`
-    patches, # (N, 3, S, S) pictures of the faces, 0 to 1
-    squares: np.ndarray, # (N, 4) where they were cut, see `cut_squares`
-    points: np.ndarray, # (N, P, 2) what `landmarker` gave for `patches`
+    crops, # (N, 3, S, S), 0 to 1
+    regions: np.ndarray, # (N, 4) where they were cut, see `cut_regions`
+    points: np.ndarray, # (N, P, 2) what `landmarker` gave for `crops`
 ) -> np.ndarray: # (N, 20) float32 in the order of `AU_NAMES`; NaN where the model has no such unit
-    "Measure the action units of a batch of faces."
-    if au_model.name == "blendshapes": return aus_from_blendshapes(au_model(square_to_frame(squares, points)))
-    return au_model(patches, landmarker.to_68(points))
+    "Measure the action units of a batch of crops."
+    if au_model.name == "blendshapes": return aus_from_blendshapes(au_model(region_to_frame(regions, points)))
+    return au_model(crops, landmarker.to_68(points))

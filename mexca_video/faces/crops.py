@@ -5,14 +5,19 @@
 # %% ../../nbs/faces/00_crops.ipynb #acrops003
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from ..compute.inference import compile_kernels, kernel
+from ..compute.kernels import compile_kernels, kernel
 from ..models.registry import MODELS
 
+if TYPE_CHECKING:
+    import torch
+
 # %% auto #0
-__all__ = ['FACE_TEMPLATE', 'resize_boxes', 'resize_area', 'resize_levels', 'cut_area', 'cut_faces', 'cut_squares',
-           'square_to_frame', 'upright_squares', 'level_squares', 'align_squares', 'cut_for']
+__all__ = ['FACE_TEMPLATE', 'resize_boxes', 'resize_area', 'resize_levels', 'cut_area', 'cut_faces', 'cut_regions',
+           'region_to_frame', 'upright_regions', 'level_regions', 'align_regions', 'cut_for']
 
 # %% ../../nbs/faces/00_crops.ipynb #c006
 @kernel
@@ -20,17 +25,19 @@ def _windows(size, count):
     "First pixels, and those behind the last ones, of `count` windows that together cover `size` pixels."
     first = np.empty(count, np.uint32)
     end = np.empty(count, np.uint32)
-    for j in range(count): first[j], end[j] = j * size // count, ((j + 1) * size + count - 1) // count
+    for j in range(count):
+        first[j] = j * size // count
+        end[j] = ((j + 1) * size + count - 1) // count
     return first, end
 
 @kernel
-def _add_up(rows, sums, running):
-    "Add up rows of a picture, three colours a pixel, and note the running sums from left to right."
+def _add_up(rows, sums, prefix):
+    "Add up rows of a picture, three colours a pixel, and note the prefix sums from left to right."
     sums[:] = 0
     for y in range(len(rows)):
         row = rows[y]
         for x in range(len(sums)): sums[x] += row[x]
-    for x in range(len(sums)): running[x + 3] = running[x] + sums[x]
+    for x in range(len(sums)): prefix[x + 3] = prefix[x] + sums[x]
 
 # %% ../../nbs/faces/00_crops.ipynb #c006b
 _SHIFT = np.float32(127.5)
@@ -39,17 +46,18 @@ _PART = np.float32(0.0078125)
 @kernel
 def _resize(image, top, bottom, left, right, whole, out):
     "Fill `out` (3, h, w) from a part of a picture (H, 3W); cut to whole numbers if `whole`."
-    rows, columns = _windows(bottom - top, out.shape[1]), _windows(right - left, out.shape[2])
+    rows = _windows(bottom - top, out.shape[1])
+    columns = _windows(right - left, out.shape[2])
     sums = np.empty(3 * (right - left), np.int32)
-    running = np.zeros(3 * (right - left) + 3, np.int32)
+    prefix = np.zeros(3 * (right - left) + 3, np.int32)
     for i in range(out.shape[1]):
-        _add_up(image[top + rows[0][i]:top + rows[1][i], 3 * left:3 * right], sums, running)
+        _add_up(image[top + rows[0][i]:top + rows[1][i], 3 * left:3 * right], sums, prefix)
         high = np.float32(rows[1][i] - rows[0][i])
         for k in range(3):
             line = out[k, i]
             first = columns[0]
             end = columns[1]
-            for j in range(len(line)): line[j] = np.int32(running[3 * end[j] + k] - running[3 * first[j] + k])
+            for j in range(len(line)): line[j] = np.int32(prefix[3 * end[j] + k] - prefix[3 * first[j] + k])
             for j in range(len(line)): line[j] = line[j] / high / np.float32(end[j] - first[j])
             if whole:
                 for j in range(len(line)): line[j] = np.float32(np.uint8(line[j]))
@@ -109,28 +117,25 @@ def cut_faces(
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
     size: int = 160, # side of the result in pixels
     standardize: bool = True, # (x - 127.5) / 128, else 0 to 255
-): # (N, 3, size, size) float32 tensor
+) -> torch.Tensor: # (N, 3, size, size) float32
     "Cut boxes out of a frame, as `facenet_pytorch.MTCNN.extract` does for tensors."
     import torch
     image = np.ascontiguousarray(frame)
     boxes = np.asarray(boxes, float)
     height, width = image.shape[:2]
-    left, top = (
-        np.minimum(np.maximum(boxes[:, 0], 0).astype(int), width - 1),
-        np.minimum(np.maximum(boxes[:, 1], 0).astype(int), height - 1),
-    )
-    right, bottom = (
-        np.maximum(np.minimum(boxes[:, 2], width).astype(int), left + 1),
-        np.maximum(np.minimum(boxes[:, 3], height).astype(int), top + 1),
-    )
-    faces = torch.from_numpy(cut_area(image, np.stack([left, top, right, bottom], 1), size))
-    return faces if standardize else faces * 128 + 127.5
+    left = np.minimum(np.maximum(boxes[:, 0], 0).astype(int), width - 1)
+    top = np.minimum(np.maximum(boxes[:, 1], 0).astype(int), height - 1)
+    right = np.maximum(np.minimum(boxes[:, 2], width).astype(int), left + 1)
+    bottom = np.maximum(np.minimum(boxes[:, 3], height).astype(int), top + 1)
+    crops = torch.from_numpy(cut_area(image, np.stack([left, top, right, bottom], 1), size))
+    return crops if standardize else crops * 128 + 127.5
 
 # %% ../../nbs/faces/00_crops.ipynb #c027
 @kernel
 def _blend(image, x, y, out):
-    "The three colours between the pixels of a picture (H, W, 3); a pixel outside has no share."
-    left, top = int(np.floor(x)), int(np.floor(y))
+    "The three colours between the pixels of a picture (H, W, 3), bilinearly; a pixel outside has the weight 0."
+    left = int(np.floor(x))
+    top = int(np.floor(y))
     east = np.float32(x - left)
     south = np.float32(y - top)
     one = np.float32(1)
@@ -142,92 +147,97 @@ def _blend(image, x, y, out):
             for k in range(3): out[k] += image[row, column, k] * (high * wide)
 
 @kernel
-def _sample(image, squares, border, out):
-    """Fill `out` (N, 3, S, S) with what is at the cells of squares (N, 4); with `border`, the outermost pixels go on
+def _sample(image, regions, border, out):
+    """Fill `out` (N, 3, S, S) with what is at the cells of regions (N, 4); with `border`, the outermost pixels go on
     outside."""
     size = out.shape[2]
     last_x = image.shape[1] - 1
     last_y = image.shape[0] - 1
     color = np.empty(3, np.float32)
-    for n in range(len(squares)):
-        cx = squares[n, 0]
-        cy = squares[n, 1]
-        step = squares[n, 2] / size
-        angle = squares[n, 3]
-        along, across = step * np.cos(angle), step * np.sin(angle)
+    for n in range(len(regions)):
+        cx = regions[n, 0]
+        cy = regions[n, 1]
+        step = regions[n, 2] / size
+        angle = regions[n, 3]
+        along = step * np.cos(angle)
+        across = step * np.sin(angle)
         for i in range(size):
             for j in range(size):
-                a, b = j + 0.5 - size / 2, i + 0.5 - size / 2
-                x, y = cx + a * along - b * across - 0.5, cy + a * across + b * along - 0.5
-                if border: x, y = min(max(x, 0), last_x), min(max(y, 0), last_y)
+                a = j + 0.5 - size / 2
+                b = i + 0.5 - size / 2
+                x = cx + a * along - b * across - 0.5
+                y = cy + a * across + b * along - 0.5
+                if border:
+                    x = min(max(x, 0), last_x)
+                    y = min(max(y, 0), last_y)
                 _blend(image, x, y, color)
                 for k in range(3): out[n, k, i, j] = color[k] / np.float32(255)
 
 # %% ../../nbs/faces/00_crops.ipynb #c027b
-def cut_squares(
+def cut_regions(
     frame, # (H, W, 3) RGB uint8 array or tensor
-    squares: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
+    regions: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
     size: int, # side of the result in pixels
     padding: str = "zeros", # what stands outside of the frame: "zeros" or "border"
-): # (N, 3, size, size) float32 tensor, 0 to 1
-    "Cut rotated squares out of a frame with bilinear sampling."
+) -> torch.Tensor: # (N, 3, size, size) float32, 0 to 1
+    "Cut rotated regions out of a frame with bilinear sampling."
     import torch
     if padding not in ("zeros", "border"): raise ValueError(f"padding={padding!r} is unknown. Use 'zeros' or 'border'.")
-    out = np.empty((len(squares), 3, size, size), np.float32)
+    out = np.empty((len(regions), 3, size, size), np.float32)
     compile_kernels(__name__)
-    _sample(np.ascontiguousarray(frame), np.asarray(squares, float).reshape(-1, 4), padding == "border", out)
+    _sample(np.ascontiguousarray(frame), np.asarray(regions, float).reshape(-1, 4), padding == "border", out)
     return torch.from_numpy(out)
 
 # %% ../../nbs/faces/00_crops.ipynb #c028
-def square_to_frame(
-    squares: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
-    points: np.ndarray, # (N, P, 2) x, y as a share of the square's side, 0 to 1 from its upper left corner
+def region_to_frame(
+    regions: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
+    points: np.ndarray, # (N, P, 2) x, y as a share of the region's side, 0 to 1 from its upper left corner
 ) -> np.ndarray: # (N, P, 2) x, y in pixels of the frame
-    "Carry points from inside a square back to the frame it was cut from."
-    cx, cy, side, angle = np.asarray(squares, float).T[:, :, None]
+    "Carry points from inside a region back to the frame it was cut from."
+    cx, cy, side, angle = np.asarray(regions, float).T[:, :, None]
     x, y = np.moveaxis((np.asarray(points) - 0.5) * side[..., None], -1, 0)
     return np.stack([cx + x * np.cos(angle) - y * np.sin(angle), cy + x * np.sin(angle) + y * np.cos(angle)], -1)
 
 # %% ../../nbs/faces/00_crops.ipynb #acrops007
-def upright_squares(
+def upright_regions(
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
-    margin: float = 1.2, # side of the square in longer sides of the box
+    margin: float = 1.2, # side of the region in longer sides of the box
 ) -> np.ndarray: # (N, 4) cx, cy, side in pixels, angle 0
-    "Squares around boxes, as py-feat's landmark networks expect them."
+    "Regions around boxes, as py-feat's landmark networks expect them."
     boxes = np.asarray(boxes, float)
     side = margin * (boxes[:, 2:] - boxes[:, :2]).max(1)
     return np.column_stack([(boxes[:, :2] + boxes[:, 2:]) / 2, side, np.zeros(len(boxes))])
 
 # %% ../../nbs/faces/00_crops.ipynb #acrops009
-def level_squares(
+def level_regions(
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
     eyes: np.ndarray, # (N, 2, 2) the subject's right and left eye, x, y in pixels
-    margin: float = 1.15, # side of the square in longer sides of the box
+    margin: float = 1.15, # side of the region in longer sides of the box
     lower: float = 0.08, # shift of the centre towards the chin in longer sides of the box
 ) -> np.ndarray: # (N, 4) cx, cy, side in pixels, angle in radians
-    "Squares around boxes in which the eyes are level, as the face mesh expects them."
-    squares = upright_squares(boxes, 1.0)
-    (dx, dy) = (np.asarray(eyes)[:, 1] - np.asarray(eyes)[:, 0]).T
+    "Regions around boxes in which the eyes are level, as the face mesh expects them."
+    regions = upright_regions(boxes, 1.0)
+    dx, dy = (np.asarray(eyes)[:, 1] - np.asarray(eyes)[:, 0]).T
     angle = np.arctan2(dy, dx)
-    side = squares[:, 2]
-    squares[:, :2] += lower * side[:, None] * np.column_stack([-np.sin(angle), np.cos(angle)])
-    return np.column_stack([squares[:, :2], margin * side, angle])
+    side = regions[:, 2]
+    regions[:, :2] += lower * side[:, None] * np.column_stack([-np.sin(angle), np.cos(angle)])
+    return np.column_stack([regions[:, :2], margin * side, angle])
 
 # %% ../../nbs/faces/00_crops.ipynb #acrops012
 FACE_TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
 
-def align_squares(
+def align_regions(
     points: np.ndarray, # (N, 5, 2) MTCNN's five points, x, y in pixels
-) -> np.ndarray: # (N, 4) cx, cy, side in pixels, angle in radians, see `cut_squares`
-    "Find the square around each face in which its five points lie nearest to the template of ArcFace and SFace."
+) -> np.ndarray: # (N, 4) cx, cy, side in pixels, angle in radians, see `cut_regions`
+    "Find the region around each face in which its five points lie nearest to the template of ArcFace and SFace."
     template = (FACE_TEMPLATE + 0.5) @ [1, 1j]
-    faces = (np.asarray(points, float) + 0.5) @ [1, 1j]
+    found = (np.asarray(points, float) + 0.5) @ [1, 1j]
     away = template - template.mean()
-    mean = faces.mean(1)
+    mean = found.mean(1)
     # frame = turn * template + shift, in the complex plane
-    turn = (faces - mean[:, None]) @ away.conj() / (abs(away) ** 2).sum()
+    turn = (found - mean[:, None]) @ away.conj() / (abs(away) ** 2).sum()
     center = mean + turn * (56 + 56j - template.mean())
     return np.column_stack([center.real, center.imag, 112 * abs(turn), np.angle(turn)])
 
@@ -238,9 +248,9 @@ def cut_for(
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
     points: np.ndarray, # (N, 5, 2) x, y in pixels
     standardize: bool = True, # (x - 127.5) / 128, else 0 to 255
-): # (N, 3, S, S) float32 tensor, S is 160 for InceptionResnetV1 and 112 for SFace
-    "Cut faces the way `embeddings_model` was trained: boxes for InceptionResnetV1, upright squares for SFace."
+) -> torch.Tensor: # (N, 3, S, S) float32, S is 160 for InceptionResnetV1 and 112 for SFace
+    "Cut faces the way `embeddings_model` was trained: boxes for InceptionResnetV1, upright regions for SFace."
     size = MODELS[embeddings_model].image_size
     if embeddings_model != "sface": return cut_faces(frame, boxes, size, standardize)
-    faces = cut_squares(frame, align_squares(points), size) * 255
-    return (faces - 127.5) / 128.0 if standardize else faces
+    crops = cut_regions(frame, align_regions(points), size) * 255
+    return (crops - 127.5) / 128.0 if standardize else crops

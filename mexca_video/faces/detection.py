@@ -5,10 +5,15 @@
 # %% ../../nbs/faces/02_detection.ipynb #c003
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..compute.inference import find_device
 from .mtcnn import FastMTCNN
+
+if TYPE_CHECKING:
+    from facenet_pytorch import MTCNN
 
 # %% auto #0
 __all__ = ['SELECTION_METHODS', 'load_detector', 'order_faces', 'detect_faces', 'find_faces', 'eye_angles', 'look_turned',
@@ -18,7 +23,7 @@ __all__ = ['SELECTION_METHODS', 'load_detector', 'order_faces', 'detect_faces', 
 def load_detector(
     device=None, # where it runs, see `find_device`
     **options, # `min_face_size`, `thresholds`, `factor`, `post_process`, `select_largest`, `selection_method`, `keep_all`
-): # `facenet_pytorch.MTCNN`
+) -> MTCNN:
     "Load MTCNN. Its weights are part of the facenet-pytorch package, so nothing is downloaded."
     from facenet_pytorch import MTCNN
     detector = MTCNN(**options, device=find_device(device)).eval()
@@ -46,6 +51,16 @@ def order_faces(
         return np.argsort(area - center_weight * (offset ** 2).sum(1))[::-1]
     raise ValueError(f"selection_method={method!r} is unknown. Use one of {', '.join(SELECTION_METHODS)}, or None.")
 
+# %% ../../nbs/faces/02_detection.ipynb #c018
+def _order(detector, boxes, probs, size):
+    "Indices of the faces that `detector`'s `select_largest`, `selection_method` and `keep_all` ask for."
+    method = detector.selection_method
+    native = "largest" if detector.select_largest else "probability"
+    order = np.arange(len(boxes)) if method == native else order_faces(boxes, probs, method, size)
+    if detector.keep_all: return order
+    if method == "largest_over_threshold": order = order[probs[order] > 0.9]
+    return order[:1]
+
 # %% ../../nbs/faces/02_detection.ipynb #c017
 def detect_faces(
     detector, # `facenet_pytorch.MTCNN`
@@ -58,29 +73,22 @@ def detect_faces(
     size = frames.shape[2:0:-1]
     faces = []
     for boxes, probs, points in zip(*found):
-        if boxes is None: faces.append((None, None, None)); continue
+        if boxes is None:
+            faces.append((None, None, None))
+            continue
         boxes, probs, points = (np.asarray(v, np.float32) for v in (boxes, probs, points))
         order = _order(detector, boxes, probs, size)
         faces.append((boxes[order], probs[order], points[order]) if len(order) else (None, None, None))
     return tuple(map(list, zip(*faces))) or ([], [], [])
-
-# %% ../../nbs/faces/02_detection.ipynb #c018
-def _order(detector, boxes, probs, size):
-    "Indices of the faces that `detector`'s `select_largest`, `selection_method` and `keep_all` ask for."
-    method = detector.selection_method
-    native = "largest" if detector.select_largest else "probability"
-    order = np.arange(len(boxes)) if method == native else order_faces(boxes, probs, method, size)
-    if detector.keep_all: return order
-    if method == "largest_over_threshold": order = order[probs[order] > 0.9]
-    return order[:1]
 
 # %% ../../nbs/faces/02_detection.ipynb #c020
 def find_faces(
     detector, # from `load_detector`
     frames, # (B, H, W, 3) RGB uint8 array, or a list of (H, W, 3)
     near: list = None, # B arrays (N, 4): look for faces only where these boxes are
-) -> tuple: # four lists of B: boxes (N, 4), probs (N,), points (N, 5, 2), `None` for a frame without a face; number of faces, those too that `keep_all=False` leaves out
-    "Detect faces in equally sized frames, in the order that the detector's options ask for."
+) -> tuple: # four lists of B: boxes (N, 4), probs (N,), points (N, 5, 2), `None` without a face; number of faces
+    """Detect faces in equally sized frames, in the order that the detector's options ask for. The number counts those
+    faces too that `keep_all=False` leaves out."""
     found = []
     for boxes, probs, points in detector.fast.detect(frames, near):
         order = _order(detector, boxes, probs, frames[0].shape[1::-1])
@@ -98,7 +106,7 @@ def eye_angles(
     x, y = (points[:, 1] - points[:, 0]).T
     return np.degrees(np.arctan2(y, x))
 
-
+# %% ../../nbs/faces/02_detection.ipynb #detect002
 def look_turned(
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels, of one clip
     probs: np.ndarray, # (N,) detection probability
@@ -114,6 +122,14 @@ def look_turned(
     width = np.linalg.norm(points[:, 1] - points[:, 0], axis=1) / (boxes[:, 2] - boxes[:, 0])
     return bool(np.median(abs(eye_angles(points))) > 30 or np.median(probs) < 0.998 or np.median(width) < 0.42)
 
+# %% ../../nbs/faces/02_detection.ipynb #detect003
+def _doubt(detector, image):
+    "1 minus the probability of the most certain face with level eyes in a picture (H, W, 3); 1 if there is none."
+    boxes, probs, points, _ = find_faces(detector, image[None])
+    if boxes[0] is None: return 1.
+    level = abs(eye_angles(points[0])) < 45
+    return float(1 - probs[0][level].astype(float).max(initial=0))
+
 # %% ../../nbs/faces/02_detection.ipynb #c022f
 def find_rotation(
     detector, # from `load_detector`
@@ -125,12 +141,4 @@ def find_rotation(
         doubts = [_doubt(detector, np.ascontiguousarray(np.rot90(image, -turn))) for turn in range(4)]
         if min(doubts) <= 0.005: votes[np.argmin(doubts)] += 1
     turn = int(votes.argmax())
-    return 90*turn if votes[turn] >= max(3, 0.75*votes.sum()) else 0
-
-
-def _doubt(detector, image):
-    "1 minus the probability of the most certain face with level eyes in a picture (H, W, 3); 1 if there is none."
-    boxes, probs, points, _ = find_faces(detector, image[None])
-    if boxes[0] is None: return 1.
-    level = abs(eye_angles(points[0])) < 45
-    return float(1 - probs[0][level].astype(float).max(initial=0))
+    return 90 * turn if votes[turn] >= max(3, 0.75 * votes.sum()) else 0

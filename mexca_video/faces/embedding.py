@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,17 +19,28 @@ from mexca_video.compute.inference import (
     read_network,
     run_module,
 )
-from ..models.registry import MODELS, fill_network, read_sface
+from ..models.registry import MODELS
+from ..models.weights import fill_network, read_sface
+
+if TYPE_CHECKING:
+    import torch
 
 # %% auto #0
-__all__ = ['load_encoder', 'SFace', 'encode_faces']
+__all__ = ['SFace', 'load_encoder', 'encode_faces']
+
+# %% ../../nbs/faces/03_embedding.ipynb #c014
+class SFace:
+    "SFace in OpenVINO: (N, 3, 112, 112) RGB, 0 to 255, to (N, 128)."
+    def __init__(self, engine="exact"): self.network = compile_network(read_network(read_sface()), engine)
+    def __call__(self, crops) -> np.ndarray: # (N, 128) float32
+        return self.network(np.ascontiguousarray(crops, np.float32))[0]
 
 # %% ../../nbs/faces/03_embedding.ipynb #c012
 def load_encoder(
     embeddings_model: str = "vggface2", # "vggface2", "casia-webface" or "sface"
     device=None, # where InceptionResnetV1 runs, see `find_device`; SFace runs on the CPU
     engine: str = "exact", # "exact" (float32) or "fast" (bfloat16 where the processor or the GPU has it)
-): # `facenet_pytorch.InceptionResnetV1` or `SFace`
+) -> torch.nn.Module | SFace: # `facenet_pytorch.InceptionResnetV1` or `SFace`
     "Load an embedding network. Raises `ModelError` if its weights cannot be had."
     if embeddings_model == "sface": return SFace(engine)
     import torch
@@ -43,43 +56,37 @@ def load_encoder(
     )
     return network
 
-# %% ../../nbs/faces/03_embedding.ipynb #c014
-class SFace:
-    "SFace in OpenVINO: (N, 3, 112, 112) RGB, 0 to 255, to (N, 128)."
-    def __init__(self, engine="exact"): self.network = compile_network(read_network(read_sface()), engine)
-    def __call__(self, faces): return self.network(np.ascontiguousarray(faces, np.float32))[0]
+# %% ../../nbs/faces/03_embedding.ipynb #c017
+def _for_sface(crops, standardized):
+    "Bring crops to SFace's 112 pixels and 0 to 255."
+    from torch.nn.functional import interpolate
+    if standardized: crops = crops * 128 + 127.5
+    size = MODELS["sface"].image_size
+    return crops if crops.shape[2:] == (size, size) else interpolate(crops, size=(size, size), mode="area")
+
+def _embed(encoder, crops):
+    "One batch through one network."
+    if isinstance(encoder, SFace): return encoder(crops.numpy())
+    if getattr(encoder, "compiled", None) and crops.shape[2:] == (160, 160): return encoder.compiled(crops.numpy())[0]
+    device = next(encoder.parameters()).device
+    return run_module(encoder, crops, device, getattr(encoder, "engine", "exact")).float().cpu().numpy()
 
 # %% ../../nbs/faces/03_embedding.ipynb #c016
 def encode_faces(
     encoder, # from `load_encoder`
-    faces, # (N, 3, H, W) float32 tensor, H and W at least 80
+    faces, # crops: (N, 3, H, W) float32 tensor, H and W at least 80
     standardized: bool = True, # whether `faces` went through (x - 127.5) / 128
 ) -> np.ndarray: # (N, E) float32, E is 512 for InceptionResnetV1 and 128 for SFace
-    "Compute one embedding for each face. Raises `ValueError` for faces of the wrong shape."
+    "Compute one embedding for each crop. Raises `ValueError` for crops of the wrong shape."
     import torch
-    faces = torch.as_tensor(faces)
-    if faces.ndim != 4 or faces.shape[1] != 3 or min(faces.shape[2:]) < 80:
-        raise ValueError(f"faces has shape {tuple(faces.shape)}; expected (N, 3, H, W) with H and W at least 80, "
+    crops = torch.as_tensor(faces)
+    if crops.ndim != 4 or crops.shape[1] != 3 or min(crops.shape[2:]) < 80:
+        raise ValueError(f"faces has shape {tuple(crops.shape)}; expected (N, 3, H, W) with H and W at least 80, "
                          "as `detect` gives them.")
-    if isinstance(encoder, SFace): faces = _for_sface(faces, standardized)
-    if len(faces) == 0:
+    if isinstance(encoder, SFace): crops = _for_sface(crops, standardized)
+    if len(crops) == 0:
         return np.empty((0, MODELS["sface" if isinstance(encoder, SFace) else "vggface2"].embedding_size), np.float32)
-    batches = faces.split(face_batch(getattr(encoder, "device", torch.device("cpu"))))
-    if len(batches) == 1: return _embed(encoder, faces)
+    batches = crops.split(face_batch(getattr(encoder, "device", torch.device("cpu"))))
+    if len(batches) == 1: return _embed(encoder, crops)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return np.concatenate(list(pool.map(lambda part: _embed(encoder, part), batches)))
-
-# %% ../../nbs/faces/03_embedding.ipynb #c017
-def _for_sface(faces, standardized):
-    "Bring faces to SFace's 112 pixels and 0 to 255."
-    from torch.nn.functional import interpolate
-    if standardized: faces = faces * 128 + 127.5
-    size = MODELS["sface"].image_size
-    return faces if faces.shape[2:] == (size, size) else interpolate(faces, size=(size, size), mode="area")
-
-def _embed(encoder, faces):
-    "One batch through one network."
-    if isinstance(encoder, SFace): return encoder(faces.numpy())
-    if getattr(encoder, "compiled", None) and faces.shape[2:] == (160, 160): return encoder.compiled(faces.numpy())[0]
-    device = next(encoder.parameters()).device
-    return run_module(encoder, faces, device, getattr(encoder, "engine", "exact")).float().cpu().numpy()
+        return np.concatenate(list(pool.map(partial(_embed, encoder), batches)))

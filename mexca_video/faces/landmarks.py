@@ -5,14 +5,21 @@
 # %% ../../nbs/faces/04_landmarks.ipynb #c003
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..compute.inference import compile_module, compile_network, find_device, read_network, run_module
-from .crops import cut_squares, level_squares, square_to_frame, upright_squares
-from ..models.registry import MODELS, fill_network, import_feat, read_task_model
+from .crops import cut_regions, level_regions, region_to_frame, upright_regions
+from ..models.imports import import_feat
+from ..models.registry import MODELS
+from ..models.weights import fill_network, read_task_model
+
+if TYPE_CHECKING:
+    import torch
 
 # %% auto #0
-__all__ = ['MESH_TO_68', 'LEAST_PRESENCE', 'PyFeatLandmarker', 'FaceMesh', 'load_landmarker', 'measure_landmarks', 'find_eyes']
+__all__ = ['MESH_TO_68', 'LEAST_PRESENCE', 'PyFeatLandmarker', 'FaceMesh', 'load_landmarker', 'find_eyes', 'measure_landmarks']
 
 # %% ../../nbs/faces/04_landmarks.ipynb #c011
 class PyFeatLandmarker:
@@ -35,24 +42,29 @@ class PyFeatLandmarker:
         self.network.eval().to(self.device, memory_format=torch.channels_last)
         self.compiled = compile_module(self.network, self.size, engine) if self.device.type == "cpu" else None
 
-    def squares(self, boxes, eyes=None): return upright_squares(boxes)
+    def regions(self, boxes, eyes=None) -> np.ndarray: # (N, 4) cx, cy, side, angle
+        "Where the network looks, see `upright_regions`."
+        return upright_regions(boxes)
 
-    def measure(self, patches):
-        "The points, and no presence: these networks do not say whether they see a face."
-        return self(patches), np.full(len(patches), np.nan, np.float32)
+    def measure(self, crops) -> tuple: # points (N, 68, 2), 0 to 1 of the side; presence (N,), NaN
+        "The points, without a presence: these networks do not say whether they see a face."
+        return self(crops), np.full(len(crops), np.nan, np.float32)
 
-    def __call__(self, patches):
-        if self.compiled: return self.compiled(np.ascontiguousarray(self.normalize(patches)))[0].reshape(-1, 68, 2)
-        out = run_module(self.network, self.normalize(patches), self.device, self.engine)
+    def __call__(self, crops) -> np.ndarray: # (N, 68, 2), 0 to 1 of the side
+        if self.compiled: return self.compiled(np.ascontiguousarray(self.normalize(crops)))[0].reshape(-1, 68, 2)
+        out = run_module(self.network, self.normalize(crops), self.device, self.engine)
         return (out[0] if isinstance(out, tuple) else out).float().cpu().numpy().reshape(-1, 68, 2)
 
-    def normalize(self, patches):
+    def normalize(self, crops) -> torch.Tensor: # of the same shape
         "`mobilenet` was trained on colours standardised as ImageNet's; the others take 0 to 1."
-        if self.name != "mobilenet": return patches
-        mean, std = patches.new_tensor([0.485, 0.456, 0.406]), patches.new_tensor([0.229, 0.224, 0.225])
-        return (patches - mean[:, None, None]) / std[:, None, None]
+        if self.name != "mobilenet": return crops
+        mean = crops.new_tensor([0.485, 0.456, 0.406])
+        std = crops.new_tensor([0.229, 0.224, 0.225])
+        return (crops - mean[:, None, None]) / std[:, None, None]
 
-    def to_68(self, points): return points
+    def to_68(self, points) -> np.ndarray: # (N, 68, 2)
+        "The points, which are 68 already."
+        return points
 
 # %% ../../nbs/faces/04_landmarks.ipynb #c012
 def _feat_network(name, size):
@@ -87,39 +99,32 @@ class FaceMesh:
         self.size = MODELS["facemesh"].image_size
         self.network = compile_network(read_network(read_task_model("facemesh")), engine)
 
-    def squares(self, boxes, eyes): return level_squares(boxes, eyes)
+    def regions(self, boxes, eyes) -> np.ndarray: # (N, 4) cx, cy, side, angle
+        "Where the network looks, see `level_regions`."
+        return level_regions(boxes, eyes)
 
     def measure(self,
-        patches, # (N, 3, 256, 256) tensor, 0 to 1
+        crops, # (N, 3, 256, 256) tensor, 0 to 1
     ) -> tuple: # points (N, 478, 2), 0 to 1 of the side; presence (N,), log odds that there is a face
         "The points of the mesh, and whether the network sees a face at all."
-        points, presence, *_ = self.network(np.ascontiguousarray(patches.permute(0, 2, 3, 1).numpy()))
-        return points.reshape(len(patches), 478, 3)[..., :2] / self.size, presence.reshape(len(patches))
+        points, presence, *_ = self.network(np.ascontiguousarray(crops.permute(0, 2, 3, 1).numpy()))
+        return points.reshape(len(crops), 478, 3)[..., :2] / self.size, presence.reshape(len(crops))
 
-    def __call__(self, patches): return self.measure(patches)[0]
+    def __call__(self, crops) -> np.ndarray: # (N, 478, 2), 0 to 1 of the side
+        return self.measure(crops)[0]
 
-    def to_68(self, points): return points[:, MESH_TO_68]
+    def to_68(self, points) -> np.ndarray: # (N, 68, 2)
+        "The 68 points among the 478, see `MESH_TO_68`."
+        return points[:, MESH_TO_68]
 
 # %% ../../nbs/faces/04_landmarks.ipynb #c016
 def load_landmarker(
     landmark_model: str = "mobilefacenet", # "mobilefacenet", "mobilenet", "pfld" or "facemesh"
     device=None, # where py-feat's networks run, see `find_device`; the face mesh runs on the CPU
     engine: str = "exact", # see `compile_network`
-): # `PyFeatLandmarker` or `FaceMesh`
+) -> PyFeatLandmarker | FaceMesh:
     "Load a landmark network. Raises `ModelError` if its weights cannot be had."
     return FaceMesh(engine) if landmark_model == "facemesh" else PyFeatLandmarker(landmark_model, device, engine)
-
-# %% ../../nbs/faces/04_landmarks.ipynb #c018
-def measure_landmarks(
-    landmarker, # from `load_landmarker`
-    frame, # (H, W, 3) RGB uint8 array or tensor
-    boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
-    eyes: np.ndarray = None, # (N, 2, 2) right and left eye, x, y in pixels; only the face mesh looks at them
-) -> np.ndarray: # (N, 68, 2) x, y in pixels, iBUG order
-    "Find the 68 landmarks of every face in a frame."
-    squares = landmarker.squares(boxes, find_eyes(landmarker, frame, boxes) if eyes is None else eyes)
-    points = landmarker(cut_squares(frame, squares, landmarker.size, landmarker.padding))
-    return square_to_frame(squares, landmarker.to_68(points))
 
 # %% ../../nbs/faces/04_landmarks.ipynb #c020
 def find_eyes(
@@ -133,6 +138,18 @@ def find_eyes(
     """
     level = np.broadcast_to(np.array([[0.0, 0.0], [1.0, 0.0]]), (len(boxes), 2, 2))
     if landmarker.name != "facemesh": return level
-    squares = landmarker.squares(boxes, level)
-    points = landmarker.to_68(landmarker(cut_squares(frame, squares, landmarker.size, landmarker.padding)))
-    return square_to_frame(squares, np.stack([points[:, 36:42].mean(1), points[:, 42:48].mean(1)], 1))
+    regions = landmarker.regions(boxes, level)
+    points = landmarker.to_68(landmarker(cut_regions(frame, regions, landmarker.size, landmarker.padding)))
+    return region_to_frame(regions, np.stack([points[:, 36:42].mean(1), points[:, 42:48].mean(1)], 1))
+
+# %% ../../nbs/faces/04_landmarks.ipynb #c018
+def measure_landmarks(
+    landmarker, # from `load_landmarker`
+    frame, # (H, W, 3) RGB uint8 array or tensor
+    boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
+    eyes: np.ndarray = None, # (N, 2, 2) right and left eye, x, y in pixels; only the face mesh looks at them
+) -> np.ndarray: # (N, 68, 2) x, y in pixels, iBUG order
+    "Find the 68 landmarks of every face in a frame. Where `eyes` are not given, `find_eyes` finds them."
+    regions = landmarker.regions(boxes, find_eyes(landmarker, frame, boxes) if eyes is None else eyes)
+    points = landmarker(cut_regions(frame, regions, landmarker.size, landmarker.padding))
+    return region_to_frame(regions, landmarker.to_68(points))

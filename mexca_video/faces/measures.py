@@ -11,7 +11,7 @@ import numpy as np
 
 from ..compute.inference import ForkError
 from .action_units import load_au_classifier, measure_aus
-from .crops import cut_squares, square_to_frame
+from .crops import cut_regions, region_to_frame
 from .landmarks import LEAST_PRESENCE, find_eyes, load_landmarker
 from ..schema import EMPTY_VALUE, VARIABLES, face_shape
 
@@ -24,7 +24,7 @@ class Measure(Protocol):
     name: str # as messages call it
     variables: tuple # names of the rows of `VARIABLES` that it fills
     size: int # side of the picture that it wants, pixels
-    padding: str # what stands outside of the frame, see `cut_squares`
+    padding: str # what stands outside of the frame, see `cut_regions`
 
     def regions(self,
         image: np.ndarray, # (H, W, 3) RGB uint8
@@ -94,7 +94,7 @@ class LandmarksAndUnits:
     def regions(self, image, boxes, eyes=None) -> np.ndarray: # (N, 4)
         "Where the landmark network wants to look; it looks for the eyes itself if they are not given."
         if eyes is None: eyes = find_eyes(self.landmarker, image, boxes)
-        return self.landmarker.squares(boxes, eyes)
+        return self.landmarker.regions(boxes, eyes)
 
 # %% ../../nbs/faces/07_measures.ipynb #measur015
 from fastcore.basics import patch
@@ -115,7 +115,7 @@ def measure(self: LandmarksAndUnits,
     there = np.array([i for i in valid if not seen[i][1] < LEAST_PRESENCE], int)
     if len(there) == 0: return found
     points = np.stack([seen[i][0] for i in there])
-    found["face_landmarks"][there] = square_to_frame(regions[there], self.landmarker.to_68(points))
+    found["face_landmarks"][there] = region_to_frame(regions[there], self.landmarker.to_68(points))
     if self.au_classifier is not None:
         found["face_aus"][there] = _measure_units(self, crops[there], regions[there], points, failures)
     return found
@@ -136,7 +136,7 @@ def cut_regions_for(
 ) -> tuple: # regions (N, 4); crops (N, 3, S, S) tensor
     "The regions that a measure wants to see, and the pictures in them."
     regions = measure.regions(image, boxes, eyes)
-    return regions, cut_squares(image, regions, measure.size, measure.padding)
+    return regions, cut_regions(image, regions, measure.size, measure.padding)
 
 # %% ../../nbs/faces/07_measures.ipynb #measur022
 def check_measure(

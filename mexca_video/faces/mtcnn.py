@@ -10,19 +10,34 @@ import threading
 import numpy as np
 
 from mexca_video.compute.inference import (
-    compile_kernels,
     compile_network,
     has_bfloat16,
     import_openvino,
-    kernel,
     prepare_inference,
     run_module,
     to_device,
 )
+from ..compute.kernels import compile_kernels, kernel
 from .crops import resize_boxes, resize_levels
 
 # %% auto #0
 __all__ = ['SCREEN_MARGIN', 'SCREEN_FROM', 'FastMTCNN']
+
+# %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn002
+def _level_scales(height, width, smallest_face, factor):
+    "Scales of the levels of a pyramid; none for a picture that is smaller than the smallest face."
+    scales = []
+    scale = 12.0 / smallest_face
+    smallest = min(height, width) * scale
+    while smallest >= 12:
+        scales.append(scale)
+        scale = scale * factor
+        smallest = smallest * factor
+    return scales
+
+def _level_sizes(height, width, scales):
+    "Sizes (h, w) of the levels in pixels."
+    return [(int(height * scale + 1), int(width * scale + 1)) for scale in scales]
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c012
 def _convolve(x, layer):
@@ -30,7 +45,7 @@ def _convolve(x, layer):
     weight, bias = (p.detach().cpu().numpy() for p in (layer.weight, layer.bias))
     return op.add(op.convolution(x, weight, [1, 1], [0, 0], [0, 0], [1, 1]), bias.reshape(1, -1, 1, 1))
 
-def _bend(x, layer):
+def _prelu(x, layer):
     _, op = import_openvino()
     return op.prelu(x, layer.weight.detach().cpu().numpy())
 
@@ -48,9 +63,9 @@ def _connect(x, layer):
 def _pnet_heads(pnet, x, penalty=None):
     "Probability and regression of every place of the pictures `x`; `penalty` is added before pooling."
     _, op = import_openvino()
-    x = _bend(_convolve(x, pnet.conv1), pnet.prelu1)
+    x = _prelu(_convolve(x, pnet.conv1), pnet.prelu1)
     x = _pool(x if penalty is None else op.add(x, penalty).output(0), pnet.pool1)
-    x = _bend(_convolve(_bend(_convolve(x, pnet.conv2), pnet.prelu2), pnet.conv3), pnet.prelu3)
+    x = _prelu(_convolve(_prelu(_convolve(x, pnet.conv2), pnet.prelu2), pnet.conv3), pnet.prelu3)
     return [op.softmax(_convolve(x, pnet.conv4_1), 1), _convolve(x, pnet.conv4_2)]
 
 def _pnet_graph(pnet, sizes):
@@ -65,11 +80,11 @@ def _candidate_graph(net, n, size, stages, heads):
     openvino, op = import_openvino()
     first = x = op.parameter([n, 3, size, size], np.float32)
     for i, pooled in enumerate(stages, 1):
-        x = _bend(_convolve(x, getattr(net, f"conv{i}")), getattr(net, f"prelu{i}"))
+        x = _prelu(_convolve(x, getattr(net, f"conv{i}")), getattr(net, f"prelu{i}"))
         if pooled: x = _pool(x, getattr(net, f"pool{i}"))
     x = op.reshape(op.transpose(x, [0, 3, 2, 1]), [n, -1], False)
     dense = len(stages) + 1
-    x = _bend(_connect(x, getattr(net, f"dense{dense}")), getattr(net, f"prelu{dense}"))
+    x = _prelu(_connect(x, getattr(net, f"dense{dense}")), getattr(net, f"prelu{dense}"))
     parts = [_connect(x, getattr(net, f"dense{dense + 1}_{k}")) for k in range(1, heads + 1)]
     return openvino.Model([op.softmax(parts[0], 1), *parts[1:]], [first])
 
@@ -122,19 +137,24 @@ SCREEN_FROM = 300_000 # pixels of all pictures of a pyramid
 def _cell_graph(pnet, n):
     "P-Net for `n` single places: pictures (n, 3, 12, 12) and penalties (n, 1, 10, 10) in."
     openvino, op = import_openvino()
-    inputs = op.parameter([n, 3, 12, 12], np.float32), op.parameter([n, 1, 10, 10], np.float32)
-    return openvino.Model(_pnet_heads(pnet, *inputs), list(inputs))
+    pictures = op.parameter([n, 3, 12, 12], np.float32)
+    penalties = op.parameter([n, 1, 10, 10], np.float32)
+    return openvino.Model(_pnet_heads(pnet, pictures, penalties), [pictures, penalties])
 
 @kernel
 def _find(prob, least):
     "Places (N, 2) y, x of a map (H, W) that reach `least`."
     count = 0
-    for value in prob.flat: count += value >= least
+    for value in prob.flat:
+        count += value >= least
     places = np.empty((count, 2), np.int64)
     n = 0
     for y in range(prob.shape[0]):
         for x in range(prob.shape[1]):
-            if prob[y, x] >= least: places[n, 0], places[n, 1], n = y, x, n + 1
+            if prob[y, x] >= least:
+                places[n, 0] = y
+                places[n, 1] = x
+                n += 1
     return places
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c015d
@@ -142,8 +162,10 @@ def _find(prob, least):
 def _take(picture, places, cells, penalties):
     "Copy what the places (N, 2) of a picture (3, H, W) see into cells (N, 3, 12, 12) of zeros."
     for n in range(len(places)):
-        top, left = 2 * places[n, 0], 2 * places[n, 1]
-        high, wide = min(12, picture.shape[1] - top), min(12, picture.shape[2] - left)
+        top = 2 * places[n, 0]
+        left = 2 * places[n, 1]
+        high = min(12, picture.shape[1] - top)
+        wide = min(12, picture.shape[2] - left)
         cells[n, :, :high, :wide] = picture[:, top:top + high, left:left + wide]
         if high < 12: penalties[n, 0, 9] = -1e30
         if wide < 12: penalties[n, 0, :, 9] = -1e30
@@ -161,29 +183,31 @@ def _look_again(cell_net, pictures, places):
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c017
 @kernel
-def _share(a, b):
-    "How much of the area that two boxes cover they both cover."
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+def _iou(a, b):
+    "Intersection over union of two boxes."
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
     both = max(width, np.float32(0)) * max(height, np.float32(0))
     return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
 @kernel
-def _suppress(boxes, scores, limit):
-    "Indices that torchvision's non-maximum suppression keeps."
+def _nms(boxes, scores, limit):
+    "Indices of the boxes (N, 4) that non-maximum suppression keeps, best score first."
     order = np.argsort(-scores, kind="mergesort")
     dropped = np.zeros(len(scores), np.bool_)
     kept = np.empty(len(scores), np.int64)
     count = 0
     for a in range(len(order)):
         if dropped[order[a]]: continue
-        kept[count], count = order[a], count + 1
+        kept[count] = order[a]
+        count += 1
         for b in range(a + 1, len(order)):
-            if _share(boxes[order[a]], boxes[order[b]]) > limit: dropped[order[b]] = True
+            if _iou(boxes[order[a]], boxes[order[b]]) > limit: dropped[order[b]] = True
     return kept[:count]
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c017b
-def _suppress_smaller(boxes, scores, limit):
-    "The same, with the overlap as a share of the smaller box."
+def _nms_smaller(boxes, scores, limit):
+    "The same, with the intersection as a share of the smaller box."
     x1, y1, x2, y2 = boxes.T
     area = (x2 - x1 + 1) * (y2 - y1 + 1)
     order = np.argsort(scores)
@@ -200,15 +224,18 @@ def _suppress_smaller(boxes, scores, limit):
 # %% ../../nbs/faces/01_mtcnn.ipynb #c018
 def _square(boxes):
     "Make boxes square, around their centres."
-    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    width = boxes[:, 2] - boxes[:, 0]
+    height = boxes[:, 3] - boxes[:, 1]
     side = np.maximum(width, height)
     half = np.float32(0.5)
-    left, top = boxes[:, 0] + width * half - side * half, boxes[:, 1] + height * half - side * half
+    left = boxes[:, 0] + width * half - side * half
+    top = boxes[:, 1] + height * half - side * half
     return np.stack([left, top, left + side, top + side], 1)
 
-def _shift(boxes, by):
-    "Move the edges of boxes by shares of their size."
-    width, height = boxes[:, 2] - boxes[:, 0] + 1, boxes[:, 3] - boxes[:, 1] + 1
+def _regress(boxes, by):
+    "Bounding-box regression: move the edges of boxes by shares of their size."
+    width = boxes[:, 2] - boxes[:, 0] + 1
+    height = boxes[:, 3] - boxes[:, 1] + 1
     return boxes + by * np.stack([width, height, width, height], 1)
 
 def _whole(boxes, width, height):
@@ -225,17 +252,31 @@ def _boxes_of(places, scale):
     return np.concatenate([np.floor((2 * place + 1) / scale), np.floor((2 * place + 12) / scale)], 1)
 
 @kernel
-def _suppress_in_runs(boxes, scores, run, limit):
-    "The same as `_suppress`, for each run of equal numbers in `run` (N,) by itself."
+def _nms_in_runs(boxes, scores, run, limit):
+    "The same as `_nms`, for each run of equal numbers in `run` (N,) by itself."
     kept = np.empty(len(scores), np.int64)
     count = 0
     begin = 0
     while begin < len(run):
         end = begin
         while end < len(run) and run[end] == run[begin]: end += 1
-        for i in _suppress(boxes[begin:end], scores[begin:end], limit): kept[count], count = begin + i, count + 1
+        for i in _nms(boxes[begin:end], scores[begin:end], limit):
+            kept[count] = begin + i
+            count += 1
         begin = end
     return kept[:count]
+
+# %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn019
+_CELL_STEPS = (16, 32, 64, 96, 128, 192, 256, 384, 512, 1024)
+_RNET_STEPS = (8, 16, 24, 32, 48, 64, 96, 128, 256)
+_ONET_STEPS = (1, 2, 4, 6, 8, 12, 16, 32, 64)
+
+def _compiled_networks(detector):
+    "Single windows of P-Net, R-Net and O-Net in OpenVINO."
+    def cells(n): return _cell_graph(detector.pnet, n)
+    def rnet(n): return _candidate_graph(detector.rnet, n, 24, (True, True, False), 2)
+    def onet(n): return _candidate_graph(detector.onet, n, 48, (True, True, True, False), 3)
+    return _Batches(cells, _CELL_STEPS), _Batches(rnet, _RNET_STEPS), _Batches(onet, _ONET_STEPS)
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c021
 class FastMTCNN:
@@ -254,59 +295,48 @@ class FastMTCNN:
         )
         if self.compiled:
             prepare_inference() # graphs are built by threads
-            self.cells = _Batches(
-                lambda n: _cell_graph(detector.pnet, n), (16, 32, 64, 96, 128, 192, 256, 384, 512, 1024)
-            )
-            self.rnet = _Batches(
-                lambda n: _candidate_graph(detector.rnet, n, 24, (True, True, False), 2),
-                (8, 16, 24, 32, 48, 64, 96, 128, 256),
-            )
-            self.onet = _Batches(
-                lambda n: _candidate_graph(detector.onet, n, 48, (True, True, True, False), 3),
-                (1, 2, 4, 6, 8, 12, 16, 32, 64),
-            )
+            self.cells, self.rnet, self.onet = _compiled_networks(detector)
         else:
             self.rnet = _TorchNetwork(detector.rnet, detector.device, (1, 0))
             self.onet = _TorchNetwork(detector.onet, detector.device, (2, 0, 1))
         compile_kernels(__name__)
         compile_kernels(resize_boxes.__module__)
 
-    def screens(self, sizes):
+    def screens(self, sizes) -> bool:
         "Is a pyramid screened?"
         return self.screen and sum(height * width for height, width in sizes) >= SCREEN_FROM
 
-    def levels(self, sizes):
-        "P-Net for the pictures of a pyramid; torch needs nothing prepared."
-        if self.compiled:
-            return _Batches(
-                lambda n: _pnet_graph(self.detector.pnet, sizes), (1,), "fast" if self.screens(sizes) else "exact"
-            )
+    def levels(self, sizes) -> _Batches | None: # None for torch, which needs nothing prepared
+        "P-Net for the pictures of a pyramid."
+        if not self.compiled: return None
+        def build(n): return _pnet_graph(self.detector.pnet, sizes)
+        return _Batches(build, (1,), "fast" if self.screens(sizes) else "exact")
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c021b
 from fastcore.basics import patch
 
 
 @patch
-def pyramid(self: FastMTCNN, height, width):
-    "Scales of the levels, their sizes, and the graph of P-Net for pictures of this size."
+def pyramid(self: FastMTCNN,
+    height, # of the pictures, pixels
+    width, # of the pictures, pixels
+) -> tuple: # scales of the levels, their sizes (h, w), the network
+    "The pyramid of pictures of this size, and P-Net for it."
     with self.lock:
         if (height, width) not in self.pyramids:
-            scales = []
-            scale = 12.0 / self.detector.min_face_size
-            smallest = min(height, width) * scale
-            while smallest >= 12:
-                scales.append(scale)
-                scale = scale * self.detector.factor
-                smallest = smallest * self.detector.factor
-            sizes = [(int(height * s + 1), int(width * s + 1)) for s in scales]
+            scales = _level_scales(height, width, self.detector.min_face_size, self.detector.factor)
+            sizes = _level_sizes(height, width, scales)
             self.pyramids[height, width] = scales, sizes, self.levels(sizes) if scales else None
         return self.pyramids[height, width]
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c022
 @patch
-def score(self: FastMTCNN, images, sizes, graph):
-    """Places (N, 2) that may hold a face, with picture and level in one number (N,), picture by picture, score (N,)
-    and regression (N, 4)."""
+def score(self: FastMTCNN,
+    images, # list of B (H, W, 3) RGB uint8 arrays of one size
+    sizes, # of the levels
+    graph, # P-Net for them, see `pyramid`
+) -> tuple: # places (N, 2) y, x; picture and level in one number (N,), picture by picture; score (N,); regression (N, 4)
+    "Windows that may hold a face."
     levels = resize_levels(images, sizes)
     threshold = np.float32(self.detector.thresholds[0])
     screen = self.screens(sizes)
@@ -333,7 +363,7 @@ def _shrink_on(device, images, sizes):
     return [(interpolate(pictures, size=size, mode="area") - 127.5) * 0.0078125 for size in sizes]
 
 @patch
-def score_by_torch(self: FastMTCNN, images, sizes):
+def score_by_torch(self: FastMTCNN, images, sizes) -> tuple: # as `score`
     "The same by torch: pictures are resized on the device, and only places that may hold a face come back."
     import torch
     with torch.inference_mode():
@@ -348,8 +378,8 @@ def score_by_torch(self: FastMTCNN, images, sizes):
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c022c
 @patch
-def propose(self: FastMTCNN, images):
-    "The first stage: candidate boxes (N, 4), and the picture (N,) of each."
+def propose(self: FastMTCNN, images) -> tuple: # candidate boxes (N, 4), picture (N,) of each
+    "The first stage: NMS within each level at an IoU of 0.5, then among all levels at 0.7, then regression."
     scales, sizes, graph = self.pyramid(*images[0].shape[:2])
     if not scales: return np.empty((0, 4), np.float32), np.empty(0, np.int64)
     places, where, scores, by = (
@@ -357,8 +387,8 @@ def propose(self: FastMTCNN, images):
     )
     boxes = _boxes_of(places, np.array(scales)[where % len(scales)])
     picture = where // len(scales)
-    kept = _suppress_in_runs(boxes, scores, where, 0.5)
-    kept = kept[_suppress_in_runs(boxes[kept], scores[kept], picture[kept], 0.7)]
+    kept = _nms_in_runs(boxes, scores, where, 0.5)
+    kept = kept[_nms_in_runs(boxes[kept], scores[kept], picture[kept], 0.7)]
     boxes = boxes[kept]
     by = by[kept]
     size = boxes[:, 2:] - boxes[:, :2]
@@ -373,16 +403,24 @@ def _parts(picture, count):
 def _cut_candidates(images, boxes, picture, size):
     "What is in boxes (N, 4) of whole pixels: (N, 3, size, size)."
     out = np.empty((len(boxes), 3, size, size), np.float32)
-    for image, part in zip(images, _parts(picture, len(images))): resize_boxes(image, boxes[part], False, out[part])
+    for image, part in zip(images, _parts(picture, len(images))):
+        resize_boxes(image, boxes[part], False, out[part])
     return out
 
-@patch
-def refine(self: FastMTCNN, images, boxes, picture):
-    "The second stage: fewer and better boxes."
+def _inside(images, boxes, picture):
+    "Boxes that have pixels in their pictures, those pixels as whole numbers, and the picture of each."
     whole, there = _whole(boxes, images[0].shape[1], images[0].shape[0])
-    boxes = boxes[there]
-    whole = whole[there]
-    picture = picture[there]
+    return boxes[there], whole[there], picture[there]
+
+# %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn026
+@patch
+def refine(self: FastMTCNN,
+    images, # as in `score`
+    boxes, # (N, 4) candidates
+    picture, # (N,) which picture each is in
+) -> tuple: # as `propose`
+    "The second stage: fewer and better boxes."
+    boxes, whole, picture = _inside(images, boxes, picture)
     if not len(boxes): return boxes, picture
     prob, by = self.rnet(_cut_candidates(images, whole, picture, 24))
     passed = prob[:, 1] > self.detector.thresholds[1]
@@ -390,17 +428,14 @@ def refine(self: FastMTCNN, images, boxes, picture):
     picture = picture[passed]
     scores = prob[passed, 1]
     by = by[passed]
-    kept = _suppress_in_runs(boxes, scores, picture, 0.7)
-    return _square(_shift(boxes[kept], by[kept])), picture[kept]
+    kept = _nms_in_runs(boxes, scores, picture, 0.7)
+    return _square(_regress(boxes[kept], by[kept])), picture[kept]
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c024
 @patch
-def decide(self: FastMTCNN, images, boxes, picture):
-    "The third stage: for each picture boxes, probabilities and five points."
-    whole, there = _whole(boxes, images[0].shape[1], images[0].shape[0])
-    boxes = boxes[there]
-    whole = whole[there]
-    picture = picture[there]
+def decide(self: FastMTCNN, images, boxes, picture) -> list: # B times boxes (N, 4), probabilities (N,), points (N, 5, 2)
+    "The third stage: boxes, probabilities and five points of each picture."
+    boxes, whole, picture = _inside(images, boxes, picture)
     if not len(boxes): return [(boxes, np.empty(0, np.float32), np.empty((0, 5, 2), np.float32))] * len(images)
     prob, by, points = self.onet(_cut_candidates(images, whole, picture, 48))
     passed = prob[:, 1] > self.detector.thresholds[2]
@@ -411,8 +446,8 @@ def decide(self: FastMTCNN, images, boxes, picture):
     points = points[passed].reshape(-1, 2, 5).swapaxes(1, 2)
     size = (boxes[:, 2:] - boxes[:, :2] + 1)[:, None]
     points = size * points + boxes[:, None, :2] - 1
-    boxes = _shift(boxes, by)
-    kept = [part.start + _suppress_smaller(boxes[part], scores[part], 0.7) for part in _parts(picture, len(images))]
+    boxes = _regress(boxes, by)
+    kept = [part.start + _nms_smaller(boxes[part], scores[part], 0.7) for part in _parts(picture, len(images))]
     return [(boxes[k], scores[k], points[k]) for k in kept]
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c026
@@ -420,8 +455,8 @@ def decide(self: FastMTCNN, images, boxes, picture):
 def detect(self: FastMTCNN,
     images, # list of B (H, W, 3) RGB uint8 arrays of one size
     near: list = None, # B arrays (N, 4): look for faces only where these boxes are
-) -> list: # B times boxes (N, 4), probabilities (N,), points (N, 5, 2), float32, in the order of MTCNN's "largest" or "probability"
-    "Detect the faces of pictures."
+) -> list: # B times boxes (N, 4), probabilities (N,), points (N, 5, 2), float32, in MTCNN's order
+    "Detect the faces of pictures, ordered as MTCNN's \"largest\" or \"probability\" orders them."
     images = [np.ascontiguousarray(image) for image in images]
     if near is None: candidates = self.propose(images)
     else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compute.inference import compile_kernels, kernel
+from ..compute.kernels import compile_kernels, kernel
 from ..faces.crops import cut_area
 from ..intervals import find_borders
 

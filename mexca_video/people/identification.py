@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..compute.inference import compile_kernels, kernel
+from ..compute.kernels import compile_kernels, kernel
 from ..schema import EMPTY_VALUE
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import pytest
 
 from mexca_video import FaceExtractor, check_features, load, sample_path, save, share_safe, to_csv, to_table
 from mexca_video.extraction.stream import FaceStream
-from mexca_video.faces.crops import upright_squares
+from mexca_video.faces.crops import upright_regions
 from mexca_video.schema import SIZES, VARIABLES, Variable
 
 OPTIONS = dict(skip_frames=6, show_progress=False)
@@ -14,7 +14,7 @@ class Colour:
     "A made-up model: how red, green and blue a face is."
     name, variables, size, padding = "colour", ("face_colour",), 16, "border"
 
-    def regions(self, image, boxes, eyes=None): return upright_squares(boxes)
+    def regions(self, image, boxes, eyes=None): return upright_regions(boxes)
 
     def measure(self, crops, regions, failures): return {"face_colour": crops.mean((2, 3)).numpy()}
 

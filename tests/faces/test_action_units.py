@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from mexca_video.faces import action_units
-from mexca_video.faces.action_units import describe_faces
-from mexca_video.faces.crops import cut_squares
+from mexca_video.faces import pyfeat_aus
+from mexca_video.faces.crops import cut_regions
 from mexca_video.faces.detection import detect_faces, load_detector
 from mexca_video.faces.landmarks import load_landmarker
-from mexca_video.models.registry import import_feat
+from mexca_video.faces.pyfeat_aus import describe_faces
+from mexca_video.models.imports import import_feat
 from mexca_video.samples import sample_image
 from mexca_video.schema import AU_NAMES
 
@@ -33,12 +33,12 @@ def faces(size, count=60):
     "Pictures and landmarks of a photograph's five faces, cut askew, so that some reach out of the picture."
     group, random, landmarker = sample_image("multi_face_photo"), np.random.default_rng(size), load_landmarker("facemesh")
     (boxes,), _, (points,) = detect_faces(load_detector(keep_all=True), group[None])
-    squares = np.repeat(landmarker.squares(boxes, points[:, :2]), count // 5, 0)
-    squares[:, :2] += random.normal(size=(count, 2)) * squares[:, 2:3] * 0.08
-    squares[:, 2] *= random.uniform(0.6, 1.4, count)
-    squares[:, 3] += random.normal(size=count) * 0.3
-    marks = landmarker.to_68(landmarker(cut_squares(group, squares, landmarker.size, landmarker.padding)))
-    return cut_squares(group, squares, size), marks + random.normal(size=marks.shape) * 0.003
+    regions = np.repeat(landmarker.regions(boxes, points[:, :2]), count // 5, 0)
+    regions[:, :2] += random.normal(size=(count, 2)) * regions[:, 2:3] * 0.08
+    regions[:, 2] *= random.uniform(0.6, 1.4, count)
+    regions[:, 3] += random.normal(size=count) * 0.3
+    marks = landmarker.to_68(landmarker(cut_regions(group, regions, landmarker.size, landmarker.padding)))
+    return cut_regions(group, regions, size), marks + random.normal(size=marks.shape) * 0.003
 
 
 def whole_way_of_py_feat(patches, points):
@@ -89,7 +89,7 @@ def classifiers(name):
 
 @pytest.fixture
 def load(monkeypatch):
-    def loaded(name, stored=None, code=action_units):
+    def loaded(name, stored=None, code=pyfeat_aus):
         monkeypatch.setattr(code, "read_au_classifier", lambda _: stored or classifiers(name))
         return code.PyFeatClassifier(name)
     return loaded
@@ -142,7 +142,7 @@ def test_faces_are_described_as_py_feat_does(case, monkeypatch):
     "What py-feat says of the same pictures is allowed as well: the rules of `ties` are py-feat's."
     make, most = CASES[case]
     patches, points = make()
-    hog, own = compare_descriptions(action_units, monkeypatch, patches, points)
+    hog, own = compare_descriptions(pyfeat_aus, monkeypatch, patches, points)
     assert hog.dtype == np.float32 and hog.shape == (COUNT, 5408)
     pixels, expected = described_by_py_feat(own)
     assert_allowed(own, pixels, expected)
@@ -168,10 +168,10 @@ FAULTS = {
     "cells of a block swapped": ("cells[i + k // 16, j + k // 8 % 2,", "cells[i + k // 8 % 2, j + k // 16,"),
     "blocks swapped": ("block = out[number:number + 32]", "block = out[32 * (13 * j + i):32 * (13 * j + i) + 32]"),
     "another cut-off": ("np.float32(0.2))", "np.float32(0.21))"),
-    "the upper border repeats the picture": ("face[k, 2, j], face[k, -3, j]", "face[k, 1, j], face[k, -3, j]"),
-    "the left border repeats the picture": ("face[k, i, 2], face[k, i, -3]", "face[k, i, 1], face[k, i, -3]"),
+    "the upper border repeats the picture": ("face[k, 0, j] = face[k, 2, j]", "face[k, 0, j] = face[k, 1, j]"),
+    "the left border repeats the picture": ("face[k, i, 0] = face[k, i, 2]", "face[k, i, 0] = face[k, i, 1]"),
     "half a pixel off": ("np.float32(height / 2), np.float32(-0.5)", "np.float32(height / 2), np.float32(0)"),
-    "nothing between two pixels": ("east, south = x - np.float32(left), y", "east, south = np.float32(0), y"),
+    "nothing between two pixels": ("east = x - np.float32(left)", "east = np.float32(0)"),
     "a hull without its last column": ("max(first[row], 0):last[row] + 1", "max(first[row], 0):last[row]"),
     "no forehead": ("mask[0:min(marks[0, 1], marks[16, 1])", "mask[0:0"),
     "another colour outside": ("face[:, i + 1, j + 1] = 128", "face[:, i + 1, j + 1] = 127"),
@@ -189,14 +189,14 @@ def four_faces():
 
 def test_the_comparison_is_content_with_plain_python(monkeypatch):
     "Another arithmetic, without fused multiplications: all that differs is rounding."
-    compare_descriptions(mutant(action_units), monkeypatch, *four_faces())
+    compare_descriptions(mutant(pyfeat_aus), monkeypatch, *four_faces())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_comparison_notices(fault, monkeypatch):
     with pytest.raises(AssertionError):
-        compare_descriptions(mutant(action_units, FAULTS[fault]), monkeypatch, *four_faces())
+        compare_descriptions(mutant(pyfeat_aus, FAULTS[fault]), monkeypatch, *four_faces())
 
 
 def allowed_units(name, hog, marks):
@@ -245,7 +245,7 @@ def test_from_picture_to_units(name, size, load):
 UNIT_FAULTS = {
     "left is right": ("xgb", "column[node]] < threshold", "column[node]] >= threshold"),
     "the first tree is left out": ("xgb", "in range(first[unit], ", "in range(first[unit] + 1, "),
-    "another region": ("xgb", '"xgb": {"AU01": "upper"', '"xgb": {"AU01": "lower"'),
+    "another part of the face": ("xgb", '["AU01", "AU02", "AU07"], "upper"', '["AU01", "AU02", "AU07"], "lower"'),
     "no scale": ("svm", "(hog - self.mean) / self.scale)", "(hog - self.mean))"),
     "no mean of the components": ("xgb", "@ self.weights - self.shift", "@ self.weights"),
     "whitened too": ("xgb", "if pca.whiten else", "if True else"),
@@ -259,7 +259,7 @@ UNIT_FAULTS = {
 @pytest.mark.parametrize("fault", UNIT_FAULTS)
 def test_the_comparison_of_units_notices(fault, load):
     (name, *change), (hog, marks) = UNIT_FAULTS[fault], whole_way_of_py_feat(*faces(256))
-    found = load(name, code=mutant(action_units, change)).measure(hog, marks)
+    found = load(name, code=mutant(pyfeat_aus, change)).measure(hog, marks)
     with pytest.raises(AssertionError, match="units differ"):
         assert_units(found, name, hog, marks)
 
@@ -369,7 +369,7 @@ def test_other_classifiers_are_refused(load):
 
 def test_nodes_that_form_no_tree_are_refused(load, monkeypatch):
     "A way through the nodes that leads back to itself would have no end."
-    read = action_units._read_booster
+    read = pyfeat_aus._read_booster
 
     def in_a_circle(au, classifier):
         trees, start = read(au, classifier)
@@ -377,6 +377,6 @@ def test_nodes_that_form_no_tree_are_refused(load, monkeypatch):
         trees[0]["left_children"][parent] = 0
         return trees, start
 
-    monkeypatch.setattr(action_units, "_read_booster", in_a_circle)
+    monkeypatch.setattr(pyfeat_aus, "_read_booster", in_a_circle)
     with pytest.raises(ValueError, match="AU01 has nodes that form no tree"):
         load("xgb")

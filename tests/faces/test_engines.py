@@ -7,7 +7,7 @@ import torch
 from mexca_video import FaceExtractor, VideoDataset, sample_clip, sample_image
 from mexca_video.compute import inference as networks
 from mexca_video.compute.inference import compile_module
-from mexca_video.faces.crops import cut_for, cut_squares
+from mexca_video.faces.crops import cut_for, cut_regions
 from mexca_video.faces.detection import detect_faces, find_faces, load_detector
 from mexca_video.faces.embedding import encode_faces
 from mexca_video.faces.landmarks import load_landmarker
@@ -83,7 +83,7 @@ def test_compiled_landmarks_are_torch_s(name, hub, cache):
     serve(hub, name)
     landmarker, image = load_landmarker(name), sample_image("multi_face_photo")
     boxes = find_faces(load_detector(keep_all=True), image[None])[0][0]
-    patches = cut_squares(image, landmarker.squares(boxes), landmarker.size)
+    patches = cut_regions(image, landmarker.regions(boxes), landmarker.size)
     assert landmarker.compiled
     compiled, landmarker.compiled = landmarker(patches), None
     plain = landmarker(patches)

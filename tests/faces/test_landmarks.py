@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from mexca_video import FaceExtractor
-from mexca_video.models import registry as models
+from mexca_video.models.registry import MODELS
 from mexca_video.samples import sample_image
 from mexca_video.schema import LANDMARK_PARTS
 
 from places import SHARED
 
 pytestmark = pytest.mark.numeric
-WEIGHTS = SHARED / "weights" / models.MODELS["mobilefacenet"].file
+WEIGHTS = SHARED / "weights" / MODELS["mobilefacenet"].file
 
 
 @pytest.fixture(scope="module")

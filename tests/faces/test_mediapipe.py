@@ -5,7 +5,7 @@ import pytest
 
 from mexca_video import VideoDataset
 from mexca_video.faces.action_units import BLENDSHAPE_NAMES, Blendshapes
-from mexca_video.faces.crops import cut_squares, square_to_frame
+from mexca_video.faces.crops import cut_regions, region_to_frame
 from mexca_video.faces.detection import detect_faces, load_detector
 from mexca_video.faces.landmarks import FaceMesh
 from mexca_video.samples import sample_path
@@ -19,19 +19,19 @@ RECORDED = np.load(DATA / "mediapipe_pexels.npz", allow_pickle=False)
 @pytest.fixture(scope="module")
 def mesh():
     "The 478 points of our own mesh in the recorded frames, in pixels."
-    detector, network, squares, patches = load_detector(keep_all=True), FaceMesh(), [], []
+    detector, network, regions, patches = load_detector(keep_all=True), FaceMesh(), [], []
     with VideoDataset(str(sample_path("pexels")), skip_frames=4) as video:
         assert set(RECORDED["frame"]) <= set(video.video_frames)
         for part, frames in video.batches():
             if video.video_frames[part.start] not in RECORDED["frame"]:
                 continue
             (boxes,), _, (points,) = detect_faces(detector, frames)
-            squares.append(network.squares(boxes[:1], points[:1, :2])[0])
-            patches.append(cut_squares(frames[0], squares[-1][None], network.size, network.padding)[0])
+            regions.append(network.regions(boxes[:1], points[:1, :2])[0])
+            patches.append(cut_regions(frames[0], regions[-1][None], network.size, network.padding)[0])
     import torch
 
     found = np.concatenate([network(part) for part in torch.stack(patches).split(32)])
-    return square_to_frame(np.array(squares), found)
+    return region_to_frame(np.array(regions), found)
 
 
 @pytest.mark.slow

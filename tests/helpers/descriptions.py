@@ -2,7 +2,7 @@
 import numpy as np
 import torch
 
-from mexca_video.models.registry import import_feat
+from mexca_video.models.imports import import_feat
 
 from ties import assert_allowed, assert_same_pictures, described_by, turned_by
 

@@ -5,7 +5,8 @@ import io
 import numpy as np
 import torch
 
-from mexca_video.models.registry import MODELS, import_feat
+from mexca_video.models.imports import import_feat
+from mexca_video.models.registry import MODELS
 from mexca_video.schema import AU_NAMES
 
 HOG = 5408  # values: 8 orientations, 13 x 13 blocks of 2 x 2 cells

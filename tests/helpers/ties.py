@@ -7,7 +7,7 @@ allowed, elsewhere one is; all the rest of a histogram follows from the decision
 """
 import numpy as np
 
-from mexca_video.models.registry import import_feat
+from mexca_video.models.imports import import_feat
 
 SIDE, DIRECTIONS, CELL = 112, 8, 8  # pixels of a picture, directions, pixels of a cell
 ROUNDING = 1e-6  # relative for a steepness, radians for a direction: some ten units in the last place of float32
@@ -90,7 +90,7 @@ def point(direction, across, down, steep, out):
 
 
 def described_by(code, framed):
-    "What each pixel of pictures (N, 3, 114, 114), borders included, adds, by the kernels of a copy of `action_units`."
+    "What each pixel of pictures (N, 3, 114, 114), borders included, adds, by the kernels of a copy of `pyfeat_aus`."
     steepest = np.zeros((len(framed), SIDE, SIDE), np.float32)
     direction, across, down = np.zeros(steepest.shape, int), np.empty(SIDE, np.float32), np.empty(SIDE, np.float32)
     each = point

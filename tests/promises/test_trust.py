@@ -24,8 +24,16 @@ from mexca_video import demo_features, load, sample_clip, save, to_csv
 from mexca_video.extraction.chunks import Checkpoint, CheckpointError, Chunks, delete_checkpoint
 from mexca_video.files import write_atomically
 from mexca_video.io.netcdf import MAX_BYTES
-from mexca_video.models import registry as models
-from mexca_video.models.registry import MODELS, ModelError, find_model, read_state_dict
+from mexca_video.models import fetch
+from mexca_video.models.fetch import fetch_model, read_member
+from mexca_video.models.registry import MODELS, ModelError, find_model
+from mexca_video.models.weights import (
+    fill_network,
+    read_au_classifier,
+    read_sface,
+    read_state_dict,
+    read_task_model,
+)
 from mexca_video.people.shots import SIGNATURE_SIZE
 from mexca_video.schema import VARIABLES
 
@@ -498,12 +506,12 @@ def test_weights_of_another_network(cache):
     cache.mkdir()
     (cache / MODELS["pfld"].file).write_bytes(torch_file({"weight": ones(2, 3), "bias": ones(2)}))
     network = torch.nn.Linear(3, 2)
-    assert models.fill_network(network, "pfld") is network and float(network.weight.detach().sum()) == 6
-    with pytest.raises(ModelError, match="pfld_model_best.pth.tar in .* does not fit the network: .*size mismatch for weight"): models.fill_network(torch.nn.Linear(5, 2), "pfld")
+    assert fill_network(network, "pfld") is network and float(network.weight.detach().sum()) == 6
+    with pytest.raises(ModelError, match="pfld_model_best.pth.tar in .* does not fit the network: .*size mismatch for weight"): fill_network(torch.nn.Linear(5, 2), "pfld")
 
 
 def test_a_weight_file_may_not_be_endless(cache, monkeypatch):
-    monkeypatch.setattr(models, "MAX_MODEL_BYTES", 1000)
+    monkeypatch.setattr(fetch, "MAX_MODEL_BYTES", 1000)
     cache.mkdir()
     (cache / MODELS["pfld"].file).write_bytes(bytes(1001))
     with pytest.raises(ModelError, match="more than the 1000 bytes.*Delete it"): read_state_dict("pfld")
@@ -558,7 +566,7 @@ def test_hostile_skops(name, cache):
     make, found = SKOPS[name]
     cache.mkdir()
     (cache / MODELS["svm"].file).write_bytes(make())
-    with pytest.raises(ModelError) as error: models.read_au_classifier("svm")
+    with pytest.raises(ModelError) as error: read_au_classifier("svm")
     assert all(part in str(error.value) for part in (MODELS["svm"].file, str(cache), found, "By hand"))
 
 
@@ -569,11 +577,11 @@ def test_a_member_gives_what_it_promised():
 
     tracemalloc.start()
     try:
-        with pytest.raises(zipfile.BadZipFile): models._read_member(io.BytesIO(data), "a", 1000)  # it notices that the checksum is another
+        with pytest.raises(zipfile.BadZipFile): read_member(io.BytesIO(data), "a", 1000)  # it notices that the checksum is another
         assert tracemalloc.get_traced_memory()[1] < 10**6
     finally: tracemalloc.stop()
-    with pytest.raises(ValueError, match="more than the 1000"): models._read_member(io.BytesIO(zipped({"a": bytes(10**4)})), "a", 1000)
-    with pytest.raises(ValueError, match="unknown way"): models._read_member(io.BytesIO(zipped({"a": b"a"}, zipfile.ZIP_LZMA)), "a", 1000)
+    with pytest.raises(ValueError, match="more than the 1000"): read_member(io.BytesIO(zipped({"a": bytes(10**4)})), "a", 1000)
+    with pytest.raises(ValueError, match="unknown way"): read_member(io.BytesIO(zipped({"a": b"a"}, zipfile.ZIP_LZMA)), "a", 1000)
 
 
 @pytest.mark.parametrize("name", ["sface", "facemesh"])
@@ -581,7 +589,7 @@ def test_pinned_weights_are_these_or_none(name, cache):
     "ONNX and MediaPipe's task have a checksum in the registry: nothing else is even opened."
     cache.mkdir()
     (cache / MODELS[name].file).write_bytes(zipped({MODELS[name].member or "a": bytes(10**8)}, zipfile.ZIP_DEFLATED))
-    with pytest.raises(ModelError, match="damaged or is another file.*SHA-256.*Delete it"): (models.read_sface if name == "sface" else lambda: models.read_task_model(name))()
+    with pytest.raises(ModelError, match="damaged or is another file.*SHA-256.*Delete it"): (read_sface if name == "sface" else lambda: read_task_model(name))()
 
 
 # --- the network ------------------------------------------------------------------------------------------------------
@@ -605,7 +613,7 @@ print("status", status, "faces", int(ds.n_detected.sum()))
 @pytest.mark.slow
 def test_nothing_is_sent(tmp_path):
     "The whole pipeline in a process that sees every socket: with the models here, none is opened. (An audit hook sees Python's; the table in notebook 21 says how the libraries were watched.)"
-    for name in ("sface", "facemesh"): models.fetch_model(name, show_progress=False)
+    for name in ("sface", "facemesh"): fetch_model(name, show_progress=False)
     clip = sample_clip(tmp_path / "clip.mp4")
     done = subprocess.run([sys.executable, "-c", QUIET, str(clip), str(tmp_path / "out")], capture_output=True, text=True, env=os.environ | {"MEXCA_VIDEO_OFFLINE": "1", "MPLBACKEND": "agg"})
     assert "FORBIDDEN" not in done.stdout + done.stderr, done.stdout
@@ -620,16 +628,16 @@ def test_the_hook_of_this_test_sees_sockets():
 def test_offline_means_offline(cache, monkeypatch):
     monkeypatch.setenv("MEXCA_VIDEO_OFFLINE", "1")
     monkeypatch.setattr(socket.socket, "connect", lambda *args: pytest.fail("a socket was opened"))
-    monkeypatch.setattr(models, "_run_pip", lambda *args: pytest.fail("pip was called"))
+    monkeypatch.setattr(fetch, "_run_pip", lambda *args: pytest.fail("pip was called"))
     for name in MODELS:
         if name == "mtcnn": continue
         assert find_model(name) is None
-        with pytest.raises(ModelError, match="MEXCA_VIDEO_OFFLINE forbids"): models.fetch_model(name)
+        with pytest.raises(ModelError, match="MEXCA_VIDEO_OFFLINE forbids"): fetch_model(name)
 
 
 def test_no_pickle_in_the_code():
     "Nowhere in the package are objects read from files by way of pickle."
-    sources = {path.name: path.read_text("utf-8") for path in Path(models.__file__).parents[1].rglob("*.py")}
+    sources = {path.name: path.read_text("utf-8") for path in Path(fetch.__file__).parents[1].rglob("*.py")}
     for word in ("import pickle", "joblib", "allow_pickle=True", "weights_only=False", "read_pickle", "cloudpickle", "dill", "eval(", "exec("):
         assert [name for name, text in sources.items() if word in text.replace(".eval()", "")] == [], word
     loads = [line for text in sources.values() for line in text.splitlines() if "torch.load(" in line]

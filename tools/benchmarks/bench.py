@@ -87,8 +87,9 @@ def default_set():
     from script import DefaultScript
 
     from mexca_video import FaceExtractor
-    from mexca_video.models import registry as models
+    from mexca_video.models.fetch import fetch_model
     from mexca_video.models.registry import MODELS
+    from mexca_video.models.weights import read_au_classifier
 
     from hub import Hub
 
@@ -97,11 +98,11 @@ def default_set():
         os.environ |= hub.env | {"MEXCA_VIDEO_CACHE": cache, "TORCH_HOME": cache, "HF_HUB_CACHE": cache, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         seed.serve(hub, "vggface2", "mobilefacenet")
         hub.add_hub_file(MODELS["xgb"].location[0], MODELS["xgb"].file, seed.classifier_file("xgb", rows=300, components=250, trees=60, depth=3))
-        for name in ("vggface2", "mobilefacenet", "xgb"): models.fetch_model(name, show_progress=False)
+        for name in ("vggface2", "mobilefacenet", "xgb"): fetch_model(name, show_progress=False)
         plain = FaceExtractor(1)
         encoder = plain.encoder
         del encoder.compiled # the script runs torch's own
-        script = DefaultScript(encoder, plain.extractor.landmarker.network, models.read_au_classifier("xgb"))
+        script = DefaultScript(encoder, plain.extractor.landmarker.network, read_au_classifier("xgb"))
         try: yield lambda **options: FaceExtractor(1, **options), script
         finally:
             os.environ.clear()
@@ -112,7 +113,8 @@ def default_set():
 def embedded_set():
     "The embedded models: a maker of extractors, and the script, `None` where MediaPipe is not installed."
     from mexca_video import FaceExtractor
-    from mexca_video.models.registry import fetch_model, read_sface
+    from mexca_video.models.fetch import fetch_model
+    from mexca_video.models.weights import read_sface
 
     try:
         from script import EmbeddedScript
