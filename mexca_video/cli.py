@@ -52,6 +52,7 @@ def _add_options(parser):
     signature = inspect.signature(FaceExtractor.__init__)
     notes = docments(FaceExtractor.__init__)
     for name, argument in list(signature.parameters.items())[1:]:
+        if name == "measures": continue # objects of Python
         default = None if argument.default is inspect.Parameter.empty else argument.default
         how = dict(type=_KINDS.get(argument.annotation, float if isinstance(default, float) else _or_none(str)))
         if name == "thresholds": how = dict(type=float, nargs=3, metavar=("A", "B", "C"))

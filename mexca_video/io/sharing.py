@@ -283,7 +283,7 @@ def share_safe(
     "Take out of a result what names a person or the file: embeddings, names, checksums and the history of corrections."
     need_features(ds)
     person = person_slots(ds.face_box.values, ds.face_label.values)
-    taken_out = [name for name in ds.variables if name not in VARIABLES or name == "face_embedding"]
+    taken_out = [name for name in ds.variables if name not in VARIABLES or VARIABLES[name].biometric]
     kept = ds.copy().drop_encoding().drop_vars(taken_out)
     for name in kept.variables: kept[name].attrs = describe_variable(name)
     kept = kept.assign_coords(face_name=("face", default_names(ds.face.values, person), kept.face_name.attrs))

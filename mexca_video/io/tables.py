@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..files import write_atomically
-from ..schema import AU_NAMES, AXES, BOX_EDGES, EMPTY_VALUE, SIZES, STATUS, need_features
+from ..schema import AU_NAMES, AXES, BOX_EDGES, EMPTY_VALUE, SIZES, STATUS, VARIABLES, need_features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +75,34 @@ def _tracking(ds, row, place):
     whole = {name: pd.array(columns[name], dtype="Float64").astype("Int64") for name in ("shot", "face_track")}
     return pd.DataFrame(whole | {"face_evidence": columns["face_evidence"].astype("float32")})
 
+# %% ../../nbs/io/01_tables.ipynb #tables009
+def _list_more(ds):
+    "Variables of each face that have no fixed place in the table, in the order of the schema."
+    fixed = {*TABLE_COLUMNS, "face_box", "face_landmarks", "face_aus", "face_first_label"}
+    rows = {name: row for name, row in VARIABLES.items() if name in ds.variables and name not in fixed}
+    return [name for name, row in rows.items() if row.dims[:2] == ("frame", "face") and not row.biometric]
+
+def _columns_of(ds, name):
+    "Names of the columns of a variable: its own, or with the entry of each further dimension."
+    names = [name]
+    for dim in ds[name].dims[2:]:
+        entries = ds[dim].values if dim in ds.coords else range(ds.sizes[dim])
+        names = [f"{before}_{entry}" for before in names for entry in entries]
+    return names
+
+def _more(ds, row, place):
+    "Columns of the variables that have no fixed place. `place`: position of the slot, -1 for a frame without any face."
+    import pandas as pd
+
+    columns = {}
+    for name in _list_more(ds):
+        names = _columns_of(ds, name)
+        values = np.full((len(row), len(names)), EMPTY_VALUE, "float32")
+        filled = place >= 0
+        values[filled] = ds[name].values[row[filled], place[filled]].reshape(-1, len(names))
+        columns |= dict(zip(names, values.T))
+    return pd.DataFrame(columns, index=range(len(row)))
+
 # %% ../../nbs/io/01_tables.ipynb #tables005
 def _find_rows(ds, keep_empty):
     """Rows of the result that stand in the table, in its order, and the position of the slot of each.
@@ -105,7 +133,7 @@ def _identities(ds, row, place):
 def to_table(
     ds,  # features Dataset
     keep_empty: bool = True,  # one row for a frame without any face?
-) -> "pd.DataFrame":  # with `TABLE_COLUMNS`
+) -> "pd.DataFrame":  # with `TABLE_COLUMNS`, and columns of what the schema knows besides
     """Make one row for each face in each frame, in the order of frames and slots.
 
     Raises `ValueError` for what is not a whole result any more.
@@ -124,6 +152,7 @@ def to_table(
         pd.DataFrame(wide, columns=TABLE_COLUMNS[4:-6]),
         _circumstances(ds, row, cell),
         _tracking(ds, row, place),
+        _more(ds, row, place),
     )
     return pd.concat(parts, axis=1)
 
