@@ -16,7 +16,10 @@ _HOME = {
     "review.corrections": ["assign_face", "assign_track", "merge_faces", "rename_faces", "replay_history", "split_faces", "suggest_split", "swap_faces", "unassign_faces"],
     "io.netcdf": ["load", "save", "to_csv", "to_table"],
     "figures": ["cut_face", "draw_action_units", "draw_au_map", "draw_faces", "draw_frame", "draw_identity", "draw_summary", "draw_timeline", "person_colors"],
-    "viewers.base": ["view_checks", "view_detections", "view_faces", "view_timeline"],
+    "viewers.detections": ["view_detections"],
+    "viewers.timeline": ["view_timeline"],
+    "viewers.people": ["view_faces"],
+    "viewers.review": ["view_checks"],
     "io.sharing": ["blur_faces", "share_safe"],
     "cli": ["cli"],
 }
