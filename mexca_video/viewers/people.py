@@ -199,6 +199,17 @@ class Thumbnails:
         return dict(key=key_of(arrays, piece), pic=name, sure=sure, track=piece.track, **words)
 
 # %% ../../nbs/viewers/04_people.ipynb #vpeo028
+def _list_thumbs(thumbnails, pieces, whole, in_time, longest_first=True):
+    "The thumbnails of a row, and the keys of those that are not shown."
+    order = sorted(pieces, key=lambda piece: -len(piece.rows)) if longest_first else pieces
+    tracks = list(dict.fromkeys(piece.track for piece in order))
+    shown = set(tracks if whole else tracks[:thumbnails.most])
+    thumbs = [thumbnails.describe(piece) for piece in pieces if piece.track in shown]
+    rest = [key_of(thumbnails.arrays, piece) for piece in pieces if piece.track not in shown]
+    if not in_time: thumbs.sort(key=lambda thumb: thumb["sure"])
+    return dict(thumbs=thumbs, rest=rest)
+
+# %% ../../nbs/viewers/04_people.ipynb #vpeo030
 DOUBTFUL = "doubtful" # head of the last row
 
 def list_rows(
@@ -233,17 +244,6 @@ def count_faces(
     known = sure[np.isfinite(sure)]
     text = counted(int(np.isfinite(arrays.face_prob[:, k]).sum()), "frame")
     return text + (f", mean confidence {known.mean():.2f}" if len(known) else "")
-
-# %% ../../nbs/viewers/04_people.ipynb #vpeo031
-def _list_thumbs(thumbnails, pieces, whole, in_time, longest_first=True):
-    "The thumbnails of a row, and the keys of those that are not shown."
-    order = sorted(pieces, key=lambda piece: -len(piece.rows)) if longest_first else pieces
-    tracks = list(dict.fromkeys(piece.track for piece in order))
-    shown = set(tracks if whole else tracks[:thumbnails.most])
-    thumbs = [thumbnails.describe(piece) for piece in pieces if piece.track in shown]
-    rest = [key_of(thumbnails.arrays, piece) for piece in pieces if piece.track not in shown]
-    if not in_time: thumbs.sort(key=lambda thumb: thumb["sure"])
-    return dict(thumbs=thumbs, rest=rest)
 
 # %% ../../nbs/viewers/04_people.ipynb #vpeo034
 ASKED = 8 # proposals shown at once
