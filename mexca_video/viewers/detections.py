@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import html
+from typing import TYPE_CHECKING
 
 import ipywidgets
 import numpy as np
@@ -16,6 +17,9 @@ from ..review.validation import list_odd_frames
 from ..schema import choose_aus, need_features
 from .base import Viewer, make_button, values_or_nan
 from .widgets import Picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHOWN = ("boxes", "names", "tracks", "landmarks", "aus") # "tracks": number of the track, and evidence that it is a face
 LEAST_CONFIDENCE = 0.5 # frames with identities below it are flagged, 0 to 1
@@ -220,7 +224,7 @@ class DetectionViewer(_FrameByFrame, _DetectionParts):
         self.picture.size = [self.pictures.width, self.pictures.height]
         self.show_row(self.slider.value)
 
-    def figure(self):
+    def figure(self) -> Figure:
         "The still picture: a frame with as many faces as there are at once."
         ds = self.dataset
         if not ds.sizes["frame"]: return draw_timeline(ds).figure

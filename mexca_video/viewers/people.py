@@ -9,7 +9,7 @@ import base64
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import ipywidgets
 import numpy as np
@@ -34,6 +34,10 @@ from ..review.validation import list_stretches
 from ..schema import is_correction, need_features, person_slots
 from .base import Viewer, check_target, encode_jpeg, make_button, values_or_nan
 from .widgets import Gallery
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from xarray import Dataset
 
 # %% auto #0
 __all__ = ['ARRAYS', 'DOUBTFUL', 'ASKED', 'SIDE', 'NOBODY', 'NEW', 'SENT', 'SUGGEST', 'Piece', 'group_by_track', 'split_at',
@@ -280,7 +284,7 @@ def _side(thumbnails, face, tracks):
 def read_steps(
     ds, # a features Dataset
     path: Path | None, # of a file in which corrections of it may have been kept
-) -> list: # of features Datasets
+) -> list[Dataset]:
     """`ds` and what became of it with each of the corrections in the file.
 
     Raises `ValueError` if the file does not come of `ds`.
@@ -358,7 +362,7 @@ def make_person(
     ds, # a features Dataset
     frames: dict, # slot to frame numbers in the file
     name: str | None, # `None`: the first free "Person_…"
-):  # the corrected Dataset
+) -> Dataset: # corrected
     "Make a new person of the frames of some slots."
     (first, numbers), *more = frames.items()
     ds = split_faces(ds, first, numbers, name)
@@ -371,7 +375,7 @@ def give_away(
     pieces: list[Piece],
     frames: dict, # the same as slot to frame numbers in the file
     to, # name or slot, `None` for nobody
-): # the corrected Dataset
+) -> Dataset: # corrected
     "Give tracks to a person as a whole, and single frames where not all of a track was chosen."
     tracks = [piece.track for piece in pieces if is_whole(ds, piece)]
     if tracks and len(tracks) == len(pieces): return assign_track(ds, tracks, to)
@@ -586,7 +590,7 @@ class PeopleViewer(_Steps, _Choice, _People, _Messages, _Refreshed, _PeopleParts
             self.say(f"going on after {counted(len(self.done), 'correction')}, {self.path.name}")
         self.refresh()
 
-    def figure(self):
+    def figure(self) -> Figure:
         "The still picture: faces of each person, or the timeline if there is no video."
         if self.pictures is None: return draw_timeline(self.dataset).figure
         return draw_faces(self.dataset, self.pictures.video, 8).figure

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import html
+from typing import TYPE_CHECKING
 
 import ipywidgets
 import numpy as np
@@ -16,6 +17,10 @@ from ..review.validation import load_checks, sample_checks, save_checks, score_c
 from ..schema import need_features
 from .base import Viewer, check_target, encode_jpeg, make_button
 from .widgets import Picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 # %% auto #0
 __all__ = ['ANSWERS', 'QUESTIONS', 'open_questions', 'crop_html', 'ReviewViewer', 'view_checks']
@@ -129,9 +134,9 @@ class ReviewViewer(_Asking, _ReviewParts):
         self.go(next((i for i in range(len(self.checks)) if self._left(i)), 0))
 
     @property
-    def report(self): return score_checks(self.checks, self.dataset)
+    def report(self) -> DataFrame: return score_checks(self.checks, self.dataset)
 
-    def figure(self):
+    def figure(self) -> Figure:
         "The still picture: the check's face, without a name."
         if self.pictures is None: return draw_timeline(self.dataset).figure
         frame = int(self.checks.iloc[self.at].frame)

@@ -5,6 +5,8 @@
 # %% ../../nbs/viewers/03_timeline.ipynb #vtim003
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import traitlets
 
@@ -13,6 +15,9 @@ from ..schema import choose_aus, need_features
 from .base import Viewer, encode_figure
 from .detections import LEAST_CONFIDENCE, DetectionViewer
 from .widgets import Strip
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # %% auto #0
 __all__ = ['row_at', 'make_strip', 'TimelineViewer', 'view_timeline']
@@ -73,7 +78,7 @@ class TimelineViewer(Viewer):
         "Show the frame at a time."
         self.frames.slider.value = row_at(self.dataset.time.values, time)
 
-    def figure(self): return draw_timeline(self.dataset).figure
+    def figure(self) -> Figure: return draw_timeline(self.dataset).figure
 
 # %% ../../nbs/viewers/03_timeline.ipynb #vtim013
 def view_timeline(

@@ -26,14 +26,17 @@ from mexca_video.files import file_sha256
 from mexca_video.viewers.widgets import STATIC
 
 clip = sample_clip()
-known = dict(video_file=clip.name, video_size_bytes=clip.stat().st_size, video_sha256=file_sha256(clip), video_width=640, video_height=360)
+known = dict(video_file=clip.name, video_size_bytes=clip.stat().st_size, video_sha256=file_sha256(clip))
+known |= dict(video_width=640, video_height=360)
 ds = mexca_video.demo_features(n_frames=50, n_faces=2).assign_attrs(known)
 viewer = view_detections(ds, clip)
 viewer.frame = 100
 script = str(viewer.picture.get_state()["_esm"])
 opened = [len(one.children) for one in (viewer, view_timeline(ds, clip), view_faces(ds, clip))]
-print(json.dumps(dict(package=mexca_video.__file__, static=str(STATIC), same=script == (STATIC / "picture.js").read_text("utf-8"),
-                      jpeg=len(viewer.picture.image), message=viewer.message.value, opened=opened)))
+places = dict(package=mexca_video.__file__, static=str(STATIC))
+same = script == (STATIC / "picture.js").read_text("utf-8")
+message = viewer.message.value
+print(json.dumps(places | dict(same=same, jpeg=len(viewer.picture.image), message=message, opened=opened)))
 """
 
 

@@ -1,4 +1,4 @@
-"""The JavaScript of the widgets: each file alone in a blank page of Chromium, against a made-up model; and a linter over it."""
+"""The JavaScript of the widgets: each file alone in a blank page, against a made-up model; and a linter over it."""
 
 import base64
 import io
@@ -78,12 +78,16 @@ def image(color, size=(640, 360), format="JPEG"):
     return base64.b64encode(file.getvalue()).decode()
 
 
-def show(page, name, css=True, **traits):
+def show(page, name, **traits):
     "Render a widget with the traits of its Python class, but for those that are given."
-    defaults = {key: trait.default() for key, trait in WIDGETS[name].class_own_traits(sync=True).items() if not key.startswith("_")}
+    own = WIDGETS[name].class_own_traits(sync=True)
+    defaults = {key: trait.default() for key, trait in own.items() if not key.startswith("_")}
     images = [key for key, value in defaults.items() if isinstance(value, bytes)]
-    page.evaluate(FAKE, dict(source=(STATIC / f"{name}.js").read_text("utf-8"), traits=defaults | traits, images=images))
-    if css and (STATIC / f"{name}.css").exists(): page.add_style_tag(content=(STATIC / f"{name}.css").read_text("utf-8"))
+    defaults = {key: "" if key in images else value for key, value in defaults.items()}
+    source = (STATIC / f"{name}.js").read_text("utf-8")
+    page.evaluate(FAKE, dict(source=source, traits=defaults | traits, images=images))
+    style = STATIC / f"{name}.css"
+    if style.exists(): page.add_style_tag(content=style.read_text("utf-8"))
 
 
 def change(page, **traits):
@@ -117,7 +121,7 @@ def picture(page, **traits):
 
 @in_chromium
 def test_what_is_drawn_over_a_picture(page):
-    "Two lines for each box, white below the colour; what is doubtful is dashed; a toggle draws anew, without a new picture."
+    "Two lines for each box, white below the colour; what is doubtful is dashed; a toggle needs no new picture."
     picture(page, show=["boxes"])
     assert page.locator(".mexca-picture").get_attribute("aria-label") == "frame 7"
     assert page.locator("svg").get_attribute("viewBox") == "0 0 640 360"
@@ -157,6 +161,7 @@ def test_keys_are_sent_and_others_left_alone(page):
 def test_boxes_wait_for_their_picture(page):
     "Of a message with image, faces and frame, all is shown together; of two messages the later one counts."
     picture(page, show=["boxes"])
+    messages = [[8, image("red", (3000, 2000))], [9, image("blue", (64, 36))]]
     meanwhile = page.evaluate("""async messages => {
         const box = document.querySelector(".mexca-picture");
         window.seen = [];
@@ -167,7 +172,7 @@ def test_boxes_wait_for_their_picture(page):
             model.set("faces", []);
             await null; // the message is over, and its picture is being decoded
         }
-        return [box.dataset.frame, box.querySelectorAll("rect").length]; }""", [[8, image("red", (3000, 2000))], [9, image("blue", (64, 36))]])
+        return [box.dataset.frame, box.querySelectorAll("rect").length]; }""", messages)
     assert meanwhile == ["7", 4]
     page.wait_for_selector(".mexca-picture[data-frame='9']")
     assert page.locator("rect").count() == 0 and page.evaluate("seen") == ["9"]
@@ -243,7 +248,8 @@ def test_thumbnails_are_chosen(page):
 @in_chromium
 def test_pictures_come_when_they_are_seen_and_stay(page):
     far = row(2, [thumb("far", "2:0:2:5")])
-    show(page, "gallery", rows=[*ROWS, *(row(slot, [thumb(f"t{slot}", f"{slot}:0:0:9")]) for slot in range(3, 30)), far])
+    between = [row(slot, [thumb(f"t{slot}", f"{slot}:0:0:9")]) for slot in range(3, 30)]
+    show(page, "gallery", rows=[*ROWS, *between, far])
     page.wait_for_function("model.sent.length > 0")
     wanted = {name for message in sent(page) for name in message["want"]}
     assert {"a", "b", "c"} <= wanted and "far" not in wanted, "what is out of sight is not asked for"
@@ -274,7 +280,7 @@ def test_still_pictures_hide_behind_their_viewer(page):
     "Also one that comes a moment later; another viewer's stays."
     show(page, "live", viewer="ab12")
     page.evaluate("""() => { for (const viewer of ["ab12", "cd34"])
-        document.body.insertAdjacentHTML("beforeend", `<img class="mexca-still" data-viewer="${viewer}" alt="still">`); }""")
+        document.body.insertAdjacentHTML("beforeend", `<img class="mexca-still" data-viewer="${viewer}">`); }""")
     page.wait_for_function("document.querySelector('[data-viewer=ab12]').style.display === 'none'")
     assert page.locator("[data-viewer=cd34]").evaluate("img => img.style.display") == ""
     assert page.evaluate("document.body.firstChild.style.display") == "none"
@@ -302,7 +308,7 @@ def test_lines_can_be_read(file):
     "120 columns, two spaces, one statement a line."
     lines = file.read_text("utf-8").splitlines()
     assert max(map(len, lines)) <= 120
-    assert [line for line in lines if (len(line) - len(line.lstrip(" "))) % 2 or "\t" in line or line != line.rstrip()] == []
+    assert [line for line in lines if re.match(r"( {2})* \S", line) or "\t" in line or line != line.rstrip()] == []
     statements = [re.sub(r"//.*|\"[^\"]*\"", "", line) for line in lines]
     assert [line for line in statements if re.search(r";\s*\S", line)] == []
 
@@ -310,7 +316,8 @@ def test_lines_can_be_read(file):
 @pytest.mark.skipif(NODE is None, reason="the JavaScript is parsed by Node.js (Debian: apt-get install nodejs)")
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_node_can_parse(script):
-    run = subprocess.run([NODE, "--check", "--input-type=module"], input=script.read_bytes(), capture_output=True, timeout=60)
+    command = [NODE, "--check", "--input-type=module"]
+    run = subprocess.run(command, input=script.read_bytes(), capture_output=True, timeout=60)
     assert run.returncode == 0, run.stderr.decode()
 
 
