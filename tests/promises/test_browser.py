@@ -124,6 +124,13 @@ def test_keys(tutorial):
     assert "no flagged frame" in tutorial.page.locator(".mexca-message").first.inner_text()
 
 
+def settled(tutorial):
+    "The frame at which kernel and picture rest, `None` while a step is on its way."
+    before = tutorial.ask("viewer.frame")
+    tutorial.page.wait_for_timeout(500)
+    return before if before == tutorial.ask("viewer.frame") == picture(tutorial)[0] else None
+
+
 def test_play(tutorial):
     tutorial.ask("setattr(viewer, 'frame', 0)")
     shows(tutorial, 0)
@@ -133,7 +140,7 @@ def test_play(tutorial):
     tutorial.page.locator(".jupyter-widget-play button, .widget-play button").first.click()
     browser.wait(lambda: picture(tutorial)[0] >= 15, 20, "play does not play")
     tutorial.page.locator(".jupyter-widget-play button, .widget-play button").first.click()
-    frame = tutorial.ask("viewer.frame")
+    frame = browser.wait(lambda: settled(tutorial), 20, "play does not stop")
     assert 15 <= frame < 285
     shows(tutorial, frame)
     seen = {tuple(pair) for pair in tutorial.page.evaluate("window.seen")}
