@@ -19,13 +19,16 @@ _HOME = {
     "io.netcdf": ["load", "save"],
     "io.tables": ["to_csv", "to_table"],
     "figures": ["cut_face", "draw_action_units", "draw_au_map", "draw_faces", "draw_frame", "draw_identity", "draw_summary", "draw_timeline", "person_colors"],
-    "viewers.base": ["view_checks", "view_detections", "view_faces", "view_timeline"],
+    "viewers.detections": ["view_detections"],
+    "viewers.timeline": ["view_timeline"],
+    "viewers.people": ["view_faces"],
+    "viewers.review": ["view_checks"],
     "io.sharing": ["blur_faces", "share_safe"],
     "cli": ["cli"],
 }
 _RENAMED = {"list_odd_frames": "flag_frames", "list_stretches": "list_intervals"}  # until version 0.3
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-_MODULES = sorted({module.split(".")[0] for module in _HOME})
+_MODULES = sorted({"compute", "faces", "files", "intervals", *(module.split(".")[0] for module in _HOME)})
 __all__ = [*_MODULE_OF, "__version__"]
 
 

@@ -197,10 +197,10 @@ def test_pictures_of_a_viewer_for_several_threads():
     import numpy as np
 
     from mexca_video.video import VideoDataset
-    from mexca_video.viewers.base import _Pictures
+    from mexca_video.viewers.base import Pictures
 
     path, numbers = samples.sample_path("single_face"), np.random.default_rng(0).integers(0, 40, 120).tolist()
-    pictures, right = _Pictures(path, np.arange(40)), VideoDataset(path)[:40]["Image"].numpy()
+    pictures, right = Pictures(path, np.arange(40)), VideoDataset(path)[:40]["Image"].numpy()
     with ThreadPoolExecutor(4) as pool:
         same = list(pool.map(lambda i: np.array_equal(pictures.image(i), right[i]) and len(pictures.jpeg(i)) > 0, numbers))
     assert all(same)

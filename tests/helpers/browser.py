@@ -21,10 +21,10 @@ SETTINGS = {"notebook-extension/tracker": '{"windowingMode": "none"}',  # every 
             "apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}'}
 
 
-def missing():
+def missing(*modules):
     "What the browser tests lack here, in words; an empty string if nothing."
     lacking = [] if CHROMIUM else ["Chromium (Debian: apt-get install chromium)"]
-    for module in ("playwright", "jupyterlab"):
+    for module in modules or ("playwright", "jupyterlab"):
         try:
             __import__(module)
         except ImportError:

@@ -121,7 +121,14 @@ def test_keys(tutorial):
     for key, frame in (("ArrowRight", 93), ("ArrowRight", 96), ("ArrowLeft", 93), ("Home", 0), ("End", 285), ("p", 240), ("n", 240)):
         tutorial.page.keyboard.press(key)
         shows(tutorial, frame)
-    assert "no odd frame" in tutorial.page.locator(".mexca-message").first.inner_text()
+    assert "no flagged frame" in tutorial.page.locator(".mexca-message").first.inner_text()
+
+
+def settled(tutorial):
+    "The frame at which kernel and picture rest, `None` while a step is on its way."
+    before = tutorial.ask("viewer.frame")
+    tutorial.page.wait_for_timeout(500)
+    return before if before == tutorial.ask("viewer.frame") == picture(tutorial)[0] else None
 
 
 def test_play(tutorial):
@@ -133,7 +140,7 @@ def test_play(tutorial):
     tutorial.page.locator(".jupyter-widget-play button, .widget-play button").first.click()
     browser.wait(lambda: picture(tutorial)[0] >= 15, 20, "play does not play")
     tutorial.page.locator(".jupyter-widget-play button, .widget-play button").first.click()
-    frame = tutorial.ask("viewer.frame")
+    frame = browser.wait(lambda: settled(tutorial), 20, "play does not stop")
     assert 15 <= frame < 285
     shows(tutorial, frame)
     seen = {tuple(pair) for pair in tutorial.page.evaluate("window.seen")}
@@ -410,7 +417,7 @@ def test_a_track_is_assigned_by_clicks(tracks):
     browser.wait(lambda: rows(tracks)[-1] == "doubtful", 20, "undo does nothing")
 
 
-def test_the_next_odd_frame_is_a_doubtful_one(tracks):
+def test_the_next_flagged_frame_is_a_doubtful_one(tracks):
     "Its box is dashed, and the line below tells its track and evidence."
     frame = tracks.ask("int(ds.frame.values[(ds.status == 6).any('face')][0])")
     tracks.ask(f"setattr(viewer, 'frame', {frame - 3})")

@@ -72,14 +72,15 @@ def test_every_step_shows_its_frame(features, clip, video):
         assert [f["slot"] for f in viewer.picture.faces] == np.flatnonzero(there).tolist()
 
 
-def test_odd_frames_and_ends(features, clip):
+def test_flagged_frames_and_ends(features, clip):
     viewer = view_detections(features, clip)
     seen = [viewer.frame]
-    for _ in range(len(viewer.odd) + 2):
+    for _ in range(len(viewer.flagged) + 2):
         viewer.jump(1)
         seen.append(viewer.frame)
-    odd = viewer.odd.frame[viewer.odd.frame > 0].tolist()
-    assert seen[1:len(odd) + 1] == odd and seen[-1] == odd[-1] and "no odd frame" in viewer.message.value
+    flagged = viewer.flagged.frame[viewer.flagged.frame > 0].tolist()
+    assert seen[1:len(flagged) + 1] == flagged and seen[-1] == flagged[-1]
+    assert "no flagged frame" in viewer.message.value
     key(viewer, "End")
     assert viewer.frame == 287
     key(viewer, "ArrowRight")
@@ -392,7 +393,7 @@ def test_action_units_that_are_asked_for(features, clip):
     for view in (view_detections, view_timeline):
         with pytest.raises(ValueError, match="no action unit 'AU99'"): view(features, clip, aus=("AU12", "AU99"))
         strict = view(features, clip, least_confidence=1.0)
-        assert len(getattr(strict, "frames", strict).odd) > len(view_detections(features, clip).odd)
+        assert len(getattr(strict, "frames", strict).flagged) > len(view_detections(features, clip).flagged)
 
 
 @pytest.mark.parametrize("view", [view_detections, view_timeline, view_faces, view_checks])
@@ -405,14 +406,16 @@ def test_a_changed_form_is_named(view, features, clip):
 @pytest.mark.parametrize("view", [view_detections, view_timeline, view_faces, view_checks])
 def test_a_video_is_opened_once(view, features, clip, monkeypatch):
     "Opening reads the whole file for its checksum, which takes a while with a long one."
-    from mexca_video.viewers import base as viewers
+    from mexca_video.viewers import base
 
-    opened, really = [], viewers._Pictures
+    opened, really = [], base.Pictures
+
     class Counted(really):
         def __init__(self, path, frames):
             opened.append(path)
             super().__init__(path, frames)
-    monkeypatch.setattr(viewers, "_Pictures", Counted)
+
+    monkeypatch.setattr(base, "Pictures", Counted)
     viewer = view(features, clip)
     assert len(opened) == 1
     viewer.use_video(clip)
@@ -508,7 +511,7 @@ def test_proposals_are_answered_by_one_click(asking, clip, tmp_path):
 
 def test_pictures_are_sent_when_they_are_asked_for(tracked, clip, monkeypatch):
     "Nothing is decoded to open the viewer; what is asked for comes in small messages, and once."
-    from mexca_video.viewers import base as viewers
+    from mexca_video.viewers import people
 
     viewer, sent, decoded = view_faces(tracked, clip), [], []
     assert not viewer.pictures.raw
@@ -516,7 +519,7 @@ def test_pictures_are_sent_when_they_are_asked_for(tracked, clip, monkeypatch):
     viewer.pictures.image = lambda frame: decoded.append(frame) or really(frame)
     monkeypatch.setattr(viewer.gallery, "send", lambda content, buffers=None: sent.append(content["pictures"]))
     names = [thumb["pic"] for row in viewer.gallery.rows for thumb in row["thumbs"]]
-    monkeypatch.setattr(viewers, "SENT", 2)
+    monkeypatch.setattr(people, "SENT", 2)
     viewer._asked(None, {"want": [*names, "no such face"]}, None)
     assert max(map(len, sent)) == 2 and {name for message in sent for name in message} == set(names) and decoded == sorted(decoded)
     some = Image.open(io.BytesIO(base64.b64decode(sent[0][names[0]].split(",")[1] if names[0] in sent[0] else next(iter(sent[0].values())).split(",")[1])))
@@ -539,9 +542,9 @@ def large(n_frames=9000, n_faces=12, length=300):
 
 def test_a_large_result_sends_little(clip, monkeypatch):
     "9,000 frames, 12 people, 360 tracks and more: what the browser gets at once is bounded, the rest comes on demand."
-    from mexca_video.viewers import base as viewers
+    from mexca_video.viewers import base
 
-    monkeypatch.setattr(viewers, "_open_pictures", lambda ds, video: (viewers._Pictures(clip, ds.frame.values), ""))
+    monkeypatch.setattr(base, "open_pictures", lambda ds, video: (base.Pictures(clip, ds.frame.values), ""))
     ds = large(length=60)
     assert len(list_tracks(ds)) > 1300
     viewer = view_faces(ds, clip)
@@ -558,7 +561,7 @@ def test_a_large_result_sends_little(clip, monkeypatch):
 def test_detections_tell_track_and_evidence(tracked, clip, old):
     viewer = view_detections(tracked, clip)
     doubted = int(tracked.frame.values[(tracked.status == STATUS["doubtful"]).any("face")][0])
-    assert "doubtful" in viewer.odd.reason[viewer.odd.frame == doubted].item()
+    assert "doubtful" in viewer.flagged.reason[viewer.flagged.frame == doubted].item()
     viewer.frame = doubted
     face = next(face for face in viewer.picture.faces if face["doubtful"])
     assert face["label"] == "doubtful" and face["note"] == f"track {int(tracked.face_track.max())}, evidence 0.20" and face["color"] == "#999999"
