@@ -18,6 +18,7 @@ _HOME = {
     "figures": ["cut_face", "draw_action_units", "draw_au_map", "draw_faces", "draw_frame", "draw_identity", "draw_summary", "draw_timeline", "person_colors"],
     "viewers.base": ["view_checks", "view_detections", "view_faces", "view_timeline"],
     "io.sharing": ["blur_faces", "share_safe"],
+    "citing": ["cite"],
     "cli": ["cli"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
