@@ -56,7 +56,9 @@ def show_cell(cell):
 
 def from_root(text, root):
     "Markdown of a file in the repository's root, whose links lead to `nbs/…`, for a page in the site's root."
-    return re.sub(r"\]\(nbs/", "](", text) if root else text
+    if not root: return text
+    text = re.sub(r"\[`nbs/\S+`\]\(nbs/(\S+\.ipynb)\)", lambda match: f"[{headings(match[1])[0]}]({match[1]})", text)
+    return re.sub(r"\]\(nbs/", "](", text)
 
 
 def markdown(text):
@@ -235,10 +237,13 @@ def describe(thing):
     rows, back = rows_of(thing)
     lines = [own_doc(thing), ""]
     if rows:
-        lines += ["| name | default | meaning |", "| --- | --- | --- |"]
+        defaults = any(default for _, _, default, _ in rows)
+        columns = ["name", *["default"] * defaults, "meaning"]
+        lines += [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
         for name, kind, default, meaning in rows:
             meaning = f"{meaning} *({kind})*" if kind else meaning
-            lines.append(f"| `{name}` | {f'`{cell(default)}`' if default else ''} | {cell(meaning)} |")
+            shown = [f"`{cell(default)}`" if default else ""] * defaults
+            lines.append(f"| {' | '.join([f'`{name}`', *shown, cell(meaning)])} |")
         lines.append("")
     if back:
         kind, meaning = back
@@ -283,9 +288,10 @@ def describe_name(module, name, notes):
 def module_page(name, file):
     "The page of one module, and its line in the list of modules."
     module = import_module(name)
+    short_name = name.removeprefix(f"{PACKAGE}.")
     title = (inspect.getdoc(module) or "").replace("\n", " ")
     notebook = next((path for path, exports in exported().items() if exports == name), None)
-    lines = [f"# {name}", "", title, ""]
+    lines = [f"# {short_name}", "", title, ""]
     if notebook: lines += [f"Reasons, examples and tests: [{headings(notebook)[0]}](../{notebook.as_posix()})", ""]
     lines += [f"```{{py:module}} {name}", "```", ""]
     notes = constant_notes(file)
@@ -293,7 +299,7 @@ def module_page(name, file):
     functions = [public for public in names if callable(getattr(module, public))]
     for public in [*functions, *(public for public in names if public not in functions)]:
         lines += describe_name(module, public, notes)
-    return "\n".join(lines), f"| [`{name}`]({name}.md) | {cell(title)} |"
+    return "\n".join(lines), f"| [`{short_name}`]({name}.md) | {cell(title)} |"
 
 
 def stage_reference(source):
