@@ -147,7 +147,7 @@ def _say_measures(said):
     scale = str(said.get("au_scale", "not measured")).rstrip(".")
     if landmarks: yield f"Landmarks were measured with {_name(landmarks)}."
     if units: yield f"Action units were measured with {_name(units)}."
-    if scale != "not measured": yield f"Scale of the action units: {scale}."
+    if scale and scale != "not measured": yield f"Scale of the action units: {scale}."
 
 _ENGINES = {
     "exact": "in single precision (engine exact)",

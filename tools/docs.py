@@ -236,7 +236,7 @@ def describe(thing):
     "Lines of markdown: docstring, parameters, what is returned."
     rows, back = rows_of(thing)
     lines = [own_doc(thing), ""]
-    if rows:
+    if any(default or meaning or kind for _, kind, default, meaning in rows):
         defaults = any(default for _, _, default, _ in rows)
         columns = ["name", *["default"] * defaults, "meaning"]
         lines += [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
