@@ -1,12 +1,12 @@
 """The site of this package: python tools/docs.py [FOLDER]. `make docs` writes it to _docs.
 
 The notebooks are shown as they are, with the outputs that they keep; nothing is executed. The API reference is made
-from the signatures and the comments beside the parameters (fastcore's docments). Open _docs/index.html; no server is needed.
+from the signatures and the comments beside the parameters (fastcore's docments). Open _docs/index.html; no server is
+needed.
 """
 import ast
 import inspect
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,9 +19,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "mexca_video"
 # the order in which modules build on each other; what is not named here comes at the end
-ORDER = ("files", "schema", "validators", "intervals", "video", "compute", "models", "samples", "faces", "people", "extraction", "io",
-         "review", "analysis", "figures", "viewers", "corpus", "report", "cli")
-APART = ("tutorials", "explanations")  # folders of notebooks that export nothing
+ORDER = (
+    "files", "schema", "validators", "intervals", "video", "compute", "models", "samples", "faces", "people",
+    "extraction", "io", "review", "analysis", "figures", "viewers", "corpus", "report", "citing", "cli",
+)
+APART = {  # folders of notebooks that export nothing, and what is said of them
+    "tutorials": "From the first clip to the statistics, each with exercises. Begin with the first.",
+    "explanations": "What the numbers are worth, what may be shared, how quick it is, and what the words mean.",
+}
+LITERATE = ("The package is written as notebooks: the reasons, the code, examples and tests stand in one place. "
+            "Each builds on those above it.")
 HIDDEN = ("application/vnd.jupyter.widget-view+json",)  # would need a kernel; the picture beside it is shown
 LONG = 400  # characters of a constant that are shown
 
@@ -57,7 +64,8 @@ def show_cell(cell):
 def from_root(text, root):
     "Markdown of a file in the repository's root, whose links lead to `nbs/…`, for a page in the site's root."
     if not root: return text
-    text = re.sub(r"\[`nbs/\S+`\]\(nbs/(\S+\.ipynb)\)", lambda match: f"[{headings(match[1])[0]}]({match[1]})", text)
+    def named(match): return f"[{headings(match[1])[0]}]({match[1]})"
+    text = re.sub(r"\[`nbs/\S+`\]\(nbs/(\S+\.ipynb)\)", named, text)
     return re.sub(r"\]\(nbs/", "](", text)
 
 
@@ -112,17 +120,16 @@ def stage_pages(source):
     paths = notebooks()
     modules = exported()
     for path in paths: stage_notebook(path, source / path, modules)
-    for folder, title, subtitle in (
-        ("tutorials", "Tutorials", "From the first clip to the statistics, each with exercises. Begin with the first."),
-        ("explanations", "Explanations", "What the numbers are worth, what may be shared, how quick it is, and what the words mean."),
-    ):
+    for folder, subtitle in APART.items():
         inside = [path for path in paths if path.parts[0] == folder]
-        (source / folder / "index.md").write_text(overview(title, subtitle, inside, lambda path: path.name), encoding="utf-8")
+        page = overview(folder.capitalize(), subtitle, inside, lambda path: path.name)
+        (source / folder / "index.md").write_text(page, encoding="utf-8")
     rest = [path for path in paths if path.parts[0] not in APART and path != Path("index.ipynb")]
-    text = "The package is written as notebooks: the reasons, the code, examples and tests stand in one place. Each builds on those above it."
-    (source / "notebooks.md").write_text(overview("Notebooks", text, rest, lambda path: path.as_posix()), encoding="utf-8")
+    page = overview("Notebooks", LITERATE, rest, lambda path: path.as_posix())
+    (source / "notebooks.md").write_text(page, encoding="utf-8")
     for name in ("CHANGELOG", "CONTRIBUTING"):
-        (source / f"{name.lower()}.md").write_text(from_root((ROOT / f"{name}.md").read_text(encoding="utf-8"), True), encoding="utf-8")
+        page = from_root((ROOT / f"{name}.md").read_text(encoding="utf-8"), True)
+        (source / f"{name.lower()}.md").write_text(page, encoding="utf-8")
     for extra in (ROOT / "nbs").rglob("*"):  # what notebooks show or offer
         if extra.suffix in (".png", ".csv", ".svg") and extra.is_file():
             target = source / extra.relative_to(ROOT / "nbs")
@@ -156,7 +163,7 @@ def constant_notes(file):
     lines = text.splitlines()
     notes = {}
     for node in ast.parse(text).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
         names = [target.id for target in targets if isinstance(target, ast.Name)]
         if not names: continue
         note = re.search(r"#(?!\s*noqa)\s*(.+)$", lines[node.end_lineno - 1][node.end_col_offset:])
@@ -170,8 +177,8 @@ def constant_notes(file):
 def field_notes(cls):
     "Field of a NamedTuple -> (its type, its comment)."
     source = inspect.getsource(cls)
-    return {match[1]: (match[2].strip(), (match[3] or "").strip())
-            for match in re.finditer(r"^    (\w+): ([^#=\n]+)(?:=[^#\n]*)?(?:#\s*(.+))?$", source, re.M) if match[1] in cls._fields}
+    found = re.finditer(r"^    (\w+): ([^#=\n]+)(?:=[^#\n]*)?(?:#\s*(.+))?$", source, re.M)
+    return {match[1]: (match[2].strip(), (match[3] or "").strip()) for match in found if match[1] in cls._fields}
 
 
 def short(value, most=60):
@@ -198,24 +205,26 @@ def rows_of(thing):
     empty = inspect.Parameter.empty
     if inspect.isclass(thing) and hasattr(thing, "_fields"):
         notes = field_notes(thing)
-        return [(name, notes.get(name, ("", ""))[0], short(thing._field_defaults[name]) if name in thing._field_defaults else "",
-                 notes.get(name, ("", ""))[1]) for name in thing._fields], None
+        defaults = {name: short(value) for name, value in thing._field_defaults.items()}
+        rows = [(name, *notes.get(name, ("", ""))) for name in thing._fields]
+        return [(name, kind, defaults.get(name, ""), meaning) for name, kind, meaning in rows], None
     try: found = docments(thing, full=True, returns=True)
     except (TypeError, ValueError, OSError, AttributeError): return [], None
     back = found.pop("return", None)
-    rows = [(name, kind_of(entry["anno"]), "" if entry["default"] is empty else short(entry["default"]), entry["docment"] or "")
-            for name, entry in found.items() if name not in ("self", "cls")]
-    if back and (back["docment"] or back["anno"] is not empty): back = kind_of(back["anno"]), back["docment"] or ""
-    else: back = None
-    return rows, None if inspect.isclass(thing) else back
+    rows = []
+    for name, entry in found.items():
+        default = "" if entry["default"] is empty else short(entry["default"])
+        if name not in ("self", "cls"): rows.append((name, kind_of(entry["anno"]), default, entry["docment"] or ""))
+    if inspect.isclass(thing) or not back or not (back["docment"] or back["anno"] is not empty): return rows, None
+    return rows, (kind_of(back["anno"]), back["docment"] or "")
 
 
 def signature(thing):
     "The parameters of a function or class, without types: these stand in the table."
     try: parameters = inspect.signature(thing).parameters.values()
     except (TypeError, ValueError): return "()"
-    plain = [p.replace(annotation=inspect.Parameter.empty, default=p.default if p.default is p.empty else Shown(short(p.default, 30)))
-             for p in parameters if p.name not in ("self", "cls")]
+    parameters = [p.replace(annotation=p.empty) for p in parameters if p.name not in ("self", "cls")]
+    plain = [p if p.default is p.empty else p.replace(default=Shown(short(p.default, 30))) for p in parameters]
     return str(inspect.Signature(plain))
 
 
@@ -247,7 +256,8 @@ def describe(thing):
         lines.append("")
     if back:
         kind, meaning = back
-        lines += ["**Returns** " + ": ".join(part for part in (f"`{kind}`" if kind else "", meaning) if part), ""]
+        kind = f"`{kind}`" if kind else ""
+        lines += [f"**Returns** {': '.join(filter(None, (kind, meaning)))}", ""]
     return lines
 
 
@@ -260,10 +270,11 @@ def directive(kind, head, body, colons=4):
 def methods(cls):
     "Public methods and properties that a class defines itself."
     for name, member in vars(cls).items():
-        if name.startswith("_") and name != "__call__" or cls.__module__.split(".")[0] != PACKAGE: continue
+        if name.startswith("_") and name != "__call__" or not cls.__module__.startswith(PACKAGE): continue
         thing = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
         if isinstance(thing, property): yield "property", name, thing.fget
-        elif inspect.isfunction(thing): yield "classmethod" if isinstance(member, classmethod) else "method", name, thing
+        elif isinstance(member, classmethod): yield "classmethod", name, thing
+        elif inspect.isfunction(thing): yield "method", name, thing
 
 
 def describe_class(name, cls):
@@ -314,11 +325,14 @@ def stage_reference(source):
         (source / "api" / f"{name}.md").write_text(text, encoding="utf-8")
         lines.append(line)
         pages.append(name)
-    lifted = [f"| {', '.join(f'{{py:obj}}`~{PACKAGE}.{module}.{name}`' for name in names)} | [`{module}`]({PACKAGE}.{module}.md) |"
-              for module, names in home.items()]
-    text = ["# Reference", "", f"## What `{PACKAGE}` itself offers", "", f"`from {PACKAGE} import …`", "",
-            "| name | stands in |", "| --- | --- |", *lifted, "", "## Modules", "", "| module | question |", "| --- | --- |", *lines, "",
-            "```{toctree}", ":hidden:", ":titlesonly:", "", *pages, "```", ""]
+    lifted = []
+    for module, names in home.items():
+        names = ", ".join(f"{{py:obj}}`~{PACKAGE}.{module}.{name}`" for name in names)
+        lifted.append(f"| {names} | [`{module}`]({PACKAGE}.{module}.md) |")
+    text = ["# Reference", "", f"## What `{PACKAGE}` itself offers", "", f"`from {PACKAGE} import …`", ""]
+    text += ["| name | stands in |", "| --- | --- |", *lifted, "", "## Modules", ""]
+    text += ["| module | question |", "| --- | --- |", *lines, ""]
+    text += ["```{toctree}", ":hidden:", ":titlesonly:", "", *pages, "```", ""]
     (source / "api" / "index.md").write_text("\n".join(text), encoding="utf-8")
 
 
@@ -344,10 +358,9 @@ def build(target):
         stage_pages(source)
         stage_reference(source)
         site = Path(folder) / "site"
-        command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-D", f"version={version}", "-D", f"release={version}",
-                   "-d", str(Path(folder) / "doctrees"), str(source), str(site)]
-        done = subprocess.run(command, env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])})
-        if os.environ.get("KEEP"): shutil.copytree(source, os.environ["KEEP"], dirs_exist_ok=True)
+        command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-d", f"{folder}/doctrees"]
+        command += ["-D", f"version={version}", "-D", f"release={version}", str(source), str(site)]
+        done = subprocess.run(command)
         if site.exists():
             shutil.rmtree(target, ignore_errors=True)
             (site / "_static" / "webpack-macros.html").unlink(missing_ok=True)  # a part of the theme that is no page

@@ -1,4 +1,4 @@
-"""mexca_video/__init__.pyi, the list of public names that editors can read, is made from `_HOME` in mexca_video/__init__.py.
+"""mexca_video/__init__.pyi, the public names that editors can read, is made from `_HOME` in mexca_video/__init__.py.
 
 `python tools/stub.py --write` makes it, tests/promises/test_package.py compares.
 """

@@ -1,4 +1,5 @@
-"""The site: every page opens without an error, no link inside leads nowhere, the search works from a folder, and a phone needs no sideways scrolling."""
+"""The site: every page opens without an error, no link inside leads nowhere, the search works from a folder, and on a
+phone a page is no wider than the screen."""
 import json
 import re
 import subprocess
@@ -7,11 +8,12 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from browser import chromium, missing
-from docs import exported, lacking, module_files, notebooks, rows_of, show_cell
-from places import ARTEFACTS, NBS, ROOT
 
+from docs import exported, lacking, module_files, notebooks, rows_of, show_cell
 from mexca_video import schema
+
+from browser import chromium, missing
+from places import ARTEFACTS, NBS, ROOT
 
 LACKING = ", ".join(filter(None, [lacking(), missing()]))
 PHONE = dict(width=390, height=844)
@@ -32,7 +34,8 @@ def test_links_between_notebooks_lead_somewhere():
         base = ROOT if str(path) == "index.ipynb" else (NBS / path).parent
         dead += [f"{path}: {link}" for link in links(prose(NBS / path)) if not (base / link).exists()]
     for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
-        dead += [f"{name}: {link}" for link in links((ROOT / name).read_text(encoding="utf-8")) if not (ROOT / link).exists()]
+        found = links((ROOT / name).read_text(encoding="utf-8"))
+        dead += [f"{name}: {link}" for link in found if not (ROOT / link).exists()]
     assert not dead
 
 
@@ -53,7 +56,8 @@ def test_every_module_that_a_notebook_exports_has_its_place():
 def test_the_reference_is_made_from_the_comments():
     rows, back = rows_of(schema.build_features)
     assert ("face_box", "", "", "(frame, face, 4) x1, y1, x2, y2 in pixels") in rows
-    assert rows_of(schema.HistoryStep)[0][2] == ("function", "str", "", 'such as "merge_faces", or empty for a line that is not ours')
+    meaning = 'such as "merge_faces", or empty for a line that is not ours'
+    assert ("function", "str", "", meaning) in rows_of(schema.HistoryStep)[0]
     assert rows_of(schema.check_features)[1][0] == "list"
 
 
@@ -115,7 +119,8 @@ def test_every_page_opens_at_a_desk_and_on_a_phone(site, page):
     def note(what): wrong.append(f"{page.url.rsplit('/docs/')[-1]}: {what}")
     page.on("console", lambda message: message.type == "error" and note(message.text))
     page.on("pageerror", lambda error: note(error))
-    page.on("request", lambda request: request.url.startswith(("file:", "data:", "blob:")) or note(f"asks for {request.url}"))
+    local = ("file:", "data:", "blob:")
+    page.on("request", lambda request: request.url.startswith(local) or note(f"asks for {request.url}"))
     for path in sorted(site.rglob("*.html")):
         page.goto(path.as_uri())
         for size in (DESK, PHONE):
@@ -131,7 +136,11 @@ def test_every_page_opens_at_a_desk_and_on_a_phone(site, page):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("words", "title"), [("AU12", "From frames to statistics"), ("check_features", "schema"), ("cannot-link", "Glossary")])
+@pytest.mark.parametrize(("words", "title"), [
+    ("AU12", "From frames to statistics"),
+    ("check_features", "schema"),
+    ("cannot-link", "Glossary"),
+])
 def test_the_search_works_without_a_server(site, page, words, title):
     page.set_viewport_size(DESK)
     page.goto((site / "search.html").as_uri() + f"?q={words}")

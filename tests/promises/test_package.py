@@ -15,7 +15,6 @@ from configparser import ConfigParser
 import pytest
 import stub
 import yaml
-from places import DATA, ROOT
 
 import mexca_video
 from mexca_video import cite, demo_features, load
@@ -23,10 +22,14 @@ from mexca_video.citing import SPECTRAL
 from mexca_video.models.registry import MODELS
 from mexca_video.schema import ATTRIBUTES
 
+from places import DATA, ROOT
+
 CONFIG = ConfigParser(delimiters=["="])
 CONFIG.read(ROOT / "settings.ini", encoding="utf-8")
 SETTINGS = CONFIG["DEFAULT"]
-FILES = ("settings.ini", "setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "CHANGELOG.md", "CITATION.cff")
+FILES = (
+    "settings.ini", "setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "CHANGELOG.md", "CITATION.cff",
+)
 
 
 def test_editors_read_the_same_names():
@@ -45,11 +48,12 @@ def test_citation_file_names_us_and_every_model():
     assert found["cff-version"] == "1.2.0" and found["type"] == "software"
     assert {"message", "title", "authors"} <= set(found)
     assert (found["version"], found["repository-code"]) == (SETTINGS["version"], SETTINGS["git_url"])
-    for reference in found["references"]: assert {"type", "title", "authors", "year"} <= set(reference), reference["title"]
+    for reference in found["references"]:
+        assert {"type", "title", "authors", "year"} <= set(reference), reference["title"]
     named = {entry.get("doi") or entry["identifiers"][0]["value"] for entry in found["references"]}
     asked = " ".join([*(model.citation for model in MODELS.values()), SPECTRAL])
-    papers = {doi.rstrip(".") for doi in re.findall(r"doi:(\S+)", asked)} | {paper.rstrip(".") for paper in re.findall(r"arXiv:\S+", asked)}
-    assert named == papers
+    papers = re.findall(r"(?<=doi:)\S+|arXiv:\S+", asked)
+    assert named == {paper.rstrip(".") for paper in papers}
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in DATA.glob("*.nc")))
@@ -113,8 +117,8 @@ def test_source_and_wheel_are_fit_to_publish(dist):
     names = zipfile.ZipFile(wheel).namelist()
     assert {"mexca_video/py.typed", "mexca_video/__init__.pyi"} <= set(names)
     assert {name.split("/")[0] for name in names} == {"mexca_video", f"mexca_video-{SETTINGS['version']}.dist-info"}
-    here = {path.relative_to(ROOT).as_posix() for path in (ROOT / "mexca_video").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    assert here <= set(names), sorted(here - set(names))
+    files = [path for path in (ROOT / "mexca_video").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert not sorted({path.relative_to(ROOT).as_posix() for path in files} - set(names))
 
 
 @pytest.mark.slow
@@ -124,15 +128,15 @@ def test_the_wheel_alone_runs_the_demo(dist, tmp_path):
     venv.create(tmp_path / "env", with_pip=False)
     bin_ = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin")
     folder = sysconfig.get_path("purelib", vars={"base": str(tmp_path / "env")})
-    install = [sys.executable, "-m", "pip", "--python", bin_ / "python", "install", "--quiet", "--no-deps", "--no-index", wheel]
+    install = [sys.executable, "-m", "pip", "--python", bin_ / "python", "install", "--no-deps", "--no-index", wheel]
     subprocess.run(install, check=True, cwd=tmp_path)
-    with open(os.path.join(folder, "needed.pth"), "w") as file:  # lines of such a file are folders; files in these are not read
+    with open(os.path.join(folder, "needed.pth"), "w") as file:  # .pth files in the folders that it names are not read
         file.write("\n".join(path for path in sys.path if path.endswith("site-packages")))
     env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    where = subprocess.run([bin_ / "python", "-c", "import mexca_video; print(mexca_video.__file__)"], env=env, cwd=tmp_path,
-                           capture_output=True, text=True, check=True)
-    assert where.stdout.startswith(str(tmp_path / "env"))
-    done = subprocess.run([bin_ / "mexca-video", "demo", "--outdir", tmp_path / "out"], env=env, cwd=tmp_path, capture_output=True, text=True)
+    how = dict(env=env, cwd=tmp_path, capture_output=True, text=True)
+    where = subprocess.run([bin_ / "python", "-c", "import mexca_video; print(mexca_video.__file__)"], **how)
+    assert where.stdout.startswith(str(tmp_path / "env")), where.stderr
+    done = subprocess.run([bin_ / "mexca-video", "demo", "--outdir", tmp_path / "out"], **how)
     assert done.returncode == 0, done.stderr[-3000:]
     assert {"sample.nc", "sample.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
     assert load(tmp_path / "out" / "sample.nc").sizes["face"] == 3
