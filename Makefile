@@ -4,7 +4,7 @@ OUT ?= out
 BIN := .venv/bin
 export PYTHONUTF8 := 1
 
-.PHONY: demo test test-all test-minimum lint bench audit notebooks readme clean
+.PHONY: demo test test-all test-minimum lint bench audit notebooks readme docs clean
 
 demo: .venv/.runtime
 	$(BIN)/mexca-video demo --outdir $(OUT)
@@ -17,7 +17,7 @@ lint: .venv/.dev
 	$(BIN)/python tools/lint.py
 
 # What takes longer than `make test` may: slow tests, and numbers as other processors compute them.
-test-all: .venv/.dev
+test-all: .venv/.dev .venv/.docs
 	$(BIN)/python tools/run.py long
 
 # Speed, on a GPU too where there is one, deviations of the fast engine, memory by length, identification by number; writes benchmark.csv and benchmark.png to OUT.
@@ -43,9 +43,14 @@ notebooks: .venv/.dev
 
 readme: .venv/.dev
 	$(BIN)/python tools/readme.py --write
+	$(BIN)/python tools/stub.py --write
+
+# The site, as static files in _docs: from the notebooks as they are, nothing is executed. Open _docs/index.html.
+docs: .venv/.docs
+	$(BIN)/python tools/docs.py
 
 clean:
-	rm -rf .venv out build dist *.egg-info tests/artefacts
+	rm -rf .venv _docs out build dist *.egg-info tests/artefacts
 
 .venv/.runtime: settings.ini setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -58,4 +63,8 @@ clean:
 
 .venv/.bench: .venv/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,bench]"
+	touch $@
+
+.venv/.docs: .venv/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,docs]"
 	touch $@

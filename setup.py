@@ -22,7 +22,7 @@ setup(
     classifiers=["Intended Audience :: Science/Research", f"Programming Language :: Python :: {cfg['min_python']}"],
     project_urls={"Source": cfg["git_url"]},
     packages=find_packages(include=["mexca_video", "mexca_video.*"]),
-    package_data={"mexca_video": ["py.typed", "*.pyi"], "mexca_video.viewers": ["static/*.js", "static/*.css"]},
+    package_data={"mexca_video": ["py.typed", "__init__.pyi"], "mexca_video.viewers": ["static/*.js", "static/*.css"]},
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
     extras_require=extras,

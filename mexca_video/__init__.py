@@ -24,6 +24,7 @@ _HOME = {
     "viewers.people": ["view_faces"],
     "viewers.review": ["view_checks"],
     "io.sharing": ["blur_faces", "share_safe"],
+    "citing": ["cite"],
     "cli": ["cli"],
 }
 _RENAMED = {"list_odd_frames": "flag_frames", "list_stretches": "list_intervals"}  # until version 0.3

@@ -30,7 +30,7 @@ def check_clean():
     "nbdev_clean and nbdev_export change nothing (tried on a copy)."
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".venv", ".git", "out", "__pycache__", "artefacts", "*.egg-info"))
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".venv", ".git", "_docs", "out", "__pycache__", "artefacts", "*.egg-info"))
         before = contents(copy)
         for command in ("nbdev_clean", "nbdev_export"):
             subprocess.run([BIN / command], cwd=copy, check=True)
