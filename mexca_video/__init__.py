@@ -6,10 +6,11 @@ from importlib import import_module
 
 __path__ = [*__path__, f"{__path__[0]}/_moved"]  # modules of version 0.1 that stand elsewhere now
 _HOME = {
-    "schema": ["EMPTY_VALUE", "AU_NAMES", "STATUS", "check_features", "demo_features"],
+    "schema": ["EMPTY_VALUE", "AU_NAMES", "STATUS"],
+    "validators": ["check_features"],
     "models.registry": ["model_table"],
     "models.fetch": ["fetch_model"],
-    "samples": ["sample_clip", "sample_image", "sample_path", "sample_truth"],
+    "samples": ["demo_features", "sample_clip", "sample_image", "sample_path", "sample_truth"],
     "video": ["FrameError", "VideoDataset"],
     "people.identification": ["NotEnoughFacesError"],
     "extraction.extractor": ["FaceExtractor"],

@@ -26,7 +26,8 @@ from .extraction.chunks import delete_checkpoint, list_differences
 from .extraction.doubts import DoubtWarning, describe_doubts, has_status
 from .extraction.extractor import EMBEDDED, FaceExtractor
 from .files import check_place
-from .schema import detected, need_features
+from .schema import detected
+from .validators import need_features
 
 # %% auto #0
 __all__ = ['VIDEO_ENDINGS', 'make_parser', 'cli', 'summarize', 'main']

@@ -14,7 +14,8 @@ import numpy as np
 
 from .intervals import find_runs
 from .review.corrections import list_tracks
-from .schema import AU_TITLES, LANDMARK_PARTS, STATUS, choose_aus, need_features, person_slots
+from .schema import AU_TITLES, LANDMARK_PARTS, STATUS, choose_aus, person_slots
+from .validators import need_features
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

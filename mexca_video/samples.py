@@ -4,17 +4,20 @@
 
 # %% auto #0
 __all__ = ['SAMPLES', 'CLIP_SIZE', 'CLIP_FPS', 'PLAN', 'Sample', 'sample_path', 'sample_image', 'Shot', 'sample_truth',
-           'sample_clip']
+           'sample_clip', 'demo_features']
 
 # %% ../nbs/05_samples.ipynb #c003
 import importlib.util
+import json
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from . import __version__
 from .files import cache_folder, write_atomically
+from .schema import AU_NAMES, EMPTY_VALUE, STATUS, build_features, history_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -216,3 +219,145 @@ def sample_clip(
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(path) as part: _write(part)
     return path
+
+# %% ../nbs/05_samples.ipynb #c090
+def _arc(n, centre, radius, start, stop):
+    "`n` points on an ellipse; angles in degrees, 0 to the right and 90 downwards, as y points down."
+    angle = np.radians(np.linspace(start, stop, n))
+    return np.stack([centre[0] + radius[0] * np.cos(angle), centre[1] + radius[1] * np.sin(angle)], axis=1)
+
+# %% ../nbs/05_samples.ipynb #c091
+def _lips(n_upper, n_lower, half_width, height, lift):
+    "A closed outline of the lips from the right corner over the upper lip; `lift` raises the corners."
+    upper = _arc(n_upper, (0.5, 0.76), (half_width, height), 180, 360)
+    lower = _arc(n_lower + 2, (0.5, 0.76), (half_width, height), 0, 180)[1:-1]
+    points = np.concatenate([upper, lower])
+    points[:, 1] -= lift * ((points[:, 0] - 0.5) / half_width) ** 2
+    return points
+
+# %% ../nbs/05_samples.ipynb #c092
+def _face_template(
+    smile: float = 0.0,  # 0 to 1
+    blink: float = 0.0,  # 0 to 1
+) -> np.ndarray:  # (68, 2) x, y from 0 to 1 in the box
+    "The 68 points of a schematic face in iBUG order."
+    opening = 0.03 * (1 - 0.9 * blink)
+    wide = 0.17 + 0.05 * smile
+    lift = 0.05 * smile
+    return np.concatenate([
+        _arc(17, (0.5, 0.4), (0.45, 0.57), 180, 0),  # jaw
+        _arc(5, (0.3, 0.33), (0.13, 0.06), 200, 340), _arc(5, (0.7, 0.33), (0.13, 0.06), 200, 340),  # eyebrows
+        np.stack([np.full(4, 0.5), np.linspace(0.40, 0.56, 4)], axis=1), _arc(5, (0.5, 0.58), (0.09, 0.04), 160, 20),  # nose
+        _arc(7, (0.3, 0.4), (0.08, opening), 180, 540)[:6], _arc(7, (0.7, 0.4), (0.08, opening), 180, 540)[:6],  # eyes
+        _lips(7, 5, wide, 0.05, lift), _lips(5, 3, wide * 0.8, 0.005 + 0.02 * smile, lift),  # mouth
+    ])
+
+# %% ../nbs/05_samples.ipynb #c096
+_DEMO_WIDTH = 640
+_DEMO_HEIGHT = 360
+_DEMO_FPS = 25.0
+_DEMO_STEP = 5
+
+def _demo_motion(rng, n_frames, n_faces):
+    "Boxes (frame, face, 4) in pixels, smile and blink (frame, face) from 0 to 1."
+    t = np.arange(n_frames)[:, None] / 10
+    phase = rng.uniform(0, 2 * np.pi, n_faces)
+    column = _DEMO_WIDTH / max(n_faces, 1)
+    half = min(0.35 * column, 60) * (1 + 0.08 * np.sin(0.4 * t + phase))
+    x = column * (np.arange(n_faces) + 0.5) + 0.1 * column * np.sin(t + phase)
+    y = _DEMO_HEIGHT / 2 + 30 * np.sin(0.7 * t + phase)
+    smile = np.clip(0.5 + 0.6 * np.sin(0.8 * t + 2 * phase), 0, 1)
+    blink = (rng.random((n_frames, n_faces)) < 0.08).astype(float)
+    return np.stack([x - half, y - 1.25 * half, x + half, y + 1.25 * half], axis=-1), smile, blink
+
+# %% ../nbs/05_samples.ipynb #c097
+def _demo_aus(rng, smile, blink):
+    "Action units (frame, face, 20): noise, with the units that make up a smile and a blink."
+    aus = rng.uniform(0, 0.12, (*smile.shape, len(AU_NAMES)))
+    for name, weight in (("AU12", 0.85), ("AU06", 0.6), ("AU25", 0.5), ("AU10", 0.3)):
+        aus[..., AU_NAMES.index(name)] += weight * smile
+    aus[..., AU_NAMES.index("AU43")] += 0.8 * blink
+    return aus.clip(0, 1)
+
+# %% ../nbs/05_samples.ipynb #c099
+def _demo_present(n_frames, n_faces):
+    "(frame, face) bool: who is there when."
+    i = np.arange(n_frames)
+    present = np.ones((n_frames, n_faces), bool)
+    present[(i > 0.25 * n_frames) & (i < 0.35 * n_frames)] = False
+    for k in range(1, n_faces):
+        leaves = (0.4 + 0.5 * k / n_faces) * n_frames
+        present[(i > leaves) & (i < leaves + 0.15 * n_frames), k] = False
+    return present
+
+# %% ../nbs/05_samples.ipynb #c100
+def _demo_attributes(n_frames, n_faces, arguments):
+    "The attributes of a made-up clip."
+    from hashlib import sha256
+    last = (n_frames - 1) * _DEMO_STEP + 1
+    return dict(
+        title="Invented faces",
+        source=f"mexca_video {__version__}, demo_features",
+        history=history_line("demo_features", arguments, "2026-01-01T00:00:00Z"),
+        video_file="demo.mp4",
+        video_sha256=sha256(b"").hexdigest(),
+        video_size_bytes=0,
+        video_fps=_DEMO_FPS,
+        video_duration=last / _DEMO_FPS,
+        video_width=_DEMO_WIDTH,
+        video_height=_DEMO_HEIGHT,
+        arguments=json.dumps(arguments),
+        models="[]",
+        software=json.dumps({"mexca_video": __version__}),
+        au_scale="invented, 0 to 1",
+        identification=f"{n_faces} people, as asked for",
+    )
+
+# %% ../nbs/05_samples.ipynb #c101
+def demo_features(
+    n_frames: int = 48,  # 0 or more
+    n_faces: int = 2,  # 0 or more
+    seed: int = 0,  # the same seed, the same result
+    embeddings: bool = False,  # with `face_embedding` (128 values)?
+):  # xarray.Dataset
+    "Make up a result: people who move, smile, blink and leave."
+    rng = np.random.default_rng(seed)
+    box, smile, blink = _demo_motion(rng, n_frames, n_faces)
+    neutral = _face_template()
+    smiling = _face_template(smile=1)
+    blinking = _face_template(blink=1)
+    template = neutral + smile[..., None, None] * (smiling - neutral) + blink[..., None, None] * (blinking - neutral)
+    points = (
+        box[..., None, :2] + template * (box[..., 2:] - box[..., :2])[..., None, :] + rng.normal(0, 0.3, template.shape)
+    )
+    aus = _demo_aus(rng, smile, blink)
+    prob = rng.uniform(0.95, 1, smile.shape)
+    confidence = rng.uniform(0.55, 0.95, smile.shape) if n_faces > 1 else np.full(smile.shape, EMPTY_VALUE)
+    centre = rng.normal(size=(n_faces, 128))
+    noise = rng.normal(0, 0.3, (n_frames, n_faces, 128))
+    present = _demo_present(n_frames, n_faces)
+    if n_frames > 2 and n_faces: points[2, 0] = aus[2, 0] = EMPTY_VALUE
+    box, points, aus, prob, confidence, label, embedding = (
+        np.where(present.reshape(*present.shape, *[1] * (np.ndim(a) - 2)), a, EMPTY_VALUE)
+        for a in (box, points, aus, prob, confidence, np.broadcast_to(np.arange(n_faces), smile.shape), centre + noise))
+    frame = np.arange(n_frames) * _DEMO_STEP
+    track = np.where(
+        present, np.arange(n_faces) + n_faces * (np.arange(n_frames) > 0.3 * n_frames)[:, None], EMPTY_VALUE
+    )
+    arguments = dict(n_frames=n_frames, n_faces=n_faces, seed=seed, embeddings=embeddings)
+    return build_features(
+        frame=frame,
+        time=frame / _DEMO_FPS,
+        face_box=box,
+        face_prob=prob,
+        face_landmarks=points,
+        face_aus=aus,
+        face_label=label,
+        face_confidence=confidence,
+        n_detected=present.sum(axis=1),
+        face_embedding=embedding if embeddings else None,
+        face_track=track,
+        face_evidence=np.where(present, rng.uniform(0.8, 1, present.shape), EMPTY_VALUE),
+        shot=np.zeros(n_frames, int),
+        attrs=_demo_attributes(n_frames, n_faces, arguments),
+    )

@@ -27,7 +27,9 @@ from mexca_video.figures import (
     draw_timeline,
     person_colors,
 )
-from mexca_video.schema import LANDMARK_PARTS, STATUS, build_features, check_features, demo_features
+from mexca_video.samples import demo_features
+from mexca_video.schema import LANDMARK_PARTS, STATUS, build_features
+from mexca_video.validators import check_features
 
 
 @pytest.fixture(autouse=True)

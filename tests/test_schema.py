@@ -10,14 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mexca_video import AU_NAMES, STATUS, check_features, demo_features
-from mexca_video.schema import (
-    ATTRIBUTES,
-    LANDMARK_PARTS,
-    VARIABLES,
-    build_features,
-    derive_status,
-    need_features,
-)
+from mexca_video.schema import ATTRIBUTES, LANDMARK_PARTS, VARIABLES, build_features, derive_status
+from mexca_video.validators import need_features
 
 DEMO = demo_features(n_frames=12, n_faces=2, embeddings=True)
 MISSING = np.argwhere(np.isnan(DEMO.face_prob.values))[0]

@@ -10,7 +10,8 @@ import warnings
 
 import numpy as np
 
-from ..schema import STATUS, need_features
+from ..schema import STATUS
+from ..validators import need_features
 
 # %% auto #0
 __all__ = ['FEW_FRAMES', 'RARE', 'SMALL_FACE', 'TURNED', 'RULES', 'has_status', 'describe_doubts', 'DoubtWarning', 'note_doubts']

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..files import write_atomically
-from ..schema import EMPTY_VALUE, SIZES, VARIABLES, clean_attribute, list_double
+from ..schema import EMPTY_VALUE, SIZES, VARIABLES, clean_attribute
+from ..validators import list_double
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -21,10 +21,10 @@ from mexca_video.schema import (
     default_names,
     describe_variable,
     history_line,
-    need_features,
     person_slots,
     read_history,
 )
+from ..validators import need_features
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -22,10 +22,10 @@ from mexca_video.schema import (
     describe_variable,
     detected,
     history_line,
-    need_features,
     person_slots,
     read_history,
 )
+from ..validators import need_features
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..files import read_whole, write_atomically
-from ..schema import STATUS, detected, need_features, person_slots
+from ..schema import STATUS, detected, person_slots
+from ..validators import need_features
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,8 @@ import traitlets
 
 from ..figures import USUAL_AUS, draw_frame, draw_timeline, face_lines, is_doubtful, person_colors
 from ..review.validation import flag_frames
-from ..schema import choose_aus, need_features
+from ..schema import choose_aus
+from ..validators import need_features
 from .base import Viewer, make_button, values_or_nan
 from .widgets import Picture
 

@@ -31,7 +31,8 @@ from mexca_video.review.corrections import (
     suggest_split,
 )
 from ..review.validation import list_intervals
-from ..schema import is_correction, need_features, person_slots
+from ..schema import is_correction, person_slots
+from ..validators import need_features
 from .base import Viewer, check_target, encode_jpeg, make_button, values_or_nan
 from .widgets import Gallery
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..figures import cut_face, draw_frame, draw_timeline
 from ..review.validation import load_checks, sample_checks, save_checks, score_checks
-from ..schema import need_features
+from ..validators import need_features
 from .base import Viewer, check_target, encode_jpeg, make_button
 from .widgets import Picture
 

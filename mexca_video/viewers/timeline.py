@@ -11,7 +11,8 @@ import numpy as np
 import traitlets
 
 from ..figures import USUAL_AUS, draw_timeline
-from ..schema import choose_aus, need_features
+from ..schema import choose_aus
+from ..validators import need_features
 from .base import Viewer, encode_figure
 from .detections import LEAST_CONFIDENCE, DetectionViewer
 from .widgets import Strip

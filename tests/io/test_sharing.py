@@ -12,7 +12,9 @@ from PIL import Image
 from mexca_video.io.netcdf import load, save
 from mexca_video.io.sharing import REMOVED, blur_faces, hide_box, share_safe
 from mexca_video.review.corrections import rename_faces
-from mexca_video.schema import build_features, check_features, demo_features
+from mexca_video.samples import demo_features
+from mexca_video.schema import build_features
+from mexca_video.validators import check_features
 from mexca_video.video import VideoDataset
 
 from clips import CLIPS, write_recipe

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from docs import exported, lacking, module_files, notebooks, rows_of, show_cell
-from mexca_video import schema
+from mexca_video import schema, validators
 
 from browser import chromium, missing
 from places import ARTEFACTS, NBS, ROOT
@@ -58,7 +58,7 @@ def test_the_reference_is_made_from_the_comments():
     assert ("face_box", "", "", "(frame, face, 4) x1, y1, x2, y2 in pixels") in rows
     meaning = 'such as "merge_faces", or empty for a line that is not ours'
     assert ("function", "str", "", meaning) in rows_of(schema.HistoryStep)[0]
-    assert rows_of(schema.check_features)[1][0] == "list"
+    assert rows_of(validators.check_features)[1][0] == "list"
 
 
 def test_cells_are_shown_as_they_are_marked():

@@ -13,7 +13,8 @@ from mexca_video import demo_features, load, load_checks, rename_faces, sample_c
 from mexca_video.cli import _say_in_one_line
 from mexca_video.extraction.doubts import RULES, DoubtWarning, describe_doubts, note_doubts
 from mexca_video.review.validation import MAX_FILE, exact_interval
-from mexca_video.schema import STATUS, build_features, check_features
+from mexca_video.schema import STATUS, build_features
+from mexca_video.validators import check_features
 
 
 def made_up(sure):

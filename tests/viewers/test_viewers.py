@@ -25,7 +25,8 @@ from mexca_video import (
     view_timeline,
 )
 from mexca_video.review.corrections import accept_proposal, assign_track, dismiss_proposal, list_tracks
-from mexca_video.schema import STATUS, build_features, check_features
+from mexca_video.schema import STATUS, build_features
+from mexca_video.validators import check_features
 
 from places import NBS
 from tracks import NEW_VARIABLES, first_version, with_proposals, with_tracks
