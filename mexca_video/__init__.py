@@ -1,5 +1,5 @@
 """From a video to a labelled dataset: where each face is, who it is and what it does."""
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 import warnings
 from importlib import import_module
