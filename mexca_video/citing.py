@@ -40,7 +40,8 @@ def _stated(ds):
     "What a result says about itself: its attributes, JSON taken apart. Raises ValueError, or TypeError if it is no Dataset."
     attrs = getattr(ds, "attrs", None)
     if attrs is None or not hasattr(ds, "data_vars"):
-        raise TypeError(f"ds is a {type(ds).__name__}; give the xarray.Dataset that FaceExtractor.apply or load returns")
+        raise TypeError(f"ds is a {type(ds).__name__}; give the xarray.Dataset that FaceExtractor.apply or load "
+                        "returns")
     if missing := [name for name in _NEEDED if name not in attrs]:
         raise ValueError(f"ds cannot be cited: its attribute{'s' * (len(missing) > 1)} {', '.join(missing)} "
                          f"{'are' if len(missing) > 1 else 'is'} not there; give the result as apply or load returned "
@@ -75,7 +76,8 @@ def _say_frames(said):
     if not isinstance(step, int): return
     what = "Every frame was processed" if step == 1 else f"One frame in {step} was processed"
     start, end = arguments.get("process_subclip") or (0, None)
-    if start or end is not None: what += f", from {_number(start)} s to {'the end' if end is None else f'{_number(end)} s'}"
+    if start or end is not None:
+        what += f", from {_number(start)} s to {'the end' if end is None else f'{_number(end)} s'}"
     if arguments.get("rotate"): what += f", turned by {arguments['rotate']} degrees clockwise"
     yield f"{what}."
     if said.get("video_damage"): yield f"The file is damaged: {str(said['video_damage']).rstrip('.')}."
@@ -116,7 +118,8 @@ def _say_detection(said):
     yield f"Faces were detected with {_name(model)}{': ' if options else ''}{', '.join(options)}."
     if arguments.get("detect_every", 1) > 1:
         yield f"Faces were looked for in one processed frame in {arguments['detect_every']} and followed in between."
-    if "min_evidence" in arguments: yield f"Detections with evidence under {arguments['min_evidence']:g} belong to nobody."
+    if "min_evidence" in arguments:
+        yield f"Detections with evidence under {arguments['min_evidence']:g} belong to nobody."
 
 # %% ../nbs/08_citing.ipynb #citing021
 def _count_people(text):
@@ -136,8 +139,14 @@ def _say_people(said):
 
 def _count_edits(history):
     "Corrections in a history, and those of which `share_safe` has left the number only."
-    removed = [(step.arguments or {}).get("removed_lines", {}) for step in read_history(history) if step.function == "share_safe"]
-    return sum(is_correction(line) for line in str(history).split("\n")) + sum(lines.get("corrections", 0) for lines in removed)
+    removed = [
+        (step.arguments or {}).get("removed_lines", {})
+        for step in read_history(history)
+        if step.function == "share_safe"
+    ]
+    return sum(is_correction(line) for line in str(history).split("\n")) + sum(
+        lines.get("corrections", 0) for lines in removed
+    )
 
 # %% ../nbs/08_citing.ipynb #citing023
 def _say_measures(said):
@@ -163,7 +172,8 @@ def _say_software(said):
 
 # %% ../nbs/08_citing.ipynb #citing026
 SENTENCES = (_say_film, _say_frames, _say_detection, _say_people, _say_measures, _say_software)
-SPECTRAL = ("Wang Q., Downey C., Wan L., Mansfield P. A., Lopez Moreno I. (2018). Speaker Diarization with LSTM. ICASSP 2018, "
+SPECTRAL = ("Wang Q., Downey C., Wan L., Mansfield P. A., Lopez Moreno I. (2018). Speaker "
+            "Diarization with LSTM. ICASSP 2018, "
             "5239-5243. doi:10.1109/ICASSP.2018.8462628")
 
 class Citation(NamedTuple):

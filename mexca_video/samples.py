@@ -21,6 +21,7 @@ from .schema import AU_NAMES, EMPTY_VALUE, STATUS, build_features, history_line
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
 # %% ../nbs/05_samples.ipynb #c005
 class Sample(NamedTuple):
@@ -314,50 +315,50 @@ def _demo_attributes(n_frames, n_faces, arguments):
     )
 
 # %% ../nbs/05_samples.ipynb #c101
+def _demo_values(rng, n_frames, n_faces):
+    "What is measured of each face and who it is, name -> (frame, face, …), as if everybody were always there."
+    box, smile, blink = _demo_motion(rng, n_frames, n_faces)
+    neutral = _face_template()
+    smiling = smile[..., None, None] * (_face_template(smile=1) - neutral)
+    blinking = blink[..., None, None] * (_face_template(blink=1) - neutral)
+    template = neutral + smiling + blinking
+    size = (box[..., 2:] - box[..., :2])[..., None, :]
+    points = box[..., None, :2] + template * size + rng.normal(0, 0.3, template.shape)
+    aus = _demo_aus(rng, smile, blink)
+    prob = rng.uniform(0.95, 1, smile.shape)
+    confidence = rng.uniform(0.55, 0.95, smile.shape) if n_faces > 1 else np.full(smile.shape, EMPTY_VALUE)
+    centre = rng.normal(size=(n_faces, 128))
+    embedding = centre + rng.normal(0, 0.3, (n_frames, n_faces, 128))
+    if n_frames > 2 and n_faces: points[2, 0] = aus[2, 0] = EMPTY_VALUE
+    label = np.broadcast_to(np.arange(n_faces), smile.shape)
+    measured = dict(face_box=box, face_prob=prob, face_landmarks=points, face_aus=aus)
+    return measured | dict(face_label=label, face_confidence=confidence, face_embedding=embedding)
+
+# %% ../nbs/05_samples.ipynb #sample001
 def demo_features(
     n_frames: int = 48,  # 0 or more
     n_faces: int = 2,  # 0 or more
     seed: int = 0,  # the same seed, the same result
     embeddings: bool = False,  # with `face_embedding` (128 values)?
-):  # xarray.Dataset
+) -> "xr.Dataset":
     "Make up a result: people who move, smile, blink and leave."
     rng = np.random.default_rng(seed)
-    box, smile, blink = _demo_motion(rng, n_frames, n_faces)
-    neutral = _face_template()
-    smiling = _face_template(smile=1)
-    blinking = _face_template(blink=1)
-    template = neutral + smile[..., None, None] * (smiling - neutral) + blink[..., None, None] * (blinking - neutral)
-    points = (
-        box[..., None, :2] + template * (box[..., 2:] - box[..., :2])[..., None, :] + rng.normal(0, 0.3, template.shape)
-    )
-    aus = _demo_aus(rng, smile, blink)
-    prob = rng.uniform(0.95, 1, smile.shape)
-    confidence = rng.uniform(0.55, 0.95, smile.shape) if n_faces > 1 else np.full(smile.shape, EMPTY_VALUE)
-    centre = rng.normal(size=(n_faces, 128))
-    noise = rng.normal(0, 0.3, (n_frames, n_faces, 128))
+    values = _demo_values(rng, n_frames, n_faces)
     present = _demo_present(n_frames, n_faces)
-    if n_frames > 2 and n_faces: points[2, 0] = aus[2, 0] = EMPTY_VALUE
-    box, points, aus, prob, confidence, label, embedding = (
-        np.where(present.reshape(*present.shape, *[1] * (np.ndim(a) - 2)), a, EMPTY_VALUE)
-        for a in (box, points, aus, prob, confidence, np.broadcast_to(np.arange(n_faces), smile.shape), centre + noise))
+    second_half = np.arange(n_frames) > 0.3 * n_frames
+    values["face_track"] = np.arange(n_faces) + n_faces * second_half[:, None]
+    for name, value in values.items():
+        there = present.reshape(*present.shape, *[1] * (np.ndim(value) - 2))
+        values[name] = np.where(there, value, EMPTY_VALUE)
+    values["face_evidence"] = np.where(present, rng.uniform(0.8, 1, present.shape), EMPTY_VALUE)
+    if not embeddings: values["face_embedding"] = None
     frame = np.arange(n_frames) * _DEMO_STEP
-    track = np.where(
-        present, np.arange(n_faces) + n_faces * (np.arange(n_frames) > 0.3 * n_frames)[:, None], EMPTY_VALUE
-    )
     arguments = dict(n_frames=n_frames, n_faces=n_faces, seed=seed, embeddings=embeddings)
     return build_features(
         frame=frame,
         time=frame / _DEMO_FPS,
-        face_box=box,
-        face_prob=prob,
-        face_landmarks=points,
-        face_aus=aus,
-        face_label=label,
-        face_confidence=confidence,
         n_detected=present.sum(axis=1),
-        face_embedding=embedding if embeddings else None,
-        face_track=track,
-        face_evidence=np.where(present, rng.uniform(0.8, 1, present.shape), EMPTY_VALUE),
         shot=np.zeros(n_frames, int),
         attrs=_demo_attributes(n_frames, n_faces, arguments),
+        **values,
     )

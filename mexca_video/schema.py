@@ -12,11 +12,14 @@ __all__ = ['EMPTY_VALUE', 'AU_TITLES', 'AU_NAMES', 'BOX_EDGES', 'AXES', 'LANDMAR
 import json
 import re
 from datetime import datetime, timezone
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from . import __version__
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # %% ../nbs/01_schema.ipynb #c005
 EMPTY_VALUE = np.nan  # what stands where a frame has no face
@@ -128,7 +131,7 @@ def face_shape(
 # %% ../nbs/01_schema.ipynb #schema001
 def detected(
     ds,  # features Dataset
-):  # (frame, face) bool DataArray
+) -> "xr.DataArray":  # (frame, face) bool
     "Where a slot holds a detection."
     return ds.face_prob.notnull().drop_attrs()
 
@@ -136,14 +139,17 @@ def detected(
 def person_slots(
     face_box,  # (frame, face, 4) x1, y1, x2, y2 in pixels
     face_label,  # (frame, face) identity, NaN if none
-):  # (face,) bool
+) -> np.ndarray:  # (face,) bool
     "Which slots are persons, and not places for faces that belong to nobody."
     detected = np.isfinite(np.asarray(face_box)).all(axis=-1)
     labelled = np.isfinite(np.asarray(face_label))
     return labelled.any(axis=0) | ~detected.any(axis=0)
 
 # %% ../nbs/01_schema.ipynb #c030
-def default_names(face, person):
+def default_names(
+    face,  # (face,) numbers of the slots
+    person,  # (face,) bool, see `person_slots`
+) -> np.ndarray:  # (face,) str
     "Person_1, Person_2, … by slot number, and Unassigned_1, … in order for slots that are no person."
     names = []
     nobody = 0
@@ -221,7 +227,7 @@ JSON_ATTRIBUTES = ("arguments", "models", "software", "identity_proposals")
 def clean_attribute(
     name: str,  # of the attribute
     value,  # str, int or float; NumPy's scalars too
-):  # the same as Python's own str, int or float
+) -> str | int | float:  # the same, as Python's own
     "Return an attribute's value as a plain str, int or float; raise a TypeError that names it if it is none of these."
     plain = value.item() if isinstance(value, np.generic) else value
     if isinstance(plain, bool) or not isinstance(plain, (str, int, float)):
@@ -318,6 +324,16 @@ def _complete_attributes(attrs):
     }
     return {name: clean_attribute(name, value) for name, value in (defaults | dict(attrs or {})).items()}
 
+# %% ../nbs/01_schema.ipynb #schema012
+_STATUS_FROM = ("n_detected", "face_box", "face_landmarks", "face_aus", "face_label")
+
+def _given_optional(optional):
+    "Those that are given of the optional variables. Raises `TypeError` for one that is not in the schema."
+    known = [name for name, row in VARIABLES.items() if row.optional]
+    if unknown := set(optional) - set(known):
+        raise TypeError(f"{', '.join(sorted(unknown))}: optional variables are {', '.join(known)}")
+    return {name: values for name, values in optional.items() if values is not None}
+
 # %% ../nbs/01_schema.ipynb #c053
 def build_features(
     *,
@@ -334,38 +350,20 @@ def build_features(
     face_name=None,  # (face,) str; None: Person_1, …
     attrs: dict | None = None,  # global attributes, see `ATTRIBUTES`
     **optional,  # optional variables; None: leave it out
-):  # xarray.Dataset
+) -> "xr.Dataset":
     """Put arrays into the labelled Dataset that `VARIABLES` describes; raises ValueError for a wrong shape,
     TypeError for a wrong attribute or variable."""
     import xarray as xr
 
-    known = [name for name, row in VARIABLES.items() if row.optional]
-    if unknown := set(optional) - set(known):
-        raise TypeError(f"{', '.join(sorted(unknown))}: optional variables are {', '.join(known)}")
-    given = dict(
-        frame=frame,
-        time=time,
-        face_box=face_box,
-        face_prob=face_prob,
-        face_landmarks=face_landmarks,
-        face_aus=face_aus,
-        face_label=face_label,
-        face_confidence=face_confidence,
-        n_detected=n_detected,
-        box_edge=BOX_EDGES,
-        axis=AXES,
-        au=AU_NAMES,
-    )
-    given |= {name: values for name, values in optional.items() if values is not None}
+    given = dict(frame=frame, time=time, face_box=face_box, face_prob=face_prob, face_landmarks=face_landmarks)
+    given |= dict(face_aus=face_aus, face_label=face_label, face_confidence=face_confidence, n_detected=n_detected)
+    given |= dict(box_edge=BOX_EDGES, axis=AXES, au=AU_NAMES) | _given_optional(optional)
     sizes = dict(SIZES)
     parts = {name: _as_variable(name, values, sizes) for name, values in given.items()}
     arrays = {name: part[1] for name, part in parts.items()}
     face = np.arange(sizes["face"])
     if face_name is None: face_name = default_names(face, person_slots(arrays["face_box"], arrays["face_label"]))
-    if status is None:
-        status = derive_status(
-            **{name: arrays[name] for name in ("n_detected", "face_box", "face_landmarks", "face_aus", "face_label")}
-        )
+    if status is None: status = derive_status(**{name: arrays[name] for name in _STATUS_FROM})
     for name, values in (("face", face), ("face_name", face_name), ("status", status)):
         parts[name] = _as_variable(name, values, sizes)
     ordered = {name: parts[name] for name in VARIABLES if name in parts}

@@ -8,6 +8,7 @@ __all__ = ['check_features', 'list_double', 'need_features']
 # %% ../nbs/02_validators.ipynb #valida003
 import json
 import re
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -289,7 +290,7 @@ def _lost_form(ds):
 # %% ../nbs/02_validators.ipynb #c118f
 def list_double(
     ds,  # a Dataset
-):  # iterator over str
+) -> Iterator[str]:
     "Say which of `frame` and `face` hold an entry twice, with the way back."
     for dim in [dim for dim in ("frame", "face") if dim in ds.variables]:
         entries, counts = np.unique(ds[dim].values, return_counts=True)
@@ -313,7 +314,7 @@ def need_features(
     *names: str,  # variables that are needed; none given: all that every result has
     some_aus: bool = False,  # will a part of the action units do?
     any_order: bool = False,  # may edges, axes and action units stand in another order?
-):
+) -> None:
     """Raise ValueError if this is no features Dataset that can be read, and say how to go back to one; TypeError if
     it is no Dataset at all."""
     import xarray as xr

@@ -10,6 +10,7 @@ import os
 import threading
 import weakref
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
@@ -57,6 +58,7 @@ class WorkerPool:
                 _do(*task)
                 del task
 
+# %% ../../nbs/compute/02_workers.ipynb #worker013
 def _do(future, function, args):
     if not future.set_running_or_notify_cancel(): return
     try: future.set_result(function(*args))
@@ -69,7 +71,7 @@ _EVERY_POOL = weakref.WeakSet()
 @contextmanager
 def worker_pool(
     device, # see `find_device`
-): # yields the `WorkerPool` of this process: a thread for each core and one more, or a few for a GPU
+) -> Iterator[WorkerPool]: # a thread for each core and one more, or a few for a GPU
     "Lend the pool; it stays for the next time. Raises `ForkError` in a process where it cannot work."
     import torch
     from threadpoolctl import threadpool_limits
@@ -104,7 +106,7 @@ def _end_pools():
 # %% ../../nbs/compute/02_workers.ipynb #worker011
 def wait_for(
     future: Future,
-): # its result
+) -> object: # its result
     "The result of a task. Raises `TimeoutError` if none comes within `ANSWER_PATIENCE` seconds."
     try: return future.result(ANSWER_PATIENCE)
     except TimeoutError:
@@ -116,7 +118,7 @@ def map_ahead(
     pool: WorkerPool,
     function, # of one item
     items, # iterable
-): # iterator over the results, in the order of the items
+) -> Iterator: # over the results, in the order of the items
     "Apply a function to each item; the pool runs a little ahead of the reader."
     waiting = deque()
     for item in items:

@@ -14,7 +14,6 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from fastcore.basics import patch
 
 from ..faces.measures import CUES
 from ..files import read_whole, write_atomically
@@ -80,7 +79,7 @@ class Chunks:
     def append(self,
         done: int, # number of frames that are finished with this chunk
         columns: dict, # arrays by name
-    ):
+    ) -> None:
         "Put a finished chunk away."
         self._write(done, _pack(columns))
         self.done = done
@@ -90,7 +89,9 @@ class Chunks:
         self._file.write(data)
         self._ends.append(self._ends[-1] + len(data))
 
-    def close(self): self._file.close()
+    def close(self) -> None:
+        "Give up what is in memory or in the temporary file."
+        self._file.close()
 
     def __iter__(self):
         for start, end in zip(self._ends, self._ends[1:]):
@@ -224,6 +225,35 @@ class CheckpointError(ValueError): "A checkpoint of another run, or a folder tha
 
 _CHUNKS = "[0-9]" * 9 + ".npz"
 
+def _compare_manifests(path, manifest):
+    "Raise `CheckpointError` if the checkpoint in the folder `path` is not of this run."
+    try: different = list_differences(json.loads(read_whole(path / "manifest.json", MAX_MANIFEST)), manifest)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"checkpoint {path}: manifest.json cannot be read ({error}). Delete the folder to begin anew."
+        ) from error
+    if different:
+        some = "; ".join(different[:4]) + "; …" * (len(different) > 4)
+        raise CheckpointError(f"checkpoint {path} is of another run ({some}). Give another folder, or delete this one "
+                              "to begin anew.")
+
+def _open_folder(path, manifest):
+    "Make the folder of a checkpoint, or look whether the one that is there is of this run."
+    if path.exists() and not path.is_dir():
+        raise CheckpointError(f"checkpoint {path} is a file. Give the name of a folder.")
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (path / "manifest.json").exists(): _compare_manifests(path, manifest)
+    elif any(not p.name.endswith(".part") for p in path.iterdir()):
+        raise CheckpointError(
+            f"checkpoint {path} holds other files and no manifest.json. Give an empty or a new folder."
+        )
+    else: _write_bytes(path / "manifest.json", json.dumps(manifest, indent=1).encode())
+    for part in path.glob("*.part"): part.unlink(missing_ok=True)
+
+def _write_bytes(path, data):
+    with write_atomically(path, private=True) as part: part.write_bytes(data)
+
+# %% ../../nbs/extraction/00_chunks.ipynb #c014c
 class Checkpoint(Chunks):
     "Chunks in a folder. Those that are there already count as done. Raises `CheckpointError`."
     def __init__(self,
@@ -232,92 +262,62 @@ class Checkpoint(Chunks):
     ):
         self.path = Path(path)
         manifest = json.loads(json.dumps(manifest))
-        try: self._open(manifest)
-        except OSError as error: raise self._unwritten(error) from error
-
-    def _open(self, manifest):
-        if self.path.exists() and not self.path.is_dir():
-            raise CheckpointError(f"checkpoint {self.path} is a file. Give the name of a folder.")
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._limits = _sizes(manifest)
         self._measured = manifest.get("variables")
-        file = self.path / "manifest.json"
-        if file.exists(): self._compare(file, manifest)
-        elif any(not p.name.endswith(".part") for p in self.path.iterdir()):
-            raise CheckpointError(
-                f"checkpoint {self.path} holds other files and no manifest.json. Give an empty or a new folder."
-            )
-        else: _write_bytes(file, json.dumps(manifest, indent=1).encode())
-        for part in self.path.glob("*.part"): part.unlink(missing_ok=True)
-        self._find_chunks()
+        self._names = []
+        try:
+            _open_folder(self.path, manifest)
+            self._find_chunks()
+        except OSError as error: raise self._unwritten(error) from error
 
-    def _compare(self, file, manifest):
-        try: different = list_differences(json.loads(read_whole(file, MAX_MANIFEST)), manifest)
-        except (ValueError, RecursionError) as error:
-            raise CheckpointError(
-                f"checkpoint {self.path}: manifest.json cannot be read ({error}). Delete the folder to begin anew."
-            ) from error
-        if different:
-            raise CheckpointError(
-                f"checkpoint {self.path} is of another run "
-                f"({'; '.join(different[:4])}{'; …' * (len(different) > 4)}). Give another folder, or "
-                "delete this one to begin anew."
-            )
+    def append(self, done: int, columns: dict) -> None:
+        "Put a finished chunk away. Raises an `OSError` that says what is kept."
+        super().append(done, columns | dict(begin=np.array(self.done), end=np.array(done)))
 
-# %% ../../nbs/extraction/00_chunks.ipynb #c014c
-@patch
-def _find_chunks(self: Checkpoint):
-    "Count the chunks that are there, up to the first that is missing or damaged."
-    self._names = []
-    for file in sorted(self.path.glob(_CHUNKS)):
-        try: columns = self._read(file)
-        except ValueError as error: warnings.warn(f"checkpoint {file} is damaged ({error}); measured again from frame {self.done} of the "
-                                                  "selected ones on"); break
+    def close(self) -> None: "Nothing is to be closed."
+
+    def __iter__(self): return (_unpack(read_whole(file, MAX_CHUNK)) for file in self._names)
+
+    def _find_chunks(self):
+        "Count the chunks that are there, up to the first that is missing or damaged."
+        for file in sorted(self.path.glob(_CHUNKS)):
+            try: columns = _read_chunk(file, self.done, self._limits, self._measured)
+            except ValueError as error: return _warn_of_damage(file, error, self.done)
+            self._names.append(file)
+            self.done = int(columns["end"])
+
+    def _write(self, done, data):
+        file = self.path / f"{done:09}.npz"
+        try: _write_bytes(file, data)
+        except OSError as error: raise self._unwritten(error) from error
         self._names.append(file)
-        self.done = int(columns["end"])
 
-@patch
-def _read(self: Checkpoint, file):
+    def _unwritten(self, error): return _unwritten(self.path, self.done, error)
+
+# %% ../../nbs/extraction/00_chunks.ipynb #c014e
+def _read_chunk(file, done, limits, measured):
+    "The columns of a chunk that begins at frame `done` of the selected ones. Raises `ValueError`."
     columns = _unpack(read_whole(file, MAX_CHUNK))
-    _check_chunk(columns, self.done, self._limits)
-    if self._measured is not None: _check_complete(columns, self._measured)
+    _check_chunk(columns, done, limits)
+    if measured is not None: _check_complete(columns, measured)
     if file.name != f"{int(columns['end']):09}.npz": raise ValueError(f"it ends at frame {columns['end']}")
     return columns
 
-# %% ../../nbs/extraction/00_chunks.ipynb #c014e
-@patch
-def append(self: Checkpoint, done, columns):
-    Chunks.append(self, done, columns | dict(begin=np.array(self.done), end=np.array(done)))
+def _warn_of_damage(file, error, done):
+    warnings.warn(f"checkpoint {file} is damaged ({error}); measured again from frame {done} of the selected ones on",
+                  stacklevel=2)
 
-def _write_bytes(path, data):
-    with write_atomically(path, private=True) as part: part.write_bytes(data)
-
-@patch
-def _write(self: Checkpoint, done, data):
-    file = self.path / f"{done:09}.npz"
-    try: _write_bytes(file, data)
-    except OSError as error: raise self._unwritten(error) from error
-    self._names.append(file)
-
-@patch
-def _unwritten(self: Checkpoint, error):
+def _unwritten(path, done, error):
     return OSError(
         error.errno,
-        f"checkpoint {self.path} cannot be written ({os.strerror(error.errno)}). The first "
-        f"{self.done} selected frames are kept there. Make room or mend the permissions, then run "
-        "the same again",
+        f"checkpoint {path} cannot be written ({os.strerror(error.errno)}). The first {done} selected frames are kept "
+        "there. Make room or mend the permissions, then run the same again",
     )
-
-@patch
-def close(self: Checkpoint): pass
-
-@patch
-def __iter__(self: Checkpoint): return (_unpack(read_whole(file, MAX_CHUNK)) for file in self._names)
 
 # %% ../../nbs/extraction/00_chunks.ipynb #c015
 def delete_checkpoint(
     path, # the folder
-):
+) -> None:
     "Delete a checkpoint and nothing else that may lie in its folder."
     path = Path(path)
     for file in [*path.glob(_CHUNKS), *path.glob("*.part"), path / "manifest.json"]: file.unlink(missing_ok=True)

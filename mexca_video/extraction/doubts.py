@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import json
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..schema import STATUS
 from ..validators import need_features
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # %% auto #0
 __all__ = ['FEW_FRAMES', 'RARE', 'SMALL_FACE', 'TURNED', 'RULES', 'has_status', 'describe_doubts', 'DoubtWarning', 'note_doubts']
@@ -118,7 +122,7 @@ class DoubtWarning(UserWarning):
 
 def note_doubts(
     ds, # a features Dataset
-): # Dataset
+) -> "xr.Dataset":
     "The same with the attribute `doubts`, one sentence a line, and a `DoubtWarning`; `ds` itself if there is no doubt."
     doubts = describe_doubts(ds)
     if not doubts: return ds

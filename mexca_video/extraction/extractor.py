@@ -10,6 +10,7 @@ import warnings
 from copy import copy
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from fastcore.basics import patch
@@ -47,8 +48,13 @@ from mexca_video.schema import (
     list_variables,
 )
 
+if TYPE_CHECKING:
+    import facenet_pytorch
+    import spectralcluster
+    import xarray as xr
+
 # %% auto #0
-__all__ = ['EMBEDDED', 'FaceExtractor']
+__all__ = ['EMBEDDED', 'LoadedModels', 'FaceExtractor', 'make_stream']
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c006
 def _need(fits, argument, value, expected):
@@ -123,8 +129,35 @@ class _Loaded:
         return getattr(obj, self.name)
     def __delete__(self, obj): vars(obj).pop(self.name, None)
 
+# %% ../../nbs/extraction/04_extractor.ipynb #extrac003
+_DETECTOR_OPTIONS = (
+    "min_face_size", "thresholds", "factor", "post_process", "select_largest", "selection_method", "keep_all"
+)
+
+class LoadedModels:
+    "The models of an extractor; each is loaded when it is first used, and may be deleted."
+    @_Loaded
+    def detector(self) -> "facenet_pytorch.MTCNN":
+        "`facenet_pytorch.MTCNN`"
+        return load_detector(self.device, **{name: getattr(self, name) for name in _DETECTOR_OPTIONS})
+
+    @_Loaded
+    def encoder(self) -> object: # `facenet_pytorch.InceptionResnetV1`, or `SFace`
+        "`facenet_pytorch.InceptionResnetV1`, or `SFace`"
+        return load_encoder(self.embeddings_model, self.device, self.engine)
+
+    @_Loaded
+    def clusterer(self) -> "spectralcluster.SpectralClusterer":
+        "`spectralcluster.SpectralClusterer`"
+        return load_clusterer(self.num_faces, self.max_cluster_frames)
+
+    @_Loaded
+    def extractor(self) -> LandmarksAndUnits:
+        "The landmark network and the action-unit model"
+        return LandmarksAndUnits(self.landmark_model, self.au_model, self.device, self.engine)
+
 # %% ../../nbs/extraction/04_extractor.ipynb #c011
-class FaceExtractor:
+class FaceExtractor(LoadedModels):
     "Find faces in a video, tell people apart, and measure landmarks and action units."
     def __init__(self,
         num_faces: int | None, # number of people to identify; None: estimated from the embeddings
@@ -150,43 +183,19 @@ class FaceExtractor:
         vars(self).update(options, _names=tuple(options))
         _check_options(self)
 
-    @_Loaded
-    def detector(self):
-        "`facenet_pytorch.MTCNN`"
-        names = (
-            "min_face_size",
-            "thresholds",
-            "factor",
-            "post_process",
-            "select_largest",
-            "selection_method",
-            "keep_all",
-        )
-        return load_detector(self.device, **{name: getattr(self, name) for name in names})
+    def __repr__(self):
+        shown = {name: value for name, value in _options_of(self).items() if name != "measures" or value}
+        return f"FaceExtractor({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
-    @_Loaded
-    def encoder(self):
-        "`facenet_pytorch.InceptionResnetV1`, or `SFace`"
-        return load_encoder(self.embeddings_model, self.device, self.engine)
+    def __call__(self,
+        **callargs, # arguments of `apply`
+    ) -> "xr.Dataset":
+        "Alias of `apply`."
+        return self.apply(**callargs)
 
-    @_Loaded
-    def clusterer(self):
-        "`spectralcluster.SpectralClusterer`"
-        return load_clusterer(self.num_faces, self.max_cluster_frames)
-
-    @_Loaded
-    def extractor(self):
-        "The landmark network and the action-unit model"
-        return LandmarksAndUnits(self.landmark_model, self.au_model, self.device, self.engine)
-
-# %% ../../nbs/extraction/04_extractor.ipynb #c012
-@patch(as_prop=True)
-def _options(self: FaceExtractor): return {name: getattr(self, name) for name in self._names}
-
-@patch
-def __repr__(self: FaceExtractor):
-    shown = {name: value for name, value in self._options.items() if name != "measures" or value}
-    return f"FaceExtractor({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+def _options_of(extractor):
+    "Every argument of the constructor, by name."
+    return {name: getattr(extractor, name) for name in extractor._names}
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c015
 EMBEDDED = dict(embeddings_model="sface", landmark_model="facemesh", au_model="blendshapes")
@@ -195,7 +204,7 @@ EMBEDDED = dict(embeddings_model="sface", landmark_model="facemesh", au_model="b
 def embedded(cls: FaceExtractor,
     num_faces: int = None, # number of people to identify; None: estimated from the embeddings
     **options, # any other option of `FaceExtractor`
-): # `FaceExtractor`
+) -> FaceExtractor:
     """A `FaceExtractor` with `sface`, `facemesh` and `blendshapes`, which need no model hub.
 
     It measures 16 of the 20 units: none for AU06, AU09, AU11 and AU23.
@@ -310,69 +319,83 @@ def extract(self: FaceExtractor,
     return landmarks, aus
 
 # %% ../../nbs/extraction/04_extractor.ipynb #extrac001
-@patch
-def _all_measures(self: FaceExtractor):
-    own = (self.extractor,) if self.landmark_model else ()
-    return (*own, *self.measures)
+def _measures_of(extractor):
+    "All measures of a run: the extractor's own, and what `measures` adds."
+    own = (extractor.extractor,) if extractor.landmark_model else ()
+    return (*own, *extractor.measures)
 
-@patch
-def _shapes(self: FaceExtractor):
+def _shapes_of(extractor):
     "The measured variables of a result, with the shape of what is measured of one face."
-    sizes = SIZES | {"embedding": MODELS[self.embeddings_model].embedding_size}
-    names = dict.fromkeys(list_variables("measured"))
-    own = {name for measure in self.measures for name in measure.variables}
-    kept = [name for name in names if not VARIABLES[name].optional or name in own or name == "face_embedding"]
-    return {name: face_shape(name, sizes) for name in kept}
+    sizes = SIZES | {"embedding": MODELS[extractor.embeddings_model].embedding_size}
+    added = {name for measure in extractor.measures for name in measure.variables}
+    names = [name for name in list_variables("measured") if name in added or not VARIABLES[name].optional]
+    return {name: face_shape(name, sizes) for name in (*names, "face_embedding")}
 
-@patch
-def _stream(self: FaceExtractor, everything):
-    "What looks at frames, with the models loaded: a missing one is found out now, and before there are threads."
-    size = MODELS[self.embeddings_model].embedding_size
-    self.encoder, self.extractor
-    options = {name: getattr(self, name) for name in ("embeddings_model", "post_process", "detect_every", "device")}
-    return FaceStream(self.detector, self.encode, size, self._all_measures(), everything=everything, **options)
+def make_stream(
+    extractor: FaceExtractor,
+    everything: bool, # are all faces embedded, or a few of each track?
+) -> FaceStream:
+    "What looks at frames. Models are loaded: a missing one is found out now, and before there are threads."
+    size = MODELS[extractor.embeddings_model].embedding_size
+    extractor.encoder, extractor.extractor  # noqa: B018
+    names = ("embeddings_model", "post_process", "detect_every", "device")
+    options = {name: getattr(extractor, name) for name in names}
+    measures = _measures_of(extractor)
+    return FaceStream(extractor.detector, extractor.encode, size, measures, everything=everything, **options)
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c048
-@patch
-def _describe(self: FaceExtractor, dataset, filepath, arguments, identification):
+_PACKAGES = ("torch", "facenet-pytorch", "py-feat", "spectralcluster", "openvino", "av", "xarray", "numpy")
+
+def _describe(extractor, dataset, filepath, arguments, identification):
     "Global attributes of a result."
-    packages = ["torch", "facenet-pytorch", "py-feat", "spectralcluster", "openvino", "av", "xarray", "numpy"]
-    return (
-        dict(
-            video_file=dataset.file_name,
-            video_sha256=file_sha256(filepath),
-            video_size_bytes=Path(filepath).stat().st_size,
-            video_fps=float(dataset.video_fps),
-            video_duration=float(dataset.duration),
-            video_width=int(dataset.width),
-            video_height=int(dataset.height),
-            arguments=json.dumps(self._all_options() | arguments),
-            identification=identification,
-            models=json.dumps(self._records()),
-            software=json.dumps({"mexca_video": __version__} | {name: version(name) for name in packages}),
-            au_scale=MODELS[self.au_model].scale if self.au_model else "not measured",
-            source=f"mexca_video {__version__}",
-            history=history_line("FaceExtractor.apply", self._all_options() | arguments),
-        )
-        | dataset.facts()
+    arguments = _all_options(extractor) | arguments
+    software = {"mexca_video": __version__} | {name: version(name) for name in _PACKAGES}
+    video = dict(
+        video_file=dataset.file_name,
+        video_sha256=file_sha256(filepath),
+        video_size_bytes=Path(filepath).stat().st_size,
+        video_fps=float(dataset.video_fps),
+        video_duration=float(dataset.duration),
+        video_width=int(dataset.width),
+        video_height=int(dataset.height),
+    )
+    return video | dataset.facts() | dict(
+        arguments=json.dumps(arguments),
+        identification=identification,
+        models=json.dumps(_records(extractor)),
+        software=json.dumps(software),
+        au_scale=MODELS[extractor.au_model].scale if extractor.au_model else "not measured",
+        source=f"mexca_video {__version__}",
+        history=history_line("FaceExtractor.apply", arguments),
     )
 
-@patch
-def _all_options(self: FaceExtractor):
-    options = dict(self._options)
-    if self.device is not None: options["device"] = str(self.device)
+def _all_options(extractor):
+    "Every argument of the constructor as JSON can hold it."
+    options = _options_of(extractor)
+    if extractor.device is not None: options["device"] = str(extractor.device)
     names = [measure.name for measure in options.pop("measures")]
     return options | ({"measures": names} if names else {})
 
-@patch
-def _records(self: FaceExtractor):
-    return [model_record(name) for name in ("mtcnn", self.embeddings_model, self.landmark_model, self.au_model) if name]
+def _records(extractor):
+    names = ("mtcnn", extractor.embeddings_model, extractor.landmark_model, extractor.au_model)
+    return [model_record(name) for name in names if name]
+
+# %% ../../nbs/extraction/04_extractor.ipynb #extrac004
+def _check_arguments(batch_size, skip_frames, process_subclip, rotate, return_embeddings):
+    "The arguments of a run that matter, as JSON can hold them."
+    batch_size = _plain(batch_size)
+    process_subclip = _plain(process_subclip)
+    _need(_is_count(batch_size), "batch_size", batch_size, "a whole number from 1")
+    two = isinstance(process_subclip, tuple) and len(process_subclip) == 2
+    _need(two, "process_subclip", process_subclip, "a start and an end in seconds")
+    arguments = dict(skip_frames=_plain(skip_frames), process_subclip=list(process_subclip), rotate=_plain(rotate))
+    return arguments | dict(return_embeddings=return_embeddings)
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c050
 @patch
 def apply(self: FaceExtractor,
     filepath: str, # a video file
-    batch_size: int = 1, # frames that are decoded together, and on a GPU looked at together; it does not change the result
+    batch_size: int = 1, # frames that are decoded together, on a GPU also looked at together
     skip_frames: int = 1, # process every n-th frame
     process_subclip: tuple = (0, None), # start and end in seconds from the first frame of the video
     show_progress: bool = True, # whether to show a progress bar
@@ -380,7 +403,7 @@ def apply(self: FaceExtractor,
     rotate: int = 0, # degrees clockwise by which the displayed pictures are turned first: 0, 90, 180 or 270
     return_embeddings: bool = False, # embed all faces and keep the embeddings; they are biometric data
     checkpoint: str = None, # a folder from which an interrupted run goes on (embeddings too); yours to delete
-): # `xarray.Dataset`, see `schema`
+) -> "xr.Dataset": # see `schema`
     """Find, identify and measure the faces of a video.
 
     Raises `ValueError` or `OSError` for a file, a part or a checkpoint that cannot be used.
@@ -389,30 +412,17 @@ def apply(self: FaceExtractor,
     from tqdm.auto import tqdm
 
     from mexca_video.video import VideoDataset
-    batch_size, skip_frames, process_subclip = map(_plain, (batch_size, skip_frames, process_subclip))
-    rotate = _plain(rotate)
-    _need(_is_count(batch_size), "batch_size", batch_size, "a whole number from 1")
-    _need(
-        isinstance(process_subclip, tuple) and len(process_subclip) == 2,
-        "process_subclip",
-        process_subclip,
-        "a start and an end in seconds",
-    )
+    arguments = _check_arguments(batch_size, skip_frames, process_subclip, rotate, return_embeddings)
+    part = arguments["skip_frames"], *arguments["process_subclip"]
     self._stopped = None
-    arguments = dict(
-        skip_frames=skip_frames,
-        process_subclip=list(process_subclip),
-        rotate=rotate,
-        return_embeddings=return_embeddings,
-    )
-    with VideoDataset(str(filepath), skip_frames, *process_subclip, rotate=rotate) as dataset:
-        chunks = self._open_chunks(checkpoint, filepath, arguments)
+    with VideoDataset(str(filepath), *part, rotate=arguments["rotate"]) as dataset:
+        chunks = _open_chunks(self, checkpoint, filepath, arguments)
         options = dict(total=len(dataset), initial=chunks.done, unit="frame", desc=dataset.file_name)
         with tqdm(**options, disable=not show_progress) as bar:
             bar.faces = 0
             try:
-                self._stream(return_embeddings).run(dataset, chunks, batch_size, bar)
-                result = self._assemble(dataset, filepath, chunks, arguments)
+                make_stream(self, return_embeddings).run(dataset, chunks, int(batch_size), bar)
+                result = _assemble(self, dataset, filepath, chunks, arguments)
             except BaseException:
                 self._stopped = copy(dataset), filepath, chunks, arguments
                 raise
@@ -420,13 +430,12 @@ def apply(self: FaceExtractor,
         return result
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c050b
-@patch
-def _open_chunks(self: FaceExtractor, checkpoint, filepath, arguments):
+def _open_chunks(extractor, checkpoint, filepath, arguments):
     "Where finished chunks go: into the folder `checkpoint`, with what is there already, or into memory."
     if checkpoint is None: return Chunks()
-    measured = [name for measure in self._all_measures() for name in measure.variables]
-    run = dict(format=4, variables=measured, models=self._records(), mexca_video=__version__)
-    return Checkpoint(checkpoint, self.describe_run(filepath, **arguments) | run)
+    measured = [name for measure in _measures_of(extractor) for name in measure.variables]
+    run = dict(format=4, variables=measured, models=_records(extractor), mexca_video=__version__)
+    return Checkpoint(checkpoint, extractor.describe_run(filepath, **arguments) | run)
 
 @patch
 def describe_run(self: FaceExtractor,
@@ -438,7 +447,7 @@ def describe_run(self: FaceExtractor,
     return_embeddings: bool = False,
 ) -> dict: # of what JSON can hold
     "What makes a run of `apply` this run and no other: the video's checksum and every argument that matters."
-    arguments = self._all_options() | dict(
+    arguments = _all_options(self) | dict(
         skip_frames=_plain(skip_frames),
         process_subclip=_plain(process_subclip),
         rotate=_plain(rotate),
@@ -448,7 +457,7 @@ def describe_run(self: FaceExtractor,
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c050c
 @patch(as_prop=True)
-def partial(self: FaceExtractor): # `xarray.Dataset`
+def partial(self: FaceExtractor) -> "xr.Dataset":
     """What the last call of `apply` had finished when it was stopped.
 
     Raises `ValueError` if it was not stopped, or before its first chunk.
@@ -458,32 +467,23 @@ def partial(self: FaceExtractor): # `xarray.Dataset`
     if not self._stopped[2].done:
         raise ValueError(f"partial: apply was stopped within its first {chunking.CHUNK_FRAMES} frames, and nothing is "
                          "finished.")
-    return self._assemble(*self._stopped)
+    return _assemble(self, *self._stopped)
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c051
-@patch
-def _assemble(self: FaceExtractor, dataset, filepath, chunks, arguments):
+def _assemble(extractor, dataset, filepath, chunks, arguments):
     "The Dataset of all finished chunks."
     def name(faces):
-        options = dict(most=self.max_cluster_frames, min_evidence=self.min_evidence, file=dataset.file_name)
-        return name_faces(faces, self.embeddings_model, self.num_faces, **options)
-    planned = dict(landmarks_planned=bool(self.landmark_model), aus_planned=bool(self.au_model))
+        options = dict(most=extractor.max_cluster_frames, min_evidence=extractor.min_evidence, file=dataset.file_name)
+        return name_faces(faces, extractor.embeddings_model, extractor.num_faces, **options)
+    planned = dict(landmarks_planned=bool(extractor.landmark_model), aus_planned=bool(extractor.au_model))
     tables, faces, failures, names = assemble(
-        dataset, chunks, name, self._shapes(), arguments["return_embeddings"],
-        min_evidence=self.min_evidence, **planned,
+        dataset, chunks, name, _shapes_of(extractor), arguments["return_embeddings"],
+        min_evidence=extractor.min_evidence, **planned,
     )
     warn_of_failures(failures, dataset.file_name)
-    attrs = self._describe(dataset, filepath, arguments, names.how)
+    attrs = _describe(extractor, dataset, filepath, arguments, names.how)
     attrs |= describe_missing(dataset, faces["decoded"], chunks.done)
     whole = chunks.done == len(dataset)
-    if whole and (turn := find_turn(dataset, faces, self.detector)): attrs["video_turned"] = turn
+    if whole and (turn := find_turn(dataset, faces, extractor.detector)): attrs["video_turned"] = turn
     if names.proposals: attrs["identity_proposals"] = json.dumps(names.proposals)
     return note_doubts(build_features(attrs=attrs, **tables))
-
-# %% ../../nbs/extraction/04_extractor.ipynb #c052
-@patch
-def __call__(self: FaceExtractor,
-    **callargs, # arguments of `apply`
-): # `xarray.Dataset`
-    "Alias of `apply`."
-    return self.apply(**callargs)

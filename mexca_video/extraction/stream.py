@@ -61,6 +61,17 @@ class FaceStream:
     device: object = None # see `find_device`
     everything: bool = False # are all faces embedded, or a few of each track?
 
+    def embed_batch(self,
+        crops: list, # of tensors (3, S, S)
+    ) -> tuple: # dict(face_embedding=(N, E)), NaN for a face that fails; what failed
+        "Crops through the encoder."
+        import torch
+        failures = {}
+        crops = torch.stack(crops)
+        rows = measure_each(lambda i: self.encode(crops[i]), np.arange(len(crops)), "embeddings", failures)
+        nothing = np.full(self.embedding_size, EMPTY_VALUE, np.float32)
+        return dict(face_embedding=np.stack([nothing if row is None else row for row in rows])), failures
+
 # %% ../../nbs/extraction/02_stream.ipynb #stream010
 @patch
 def look_at(self: FaceStream,
@@ -139,18 +150,6 @@ def measure_batch(self: FaceStream,
         crops = torch.stack([face.looks[k][1] for face in faces])
         columns |= measure.measure(crops, regions, failures)
     return columns, failures
-
-@patch
-def embed_batch(self: FaceStream,
-    crops: list, # of tensors (3, S, S)
-) -> tuple: # dict(face_embedding=(N, E)), NaN for a face that fails; what failed
-    "Crops through the encoder."
-    import torch
-    failures = {}
-    crops = torch.stack(crops)
-    rows = measure_each(lambda i: self.encode(crops[i]), np.arange(len(crops)), "embeddings", failures)
-    nothing = np.full(self.embedding_size, EMPTY_VALUE, np.float32)
-    return dict(face_embedding=np.stack([nothing if row is None else row for row in rows])), failures
 
 # %% ../../nbs/extraction/02_stream.ipynb #stream015
 class _OpenChunk:

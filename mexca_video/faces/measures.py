@@ -96,28 +96,27 @@ class LandmarksAndUnits:
         if eyes is None: eyes = find_eyes(self.landmarker, image, boxes)
         return self.landmarker.regions(boxes, eyes)
 
+    def measure(self,
+        crops, # (N, 3, S, S) tensor
+        regions: np.ndarray, # (N, 4)
+        failures: dict,
+    ) -> dict: # face_landmarks (N, 68, 2) in pixels, face_aus (N, 20), presence (N,)
+        "NaN for a face that fails or is not seen."
+        return _measure_landmarks(self, crops, regions, failures)
+
 # %% ../../nbs/faces/07_measures.ipynb #measur015
-from fastcore.basics import patch
-
-
-@patch
-def measure(self: LandmarksAndUnits,
-    crops, # (N, 3, S, S) tensor
-    regions: np.ndarray, # (N, 4)
-    failures: dict,
-) -> dict: # face_landmarks (N, 68, 2) in pixels, face_aus (N, 20), presence (N,)
-    "NaN for a face that fails or is not seen."
-    found = {name: empty_values(name, len(regions)) for name in (*self.variables, "presence")}
-    look = lambda i: zip(*self.landmarker.measure(crops[i]))
+def _measure_landmarks(model, crops, regions, failures):
+    found = {name: empty_values(name, len(regions)) for name in (*model.variables, "presence")}
+    look = lambda i: zip(*model.landmarker.measure(crops[i]))
     seen = measure_each(look, np.arange(len(regions)), "landmarks", failures)
     valid = [i for i, face in enumerate(seen) if face is not None and np.isfinite(face[0]).all()]
     for i in valid: found["presence"][i] = seen[i][1]
     there = np.array([i for i in valid if not seen[i][1] < LEAST_PRESENCE], int)
     if len(there) == 0: return found
     points = np.stack([seen[i][0] for i in there])
-    found["face_landmarks"][there] = region_to_frame(regions[there], self.landmarker.to_68(points))
-    if self.au_classifier is not None:
-        found["face_aus"][there] = _measure_units(self, crops[there], regions[there], points, failures)
+    found["face_landmarks"][there] = region_to_frame(regions[there], model.landmarker.to_68(points))
+    if model.au_classifier is not None:
+        found["face_aus"][there] = _measure_units(model, crops[there], regions[there], points, failures)
     return found
 
 def _measure_units(model, crops, regions, points, failures):
@@ -145,9 +144,11 @@ def check_measure(
     "Raise a `ValueError` for something that is not a measure, or that fills what the schema does not know."
     parts = ("name", "variables", "size", "padding", "regions", "measure")
     missing = [part for part in parts if not hasattr(measure, part)]
-    if missing: raise ValueError(f"measures: {measure!r} has no {', '.join(missing)}; see mexca_video.faces.measures.Measure")
+    if missing:
+        raise ValueError(f"measures: {measure!r} has no {', '.join(missing)}; see mexca_video.faces.measures.Measure")
     for name in measure.variables:
         row = VARIABLES.get(name)
-        if row is None: raise ValueError(f"measures: {measure.name} fills {name}, which is not in schema.VARIABLES; add its row")
+        if row is None:
+            raise ValueError(f"measures: {measure.name} fills {name}, which is not in schema.VARIABLES; add its row")
         if row.kind != "measured" or row.dims[:2] != ("frame", "face"):
             raise ValueError(f"measures: {measure.name} fills {name}, which is not measured of each face")

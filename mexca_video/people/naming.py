@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -131,7 +132,7 @@ MOST_SAID = 3 # proposals that are put into a warning each
 
 def describe_proposals(
     people, # from `name_tracks`
-): # iterator over sentences
+) -> Iterator[str]:
     "Which people may be one, and who may be two."
     for proposal in people.proposals[:MOST_SAID]:
         if proposal["kind"] == "merge":
@@ -179,7 +180,8 @@ def _describe_nobody(people, table, min_evidence):
         yield (f"unassigned: {int(table.sizes[nameless].sum())} faces in {int(nameless.sum())} tracks "
                "that are near nobody and too short or too poor to be a person of their own")
     doubtful = ~table.members & np.isnan(people.labels)
-    if doubtful.any(): yield f"doubtful: {int(table.sizes[doubtful].sum())} detections with evidence under {min_evidence:g}"
+    if doubtful.any():
+        yield f"doubtful: {int(table.sizes[doubtful].sum())} detections with evidence under {min_evidence:g}"
 
 # %% ../../nbs/people/04_naming.ipynb #naming017
 def identify_tracks(

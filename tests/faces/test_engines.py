@@ -7,6 +7,7 @@ import torch
 from mexca_video import FaceExtractor, VideoDataset, sample_clip, sample_image
 from mexca_video.compute import inference as networks
 from mexca_video.compute.inference import compile_module
+from mexca_video.extraction.extractor import make_stream
 from mexca_video.faces.crops import cut_for, cut_regions
 from mexca_video.faces.detection import detect_faces, find_faces, load_detector
 from mexca_video.faces.embedding import encode_faces
@@ -120,7 +121,7 @@ def test_a_gpu_that_has_no_room_for_a_batch(monkeypatch):
     "Torch's cascade sees several frames at once, here on the CPU; without room it takes half of them."
     extractor, sizes = FaceExtractor.embedded(3, landmark_model=None, au_model=None), []
     extractor.detector.fast = FastMTCNN(extractor.detector, compiled=False)
-    stream = extractor._stream(False)
+    stream = make_stream(extractor, False)
     with VideoDataset(sample_clip(), skip_frames=48) as video: images = [video[i]["Image"].numpy() for i in range(len(video))]
     alone, detect = [stream.look_at([image])[0] for image in images], extractor.detector.fast.detect
     def small(frames, near=None):
