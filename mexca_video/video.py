@@ -320,7 +320,7 @@ _CUT_OUT = {"h264": "h264_mp4toannexb,extract_extradata", "hevc": "hevc_mp4toann
 _SIZE_BYTES = {"vp8": slice(6, 10), "vp9": slice(1, 9)}  # where a key frame of these has its size
 _MOST_KINDS = 64  # a file with more kinds of pictures is damaged
 
-
+# %% ../nbs/04_video.ipynb #video003
 class _Kinds:
     "Collects one key packet of each kind of picture that a stream has."
     def __init__(self, stream):

@@ -55,6 +55,11 @@ class Cell(NamedTuple):
     def place(self, node): return f"{self.notebook}: {getattr(node, 'name', self.lines[node.lineno - 1].strip())}"
 
 
+def is_several(node):
+    "Is it `a, b = c, d`: several assignments in one line? Taking a tuple apart is not."
+    return isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple)
+
+
 def is_exported(cell):
     return cell["cell_type"] == "code" and re.search(r"^#\|\s*exports?\b", "".join(cell["source"]), re.M)
 
@@ -133,7 +138,7 @@ def measure(notebooks):
     cells = [cell for _, exported in notebooks.values() for cell in exported]
     lines = [(cell, line) for cell in cells for line in cell.lines if line.strip()]
     long = [f"{cell.notebook}: {line.strip()[:60]}…" for cell, line in lines if len(line) > WIDTH]
-    tuples = [(cell, node) for cell, node in nodes(cells, ast.Assign) if isinstance(node.targets[0], ast.Tuple)]
+    tuples = [(cell, node) for cell, node in nodes(cells, ast.Assign) if is_several(node)]
     several = [cell.place(node) for cell in cells for node in on_one_line(cell.tree)]
     functions = nodes(cells, ast.FunctionDef, ast.AsyncFunctionDef)
     patches = [cell.place(node) for cell, node in functions if is_patch(node)]

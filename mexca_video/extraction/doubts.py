@@ -122,7 +122,7 @@ class DoubtWarning(UserWarning):
 
 def note_doubts(
     ds, # a features Dataset
-) -> "xr.Dataset":
+) -> xr.Dataset:
     "The same with the attribute `doubts`, one sentence a line, and a `DoubtWarning`; `ds` itself if there is no doubt."
     doubts = describe_doubts(ds)
     if not doubts: return ds

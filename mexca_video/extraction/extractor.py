@@ -137,7 +137,7 @@ _DETECTOR_OPTIONS = (
 class LoadedModels:
     "The models of an extractor; each is loaded when it is first used, and may be deleted."
     @_Loaded
-    def detector(self) -> "facenet_pytorch.MTCNN":
+    def detector(self) -> facenet_pytorch.MTCNN:
         "`facenet_pytorch.MTCNN`"
         return load_detector(self.device, **{name: getattr(self, name) for name in _DETECTOR_OPTIONS})
 
@@ -147,7 +147,7 @@ class LoadedModels:
         return load_encoder(self.embeddings_model, self.device, self.engine)
 
     @_Loaded
-    def clusterer(self) -> "spectralcluster.SpectralClusterer":
+    def clusterer(self) -> spectralcluster.SpectralClusterer:
         "`spectralcluster.SpectralClusterer`"
         return load_clusterer(self.num_faces, self.max_cluster_frames)
 
@@ -189,7 +189,7 @@ class FaceExtractor(LoadedModels):
 
     def __call__(self,
         **callargs, # arguments of `apply`
-    ) -> "xr.Dataset":
+    ) -> xr.Dataset:
         "Alias of `apply`."
         return self.apply(**callargs)
 
@@ -403,7 +403,7 @@ def apply(self: FaceExtractor,
     rotate: int = 0, # degrees clockwise by which the displayed pictures are turned first: 0, 90, 180 or 270
     return_embeddings: bool = False, # embed all faces and keep the embeddings; they are biometric data
     checkpoint: str = None, # a folder from which an interrupted run goes on (embeddings too); yours to delete
-) -> "xr.Dataset": # see `schema`
+) -> xr.Dataset: # see `schema`
     """Find, identify and measure the faces of a video.
 
     Raises `ValueError` or `OSError` for a file, a part or a checkpoint that cannot be used.
@@ -457,7 +457,7 @@ def describe_run(self: FaceExtractor,
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c050c
 @patch(as_prop=True)
-def partial(self: FaceExtractor) -> "xr.Dataset":
+def partial(self: FaceExtractor) -> xr.Dataset:
     """What the last call of `apply` had finished when it was stopped.
 
     Raises `ValueError` if it was not stopped, or before its first chunk.

@@ -146,6 +146,7 @@ def _blend(image, x, y, out):
             if column < 0 or column >= image.shape[1]: continue
             for k in range(3): out[k] += image[row, column, k] * (high * wide)
 
+# %% ../../nbs/faces/00_crops.ipynb #crops007
 @kernel
 def _sample(image, regions, border, out):
     """Fill `out` (N, 3, S, S) with what is at the cells of regions (N, 4); with `border`, the outermost pixels go on

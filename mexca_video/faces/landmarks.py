@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 # %% auto #0
 __all__ = ['MESH_TO_68', 'LEAST_PRESENCE', 'PyFeatLandmarker', 'FaceMesh', 'load_landmarker', 'find_eyes', 'measure_landmarks']
 
+# %% ../../nbs/faces/04_landmarks.ipynb #landma004
+def _standardize(crops):
+    mean = crops.new_tensor([0.485, 0.456, 0.406])
+    std = crops.new_tensor([0.229, 0.224, 0.225])
+    return (crops - mean[:, None, None]) / std[:, None, None]
+
 # %% ../../nbs/faces/04_landmarks.ipynb #c011
 class PyFeatLandmarker:
     "One of py-feat's landmark networks: (N, 3, S, S) pictures, 0 to 1, to (N, 68, 2) x, y, 0 to 1 of the side."
@@ -57,10 +63,7 @@ class PyFeatLandmarker:
 
     def normalize(self, crops) -> torch.Tensor: # of the same shape
         "`mobilenet` was trained on colours standardised as ImageNet's; the others take 0 to 1."
-        if self.name != "mobilenet": return crops
-        mean = crops.new_tensor([0.485, 0.456, 0.406])
-        std = crops.new_tensor([0.229, 0.224, 0.225])
-        return (crops - mean[:, None, None]) / std[:, None, None]
+        return _standardize(crops) if self.name == "mobilenet" else crops
 
     def to_68(self, points) -> np.ndarray: # (N, 68, 2)
         "The points, which are 68 already."
