@@ -330,7 +330,7 @@ def test_a_doubtful_detection_that_is_somebodys(ds, missing, status):
                   split_faces(doubted, "Unassigned_1", tracks=[99]), rename_faces(doubted, {"Unassigned_1": "Carl"})):
         assert check_features(mended) == [] and replay_history(doubted, mended).identical(mended)
         assert mended.status.where(mended.face_track == 99).stack(cell=("frame", "face")).dropna("cell").values.tolist() == [STATUS[status]] * 3
-        again = unassign_faces(given, given.face_track == 99)
+        again = unassign_faces(mended, mended.face_track == 99)
         left = again.status.where(again.face_track == 99).stack(cell=("frame", "face")).dropna("cell").values
         assert set(left) == {STATUS["unassigned" if status == "ok" else status]}
 
