@@ -107,7 +107,7 @@ case("sound with a cover", lambda folder: clips.write_sound(folder / "cover.mp4"
 case("folder", made("folder.mp4", lambda path: path.mkdir()), "there is no file in this folder")
 case("missing", made("missing.mp4", lambda path: None), "no such file")
 case("link to nothing", made("link.mp4", lambda path: path.symlink_to("nothing.mp4")), "no such file")
-case("pipe", made("pipe.mp4", lambda path: os.mkfifo(path)), "no ordinary file")
+case("pipe", made("pipe.mp4", lambda path: os.mkfifo(path)), "not an ordinary file")
 case("no permission", forbidden, "no permission")
 
 

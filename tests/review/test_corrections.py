@@ -73,7 +73,7 @@ def test_rename(ds):
 
 @pytest.mark.parametrize("names, words", [
     ({"Anna": "Ben"}, "'Person_1' \\(0\\), 'Person_2' \\(1\\), 'Person_3' \\(2\\)"), ({3: "Ben"}, "names=3 is nobody"),
-    ({"Person_1": "Person_3"}, "two slots"), ({"Person_1": ""}, "no name"), ({"Person_1": 5}, "no name"), ({"Person_1": "two\nlines"}, "one line"), ({"Person_1": "\0"}, "one line"), ({True: "Ben"}, "nobody")])
+    ({"Person_1": "Person_3"}, "two slots"), ({"Person_1": ""}, "not a name"), ({"Person_1": 5}, "not a name"), ({"Person_1": "two\nlines"}, "one line"), ({"Person_1": "\0"}, "one line"), ({True: "Ben"}, "nobody")])
 def test_rename_refuses(ds, names, words):
     with pytest.raises(ValueError, match=words): rename_faces(ds, names)
 
@@ -311,7 +311,7 @@ def test_a_divided_track_is_whole_again(ds):
     assert (list_tracks(divided).track == 3).sum() == 3 and (list_tracks(done).track == 3).sum() == 1
 
 
-@pytest.mark.parametrize("call, words", [(lambda ds: assign_track(ds, 77, 0), "track=77 is not a track here; there are 6 tracks, 0 to 5"), (lambda ds: assign_track(ds, "a", 0), "no track"),
+@pytest.mark.parametrize("call, words", [(lambda ds: assign_track(ds, 77, 0), "track=77 is not a track here; there are 6 tracks, 0 to 5"), (lambda ds: assign_track(ds, "a", 0), "not a track"),
     (lambda ds: assign_track(ds, 0, "Anna"), "to='Anna' is nobody"), (lambda ds: assign_track(ds.drop_vars("face_track"), 0, 1), "has no tracks"),
     (lambda ds: list_tracks(ds.drop_vars("face_track")), "has no tracks"), (lambda ds: split_faces(ds, 0, tracks=[1]), "face=0 has no track 1; it has 0, 3"),
     (lambda ds: split_faces(ds, 0), "frames or tracks"), (lambda ds: replay_history(ds.isel(frame=slice(20, None)), assign_track(ds, 3, 1)), "numbered anew")])
@@ -330,7 +330,7 @@ def test_a_doubtful_detection_that_is_somebodys(ds, missing, status):
                   split_faces(doubted, "Unassigned_1", tracks=[99]), rename_faces(doubted, {"Unassigned_1": "Carl"})):
         assert check_features(mended) == [] and replay_history(doubted, mended).identical(mended)
         assert mended.status.where(mended.face_track == 99).stack(cell=("frame", "face")).dropna("cell").values.tolist() == [STATUS[status]] * 3
-        again = unassign_faces(given, given.face_track == 99)
+        again = unassign_faces(mended, mended.face_track == 99)
         left = again.status.where(again.face_track == 99).stack(cell=("frame", "face")).dropna("cell").values
         assert set(left) == {STATUS["unassigned" if status == "ok" else status]}
 

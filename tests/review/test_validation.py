@@ -200,11 +200,11 @@ def test_large_and_odd_files(film, tmp_path):
     path = tmp_path / "a.json"
     with open(path, "wb") as file: file.truncate(MAX_FILE + 1)
     with pytest.raises(ValueError, match="more than the"): load_checks(path, film)
-    with pytest.raises(ValueError, match="no ordinary file"): load_checks(tmp_path, film)
+    with pytest.raises(ValueError, match="not an ordinary file"): load_checks(tmp_path, film)
     with pytest.raises(FileNotFoundError): load_checks(tmp_path / "none.json", film)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.json") # reading it would wait for ever
-        with pytest.raises(ValueError, match="no ordinary file"): load_checks(tmp_path / "pipe.json", film)
+        with pytest.raises(ValueError, match="not an ordinary file"): load_checks(tmp_path / "pipe.json", film)
 
 
 # --- doubts about the whole ---------------------------------------------------------------------------------------------
