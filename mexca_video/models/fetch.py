@@ -58,8 +58,11 @@ def _check(model, path, found):
     "Raise `ModelError` if the digest `found` is not the one that the file at `path` must have."
     expected = _expected_digest(model, path)
     if expected and found != expected:
-        raise model_error(model, f"in {path.parent} is damaged or is another file: its SHA-256 is {found}, expected was "
-                            f"{expected}. Delete it (and {path.name}.sha256, if it is there) and ask again.")
+        raise model_error(
+            model,
+            f"in {path.parent} is damaged or is another file: its SHA-256 is {found}, expected was {expected}. Delete "
+            f"it (and {path.name}.sha256, if it is there) and ask again.",
+        )
 
 # %% ../../nbs/models/02_fetch.ipynb #n2bdaf0e
 MAX_MODEL_BYTES = 2**30  # of a weight file, and of what it unpacks to; the largest here has 0.1 GB
@@ -242,7 +245,9 @@ def _try_sources(model, show_progress):
 # %% ../../nbs/models/02_fetch.ipynb #c066
 def _download(model, show_progress):
     if os.environ.get("MEXCA_VIDEO_OFFLINE", "0") not in ("", "0"):
-        raise model_error(model, "is not here, and MEXCA_VIDEO_OFFLINE forbids fetching it. Unset it to allow a download.")
+        raise model_error(
+            model, "is not here, and MEXCA_VIDEO_OFFLINE forbids fetching it. Unset it to allow a download."
+        )
     with _locked(model):
         if (cache_folder() / model.file).is_file():  # another process was quicker
             return cache_folder() / model.file
