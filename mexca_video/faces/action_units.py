@@ -98,7 +98,8 @@ def aus_from_blendshapes(
 ) -> np.ndarray: # (N, 20) in the order of `AU_NAMES`, 0 to 1; NaN for AU06, AU09, AU11 and AU23
     "Name blendshape weights by the action units they move with. AU25 is the larger of the lips' two ways to part."
     weight = dict(zip(BLENDSHAPE_NAMES, np.asarray(weights).T))
-    aus = {au: np.mean([weight[name] for name in names], 0) for au, names in BLENDSHAPES_OF_AU.items()}
+    def mean(names): return np.mean([weight[name] for name in names], 0)
+    aus = {au: mean(names) for au, names in BLENDSHAPES_OF_AU.items()}
     lower_lip = (weight["mouthLowerDownLeft"] + weight["mouthLowerDownRight"]) / 2
     aus["AU25"] = np.maximum(np.maximum(weight["jawOpen"] - weight["mouthClose"], lower_lip), 0)
     nothing = np.full(len(weights), np.nan)

@@ -22,7 +22,7 @@ __all__ = ['SELECTION_METHODS', 'load_detector', 'order_faces', 'detect_faces', 
 # %% ../../nbs/faces/02_detection.ipynb #c009
 def load_detector(
     device=None, # where it runs, see `find_device`
-    **options, # `min_face_size`, `thresholds`, `factor`, `post_process`, `select_largest`, `selection_method`, `keep_all`
+    **options, # of MTCNN: `min_face_size`, `thresholds`, `factor`, `post_process`, `selection_method`, `keep_all`, …
 ) -> MTCNN:
     "Load MTCNN. Its weights are part of the facenet-pytorch package, so nothing is downloaded."
     from facenet_pytorch import MTCNN

@@ -10,6 +10,7 @@ import threading
 import numpy as np
 
 from mexca_video.compute.inference import (
+    Network,
     compile_network,
     has_bfloat16,
     import_openvino,
@@ -98,12 +99,13 @@ class _Batches:
         self.graphs = {}
         self.lock = threading.Lock()
 
-    def graph(self, n):
+    def graph(self, n) -> Network:
+        "The network for `n` pictures, compiled when it is first asked for."
         with self.lock:
             if n not in self.graphs: self.graphs[n] = compile_network(self.build(n), self.engine)
             return self.graphs[n]
 
-    def __call__(self, *inputs):
+    def __call__(self, *inputs) -> list: # of arrays (N, …)
         "Outputs for inputs (N, …)."
         found = []
         count = len(inputs[0])
@@ -125,7 +127,7 @@ class _TorchNetwork:
         self.device = device
         self.order = order
 
-    def __call__(self, *inputs):
+    def __call__(self, *inputs) -> list: # of arrays (N, …)
         import torch
         found = [run_module(self.net, torch.from_numpy(x), self.device) for x in inputs]
         return [outs[i].cpu().numpy() for outs in found for i in self.order]
@@ -335,8 +337,8 @@ def score(self: FastMTCNN,
     images, # list of B (H, W, 3) RGB uint8 arrays of one size
     sizes, # of the levels
     graph, # P-Net for them, see `pyramid`
-) -> tuple: # places (N, 2) y, x; picture and level in one number (N,), picture by picture; score (N,); regression (N, 4)
-    "Windows that may hold a face."
+) -> tuple: # places (N, 2) y, x; where (N,); score (N,); regression (N, 4)
+    "Windows that may hold a face; `where` has picture and level in one number and does not decrease."
     levels = resize_levels(images, sizes)
     threshold = np.float32(self.detector.thresholds[0])
     screen = self.screens(sizes)
@@ -433,7 +435,11 @@ def refine(self: FastMTCNN,
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c024
 @patch
-def decide(self: FastMTCNN, images, boxes, picture) -> list: # B times boxes (N, 4), probabilities (N,), points (N, 5, 2)
+def decide(self: FastMTCNN,
+    images, # as in `score`
+    boxes, # (N, 4) candidates
+    picture, # (N,) which picture each is in
+) -> list: # B times boxes (N, 4), probabilities (N,), points (N, 5, 2)
     "The third stage: boxes, probabilities and five points of each picture."
     boxes, whole, picture = _inside(images, boxes, picture)
     if not len(boxes): return [(boxes, np.empty(0, np.float32), np.empty((0, 5, 2), np.float32))] * len(images)

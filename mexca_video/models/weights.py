@@ -69,9 +69,8 @@ def fill_network(
     except RuntimeError as error:
         if isinstance(error, ModelError): raise
         reason = " ".join(str(error).split())
-        raise model_error(
-            named_model(name), f"in {find_model(name).parent} does not fit the network: {reason[:300]}"
-        ) from error
+        what = f"in {find_model(name).parent} does not fit the network: {reason[:300]}"
+        raise model_error(named_model(name), what) from error
     return network
 
 # %% ../../nbs/models/03_weights.ipynb #c102
