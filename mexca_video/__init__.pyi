@@ -2,14 +2,19 @@
 
 from . import citing as citing
 from . import cli as cli
+from . import compute as compute
 from . import extraction as extraction
+from . import faces as faces
 from . import figures as figures
+from . import files as files
+from . import intervals as intervals
 from . import io as io
 from . import models as models
 from . import people as people
 from . import review as review
 from . import samples as samples
 from . import schema as schema
+from . import validators as validators
 from . import video as video
 from . import viewers as viewers
 from .citing import cite as cite
@@ -27,9 +32,11 @@ from .figures import (
     draw_timeline as draw_timeline,
     person_colors as person_colors,
 )
-from .io.netcdf import load as load, save as save, to_csv as to_csv, to_table as to_table
+from .io.netcdf import load as load, save as save
 from .io.sharing import blur_faces as blur_faces, share_safe as share_safe
-from .models.registry import fetch_model as fetch_model, model_table as model_table
+from .io.tables import to_csv as to_csv, to_table as to_table
+from .models.fetch import fetch_model as fetch_model
+from .models.registry import model_table as model_table
 from .people.identification import NotEnoughFacesError as NotEnoughFacesError
 from .review.corrections import (
     assign_face as assign_face,
@@ -43,7 +50,7 @@ from .review.corrections import (
     unassign_faces as unassign_faces,
 )
 from .review.validation import (
-    list_odd_frames as list_odd_frames,
+    flag_frames as flag_frames,
     load_checks as load_checks,
     sample_checks as sample_checks,
     save_checks as save_checks,
@@ -51,24 +58,18 @@ from .review.validation import (
     wilson_interval as wilson_interval,
 )
 from .samples import (
+    demo_features as demo_features,
     sample_clip as sample_clip,
     sample_image as sample_image,
     sample_path as sample_path,
     sample_truth as sample_truth,
 )
-from .schema import (
-    AU_NAMES as AU_NAMES,
-    EMPTY_VALUE as EMPTY_VALUE,
-    STATUS as STATUS,
-    check_features as check_features,
-    demo_features as demo_features,
-)
+from .schema import AU_NAMES as AU_NAMES, EMPTY_VALUE as EMPTY_VALUE, STATUS as STATUS
+from .validators import check_features as check_features
 from .video import FrameError as FrameError, VideoDataset as VideoDataset
-from .viewers.base import (
-    view_checks as view_checks,
-    view_detections as view_detections,
-    view_faces as view_faces,
-    view_timeline as view_timeline,
-)
+from .viewers.detections import view_detections as view_detections
+from .viewers.people import view_faces as view_faces
+from .viewers.review import view_checks as view_checks
+from .viewers.timeline import view_timeline as view_timeline
 
 __version__: str

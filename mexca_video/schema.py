@@ -11,7 +11,7 @@ __all__ = ['EMPTY_VALUE', 'AU_TITLES', 'AU_NAMES', 'BOX_EDGES', 'AXES', 'LANDMAR
 # %% ../nbs/01_schema.ipynb #c003
 import json
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -242,7 +242,7 @@ def history_line(
     when: str | None = None,  # ISO 8601; None: now
 ) -> str:  # one line
     "Write down one step of the history."
-    when = when or datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    when = when or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return f"{when} mexca_video.{function} {json.dumps(arguments, ensure_ascii=False)}"
 
 # %% ../nbs/01_schema.ipynb #schema006

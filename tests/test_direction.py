@@ -14,7 +14,7 @@ import mexca_video
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = (
     "files", "schema", "validators", "intervals", "video", "compute", "models", "samples", "faces", "people", "extraction",
-    "io", "review", "analysis", "figures", "viewers", "corpus", "report", "cli",
+    "io", "review", "analysis", "figures", "viewers", "corpus", "report", "citing", "cli",
 )
 ALLOWED = {}  # {(importing module, imported module): reason}
 

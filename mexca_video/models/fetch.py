@@ -58,22 +58,11 @@ def _check(model, path, found):
     "Raise `ModelError` if the digest `found` is not the one that the file at `path` must have."
     expected = _expected_digest(model, path)
     if expected and found != expected:
-<<<<<<< /tmp/tmp94hu8lja
-        raise model_error(
-            model,
-            f"in {path.parent} is damaged or is another file: its SHA-256 is {found}, expected was "
-            f"{expected}. Delete it (and {path.name}.sha256, if it is there) and ask again.",
-        )
-||||||| /tmp/tmpst6hf2fm
-        raise model_error(model, f"in {path.parent} is damaged or is another file: its SHA-256 is {found}, expected was "
-                            f"{expected}. Delete it (and {path.name}.sha256, if it is there) and ask again.")
-=======
         raise model_error(
             model,
             f"in {path.parent} is damaged or is another file: its SHA-256 is {found}, expected was {expected}. Delete "
             f"it (and {path.name}.sha256, if it is there) and ask again.",
         )
->>>>>>> /tmp/tmpx5wngx_w
 
 # %% ../../nbs/models/02_fetch.ipynb #n2bdaf0e
 MAX_MODEL_BYTES = 2**30  # of a weight file, and of what it unpacks to; the largest here has 0.1 GB
