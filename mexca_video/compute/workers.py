@@ -20,6 +20,12 @@ from .inference import find_device, float32_convolutions, own_stream, prepare_in
 # %% auto #0
 __all__ = ['GPU_THREADS', 'ANSWER_PATIENCE', 'WorkerPool', 'worker_pool', 'wait_for', 'map_ahead']
 
+# %% ../../nbs/compute/02_workers.ipynb #worker013
+def _do(future, function, args):
+    if not future.set_running_or_notify_cancel(): return
+    try: future.set_result(function(*args))
+    except BaseException as error: future.set_exception(error)
+
 # %% ../../nbs/compute/02_workers.ipynb #worker005
 GPU_THREADS = 4 # threads that serve a GPU
 ANSWER_PATIENCE = 600 # seconds for one frame or one batch of faces
@@ -57,12 +63,6 @@ class WorkerPool:
             for task in iter(self.tasks.get, None):
                 _do(*task)
                 del task
-
-# %% ../../nbs/compute/02_workers.ipynb #worker013
-def _do(future, function, args):
-    if not future.set_running_or_notify_cancel(): return
-    try: future.set_result(function(*args))
-    except BaseException as error: future.set_exception(error)
 
 # %% ../../nbs/compute/02_workers.ipynb #worker007
 _IDLE = {} # pools without work
