@@ -244,18 +244,18 @@ def test_signals_are_survived_after_models_were_deleted():
 
 def test_a_face_that_fails_is_one_face(clip, monkeypatch):
     "Action units that break for whole batches, and for one face alone: the others are measured, the one is NaN and says so."
-    from mexca_video.extraction import extractor as extraction
+    from mexca_video.faces import measures
 
-    measure, alone = extraction.measure_aus, itertools.count()
+    measure, alone = measures.measure_aus, itertools.count()
 
-    def breaks(model, landmarker, patches, squares, points):
-        if len(patches) > 1:
+    def breaks(model, landmarker, crops, regions, points):
+        if len(crops) > 1:
             raise RuntimeError("not together")
         if next(alone) == 1:
             raise RuntimeError("not this one")
-        return measure(model, landmarker, patches, squares, points)
+        return measure(model, landmarker, crops, regions, points)
 
-    monkeypatch.setattr(extraction, "measure_aus", breaks)
+    monkeypatch.setattr(measures, "measure_aus", breaks)
     with pytest.warns(UserWarning, match="action units of 1 face could.*not this one"):
         ds = FaceExtractor.embedded(1).apply(clip, process_subclip=(0, 0.2), show_progress=False)
     assert sorted(ds.status.values.ravel()) == sorted(STATUS[s] for s in ("ok", "aus_failed", "ok", "ok", "ok"))
@@ -279,6 +279,7 @@ def test_wrong_arguments_of_apply(clip, tmp_path):
         extractor.apply(tmp_path / "nothing.mp4")
 
 
+@pytest.mark.slow
 def test_too_little_memory_for_a_batch(clip, monkeypatch):
     "A batch is halved until it fits, and nothing else changes."
     extractor, sizes = FaceExtractor.embedded(3), []
@@ -338,6 +339,7 @@ def test_embeddings_that_all_fail(clip, monkeypatch):
     assert ds.face_label.isnull().all() and ds.face_prob.notnull().any() and ds.attrs["identification"] == "no face could be embedded"
 
 
+@pytest.mark.slow
 def test_faces_that_are_left_out_are_counted(clip):
     one, all_ = (FaceExtractor.embedded(1, keep_all=kept, landmark_model=None, au_model=None).apply(clip, skip_frames=12, show_progress=False) for kept in (False, True))
     assert one.n_detected.equals(all_.n_detected) and one.n_detected.max() > 1

@@ -43,6 +43,7 @@ def test_landmarks_are_within_two_percent(mesh):
     assert len(apart) == 118 and apart.mean() < 0.02
 
 
+@pytest.mark.slow
 def test_blendshapes_correlate(mesh):
     assert tuple(RECORDED["names"]) == tuple(BLENDSHAPE_NAMES)
     ours, reference = Blendshapes()(mesh), RECORDED["blendshapes"]

@@ -322,6 +322,7 @@ def test_hdr_is_written_as_ordinary_video(tmp_path):
     assert abs(shown - read).max() <= 2
 
 
+@pytest.mark.slow
 def test_hidden_people_are_not_recognised(tmp_path, clip):
     "Two people side by side, every third frame analysed: in the copy, no frame shows the face of the hidden one to the models."
     from mexca_video import FaceExtractor

@@ -123,7 +123,7 @@ def resumed_and_whole(clip, folder, frames, number=None):
     return apply_quietly(number, clip, 7, folder), apply_quietly(number, clip, 7, None)
 
 
-@clip_marks(["hand, 0.5 s", "cross-fade", "crossing", "whip pan", "twice"], ["cross-fade"])
+@clip_marks(["hand, 0.5 s", "cross-fade", "crossing", "whip pan", "twice"])
 def test_resumed_run_has_the_same_people(runs, name, tmp_path):
     "It is stopped in the middle of what makes the clip hard."
     same_people(*resumed_and_whole(runs.write(name), tmp_path / "run", 26))

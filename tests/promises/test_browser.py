@@ -15,7 +15,10 @@ import browser
 from places import NBS
 from tracks import with_proposals, with_tracks
 
-pytestmark = pytest.mark.skipif(bool(browser.missing()), reason=f"the browser tests need {browser.missing()}")
+pytestmark = [
+    pytest.mark.slow,  # JupyterLab has to start; tests/viewers/test_modules.py tries the same scripts in a blank page
+    pytest.mark.skipif(bool(browser.missing()), reason=f"the browser tests need {browser.missing()}"),
+]
 TUTORIAL = NBS / "tutorials" / "02_two_people.ipynb"
 BOX = ".mexca-picture"
 

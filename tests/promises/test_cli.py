@@ -76,6 +76,7 @@ def test_one_bad_file_does_not_stop_the_others(several):
     assert last[0] == "extract-faces: 2 of 4 files failed:" and "a text.mp4" in last[1] and "missing.mp4" in last[2]
 
 
+@pytest.mark.slow
 def test_what_was_written_can_be_read(several):
     out = several[1] / "new" / "out"
     ds = load(out / "single_face.nc")
@@ -85,6 +86,7 @@ def test_what_was_written_can_be_read(several):
     assert load(out / "no_face.nc").sizes["face"] == 0
 
 
+@pytest.mark.slow
 def test_progress_goes_to_standard_error(tmp_path):
     done = run("-f", sample_path("single_face"), "--embedded", "--process-subclip", "0", "0.1", "-o", tmp_path)
     assert done.returncode == 0 and done.stdout == f"{tmp_path / 'single_face.nc'}\n" and "3/3" in done.stderr

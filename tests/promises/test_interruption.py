@@ -129,6 +129,7 @@ def stop_after(monkeypatch, extractor, frames, error=KeyboardInterrupt):
     monkeypatch.setattr(FaceStream, "look_at", count)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_partial_result(monkeypatch, short):
     extractor = FaceExtractor.embedded()
     whole = extractor.apply(sample_clip(), **OPTIONS)

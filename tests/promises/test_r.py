@@ -67,7 +67,7 @@ def numbers(text): return np.array([float(v.replace("NA", "nan")) for v in text.
 
 def test_every_block_is_run_by_a_test():
     assert set(blocks()) == {"readr", "dplyr", "ncdf4", "tidync", "nlme"}
-    assert set(blocks("15_store.ipynb")) == {"ncdf4", "tidync", "base"}
+    assert set(blocks("io/00_netcdf.ipynb")) == {"ncdf4", "tidync"} and set(blocks("io/01_tables.ipynb")) == {"base"}
 
 
 def test_table_in_r(kinds):
@@ -82,7 +82,7 @@ def test_table_in_r(kinds):
 
 def test_base_table_in_r(kinds):
     folder, ds = kinds
-    code = blocks("15_store.ipynb")["base"] + '\ncat("#", levels(people$face_name), "#", length(unique(faces$frame)), "#", mean(people$AU12[people$face_name == "woman"], na.rm = TRUE))'
+    code = blocks("io/01_tables.ipynb")["base"] + '\ncat("#", levels(people$face_name), "#", length(unique(faces$frame)), "#", mean(people$AU12[people$face_name == "woman"], na.rm = TRUE))'
     _, names, frames, mean = run_r(code, folder).split("#")
     assert sorted(names.split()) == sorted(name for name in ds.face_name.values if not name.startswith("Unassigned"))
     assert int(frames) == ds.sizes["frame"] and float(mean) == pytest.approx(np.nanmean(aus_of(ds)), abs=1e-6)
@@ -112,7 +112,7 @@ def test_netcdf_in_r(kinds):
 
 def test_netcdf_of_the_reference_in_r(kinds):
     folder, ds = kinds
-    code = blocks("15_store.ipynb")["ncdf4"].replace("nc_close(nc)", 'cat("\\n#", formatC(au["AU12", 1, ], digits = 9), "\\n")\nnc_close(nc)')
+    code = blocks("io/00_netcdf.ipynb")["ncdf4"].replace("nc_close(nc)", 'cat("\\n#", formatC(au["AU12", 1, ], digits = 9), "\\n")\nnc_close(nc)')
     np.testing.assert_allclose(numbers(run_r(code, folder, "ncdf4").split("#")[1]), aus_of(ds), atol=1e-6)
 
 

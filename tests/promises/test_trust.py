@@ -239,6 +239,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not tell the peak of memory")
 def test_bombs_take_little_memory(tmp_path):
     bombs = ["a terabyte that was never written", "ten gigabytes of zeros", "a chunk that goes on", "a huge chunk for a small variable", "one text, many times", "as many names as letters"]
@@ -396,11 +397,11 @@ STRETCHES = {
     "negative frames": (lambda path: npz(stretch(decoded=np.arange(64) - 1)), "decoded names other frames"),
     "frames in disorder": (lambda path: npz(stretch(position=np.array([2, 1, 0]))), "position names other frames"),
     "fewer counts than frames": (lambda path: npz(stretch(n_detected=np.ones(63, np.int64))), "63 numbers for 64 frames"),
-    "a negative count": (lambda path: npz(stretch(n_detected=np.full(64, -1))), "no number of faces"),
+    "a negative count": (lambda path: npz(stretch(n_detected=np.full(64, -1))), "not a number of faces"),
     "no action units": (lambda path: npz(stretch(face_aus=None)), "face_aus"),
     "failures that are none": (lambda path: npz(stretch(failures=np.frombuffer(b"[[[[", np.uint8))), ""),
     "deep failures": (lambda path: npz(stretch(failures=np.frombuffer(b"[" * 10**5, np.uint8))), ""),
-    "failures of another form": (lambda path: npz(stretch(failures=np.frombuffer(b'{"a": 1}', np.uint8))), "no list of sentences"),
+    "failures of another form": (lambda path: npz(stretch(failures=np.frombuffer(b'{"a": 1}', np.uint8))), "not a list of sentences"),
 }
 
 
