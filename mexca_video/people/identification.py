@@ -357,13 +357,13 @@ def describe_tracks(
     if evidence is not None: members &= evidence >= least
     lasting = _last(tracks, times, count)
     moments = np.unique(times)
-    step = np.median(np.diff(moments)) if len(moments) > 1 else 0
+    step = np.diff(moments).min() if len(moments) > 1 else 0 # between frames: most have no face where few have one
     unknown = evidence is None
     evidence = np.ones(count) if unknown else evidence
     founders = members & ((lasting + step >= BRIEF_SECONDS) | (evidence >= CLEAR))
     founders &= (length >= sure_length) | (lasting >= FOUNDING_SECONDS)
     if unknown: founders &= sizes > 1
-    if not founders.any(): founders = members
+    if not founders.any(): founders = members & (evidence >= (1 + least) / 2) # a photograph; not one poor detection
     return Tracks(means, sizes, _count_together(frames, tracks), centres / width, evidence, founders, members)
 
 # %% ../../nbs/people/03_identification.ipynb #9c5b9955

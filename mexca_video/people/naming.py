@@ -89,11 +89,11 @@ def name_faces(
     if not np.isfinite(faces.embeddings[:, :1]).any(): return unnamed("no face could be embedded")
     try: need_faces(len(tracks), num_faces or 0)
     except NotEnoughFacesError as error:
-        warnings.warn(f"{file}: faces stay without identity: {error}", stacklevel=5)
+        warnings.warn(f"{file}: faces stay without identity: {error}", stacklevel=6)
         return unnamed(f"faces stay without identity: {error}")
     table, calibration = _weigh(faces, tracks, evidence, embeddings_model, min_evidence)
     people = name_tracks(table, calibration.distance, num_faces, most or CLUSTER_LIMIT)
-    for sentence in describe_proposals(people): warnings.warn(f"{file}: {sentence}", stacklevel=5)
+    for sentence in describe_proposals(people): warnings.warn(f"{file}: {sentence}", stacklevel=6)
     how = describe_people(people, table, calibration, embeddings_model, num_faces, min_evidence)
     labels = people.labels[tracks]
     return Names(tracks, evidence[tracks], labels, _face_confidence(faces, tracks, labels), how, people.proposals)
