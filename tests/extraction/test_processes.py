@@ -110,7 +110,7 @@ assert whole.identical(extractor.apply(clip, **options).assign_attrs(history=who
 def test_a_forked_child_is_right_or_raises():
     said = dict(line.split(" ", 1) for line in run(CHILDREN, samples.sample_path("single_face"), limit=600).splitlines())
     right = dict.fromkeys("sum image batches kernel inherited_detector identify another let_go".split(), "right")
-    raised = dict.fromkeys("apply apply_of_another encode many extract detect_of_another landmarker team".split(), "raised, True")
+    raised = dict.fromkeys("apply apply_of_another encode many extract detect_of_another landmarker pool".split(), "raised, True")
     assert said == right | raised | {"ahead": "True", "exit": "3"}
 
 
