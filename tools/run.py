@@ -17,7 +17,6 @@ from processors import SETTINGS, environment
 
 ROOT, BIN = Path(__file__).resolve().parents[1], Path(sys.executable).parent
 KEPT = ("nbs", "mexca_video", "pyproject.toml")  # what nbdev_clean and nbdev_export write
-NUMERIC = "_(inference|crops|mtcnn|detection|embedding|landmarks|action_units|pyfeat_aus).ipynb"  # notebooks that compare numbers of libraries
 
 
 def contents(root):
@@ -67,10 +66,8 @@ def succeeds(command, setting=""):
 
 
 def check_numbers(setting):
-    "What compares numbers, with a setting that makes libraries compute as on another processor: pytest, and notebooks."
-    command = [BIN / "nbdev_test", "--n_workers", "2", "--file_re", NUMERIC]
-    tests = pytest("tests", "-m", "numeric and not slow", setting=setting)
-    return tests & succeeds(command, setting)
+    "What compares numbers, with a setting that makes libraries compute as on another processor."
+    return pytest("tests", "-m", "numeric and not slow", setting=setting)
 
 
 def check_processors():
@@ -80,7 +77,7 @@ def check_processors():
 
 SHORT = {"lint": check_lint, "nbdev": check_clean, "notebooks": check_notebooks, "pytest": partial(check_tests, "not slow")}
 LONG = {"slow tests": partial(check_tests, "slow")}
-LONG |= {f"numeric tests and notebooks, {setting}": partial(check_numbers, setting) for setting in SETTINGS if setting}
+LONG |= {f"numeric tests, {setting}": partial(check_numbers, setting) for setting in SETTINGS if setting}
 LONG |= {"results of other processors": check_processors}
 
 
