@@ -47,6 +47,8 @@ def import_openvino() -> tuple: # `openvino`, and its operations
     import openvino.opset13
     return openvino, openvino.opset13
 
+_silence_openvino()
+
 # %% ../../nbs/compute/00_inference.ipynb #c006
 _ONCE = threading.RLock()
 

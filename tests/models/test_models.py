@@ -505,6 +505,8 @@ assert torch.get_num_threads() == threads
 
 def test_import_of_the_real_feat():
     import __main__
+    import sklearn  # noqa: F401  they change filters of their own
+    import torchvision  # noqa: F401
 
     environment, filters = dict(os.environ), list(warnings.filters)
     assert import_feat("landmark_detectors.pfld_compressed_test").PFLDInference
@@ -591,8 +593,9 @@ def test_sface_as_float32(embedded, monkeypatch):
 
 
 def test_task_models(embedded, monkeypatch, tmp_path):
-    import openvino
+    from mexca_video.compute.inference import import_openvino
 
+    openvino, _ = import_openvino()
     monkeypatch.setenv("MEXCA_VIDEO_CACHE", str(embedded))
     for name, shape in (("facemesh", "[?,256,256,3]"), ("blendshapes", "[1,146,2]")):
         (tmp_path / "model.tflite").write_bytes(read_task_model(name))
