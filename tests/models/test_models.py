@@ -504,9 +504,10 @@ assert torch.get_num_threads() == threads
 
 
 def test_import_of_the_real_feat():
-    import __main__
     import sklearn  # noqa: F401  they change filters of their own
     import torchvision  # noqa: F401
+
+    import __main__
 
     environment, filters = dict(os.environ), list(warnings.filters)
     assert import_feat("landmark_detectors.pfld_compressed_test").PFLDInference
