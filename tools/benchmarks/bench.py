@@ -83,7 +83,6 @@ def clips(folder):
 @contextlib.contextmanager
 def default_set():
     "The default models with random weights of the real layouts: a maker of extractors, and the script."
-    import test_seed_models as seed
     from script import DefaultScript
 
     from mexca_video import FaceExtractor
@@ -91,6 +90,7 @@ def default_set():
     from mexca_video.models.registry import MODELS
     from mexca_video.models.weights import read_au_classifier
 
+    import seed_models as seed
     from hub import Hub
 
     before = dict(os.environ)
