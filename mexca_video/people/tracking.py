@@ -204,6 +204,29 @@ def find_sure(
     return (quality >= best[tracks] / 2) & (np.linalg.norm(embeddings, axis=1) >= least)
 
 # %% ../../nbs/people/01_tracking.ipynb #10ex0002
+def _add_unit(embeddings, groups, count):
+    "Direction of the sum of each group's embeddings (G, E), NaN for an empty group."
+    sums = np.zeros((count, embeddings.shape[1]))
+    compile_kernels(__name__)
+    _add_directions(np.asarray(embeddings), groups, sums)
+    with np.errstate(invalid="ignore"): return sums / np.linalg.norm(sums, axis=1, keepdims=True)
+
+@kernel
+def _add_directions(values, groups, sums):
+    "Add each row, brought to length 1, to its group; a row with NaN has no direction."
+    for i in range(len(values)):
+        square = 0.0
+        for k in range(values.shape[1]): square += float(values[i, k]) ** 2
+        if not square > 0: continue
+        length = max(np.sqrt(square), 1e-12)
+        for k in range(values.shape[1]): sums[groups[i], k] += values[i, k] / length
+
+def _by_appearance(groups):
+    "The same groups, numbered in the order in which they begin."
+    first, inverse = np.unique(groups, return_index=True, return_inverse=True)[1:]
+    return np.argsort(np.argsort(first))[inverse]
+
+# %% ../../nbs/people/01_tracking.ipynb #tracki004
 PAUSE = 2 # processed frames without the face that are not a pause yet
 
 def cut_pauses(
@@ -229,19 +252,6 @@ def cut_pauses(
     found = np.empty(len(tracks), np.int64)
     found[order] = np.cumsum(np.r_[False, begins])
     return _by_appearance(found)
-
-def _add_unit(embeddings, groups, count):
-    "Direction of the sum of each group's embeddings (G, E), NaN for an empty group."
-    known = np.isfinite(embeddings[:, 0])
-    unit = embeddings[known] / np.maximum(np.linalg.norm(embeddings[known], axis=1, keepdims=True), 1e-12)
-    sums = np.zeros((count, embeddings.shape[1]))
-    np.add.at(sums, groups[known], unit)
-    with np.errstate(invalid="ignore"): return sums / np.linalg.norm(sums, axis=1, keepdims=True)
-
-def _by_appearance(groups):
-    "The same groups, numbered in the order in which they begin."
-    first, inverse = np.unique(groups, return_index=True, return_inverse=True)[1:]
-    return np.argsort(np.argsort(first))[inverse]
 
 # %% ../../nbs/people/01_tracking.ipynb #de24bc14
 BEST = 5 # faces of a track and chunk that are embedded
