@@ -1,5 +1,6 @@
 """What several test files share: a cache and a hub of their own, and the sample clip run through the pipeline once."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,17 @@ from hub import Hub  # noqa: E402
 def pytest_configure(config):
     config.addinivalue_line("markers", "numeric: compares numbers of libraries; has to pass on every processor")
     config.addinivalue_line("markers", "slow: takes long; `make test-all` runs it, `make test` does not")
+
+
+@pytest.fixture(autouse=True)
+def traceless():
+    "No test leaves to its neighbours another folder, another number of threads, or py-feat's classes in `__main__`."
+    main = vars(sys.modules["__main__"])
+    before = Path.cwd(), os.environ.get("OMP_NUM_THREADS")
+    yield
+    classes = [name for name in ("XGBClassifier", "SVMClassifier", "EmoSVMClassifier") if main.pop(name, None)]
+    assert not classes
+    assert (Path.cwd(), os.environ.get("OMP_NUM_THREADS")) == before
 
 
 @pytest.fixture

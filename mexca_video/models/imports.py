@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from threading import RLock
 from types import ModuleType
 
 # %% auto #0
@@ -29,6 +30,8 @@ def _is_new(names, key, value):
     return names.get(key) is not value and str(getattr(value, "__module__", "")).startswith("feat.")
 
 # %% ../../nbs/models/01_imports.ipynb #c090
+_ONE_AT_A_TIME = RLock()
+
 @contextmanager
 def _restored() -> Iterator[None]:
     "Put back environment variables, warning filters and names in `__main__` that an import of py-feat changes."
@@ -48,7 +51,7 @@ def import_restored(
     module: str, # its full name
 ) -> ModuleType:
     "Import a module and undo what that does to environment variables, warning filters and `__main__`."
-    with _restored():
+    with _ONE_AT_A_TIME, _restored():
         return import_module(module)
 
 # %% ../../nbs/models/01_imports.ipynb #ne089a9b
@@ -70,11 +73,12 @@ def import_feat(
     submodule: str,  # such as "landmark_detectors.mobilefacenet_test", without "feat."
 ) -> ModuleType:
     "Import a module of py-feat and undo what the import does to the process."
-    import_restored("xgboost")
-    import torch
+    with _ONE_AT_A_TIME:
+        import_restored("xgboost")
+        import torch
 
-    threads = torch.get_num_threads()
-    try:
-        with _without_torchcodec(): return import_restored(f"feat.{submodule}")
-    finally:
-        torch.set_num_threads(threads)
+        threads = torch.get_num_threads()
+        try:
+            with _without_torchcodec(): return import_restored(f"feat.{submodule}")
+        finally:
+            torch.set_num_threads(threads)
