@@ -314,6 +314,27 @@ def _demo_attributes(n_frames, n_faces, arguments):
         identification=f"{n_faces} people, as asked for",
     )
 
+# %% ../nbs/05_samples.ipynb #sample002
+_SIDED = [AU_NAMES.index(au) for au in ("AU02", "AU04", "AU12", "AU43")]  # of which the demo knows sides
+
+def _demo_head(rng, aus, blink):
+    "How heads and eyes move, and how good the pictures are: name -> (frame, face, …)."
+    n_frames, n_faces = blink.shape
+    phase = np.linspace(0, 4 * np.pi, n_frames)[:, None] + np.arange(n_faces)
+    pose = np.stack([5 * np.cos(2 * phase), 20 * np.sin(phase), 3 * np.sin(2 * phase)], -1)
+    gaze = np.stack([-2 * np.cos(phase), -5 * np.sin(phase), np.full(phase.shape, EMPTY_VALUE)], -1)
+    opening = 0.3 - 0.22 * blink + rng.normal(0, 0.01, blink.shape)
+    sides = np.full((n_frames, n_faces, 2, len(AU_NAMES)), EMPTY_VALUE)
+    sides[..., _SIDED] = aus[:, :, None, _SIDED] + np.array([-0.02, 0.02])[:, None]
+    return dict(
+        face_pose=pose + rng.normal(0, 0.5, pose.shape),
+        eye_openness=np.stack([opening, opening], -1),
+        eye_gaze=gaze,
+        face_aus_side=sides.clip(0, 1),
+        face_sharpness=rng.uniform(0.5, 0.7, blink.shape),
+        face_brightness=rng.uniform(0.4, 0.5, blink.shape),
+    )
+
 # %% ../nbs/05_samples.ipynb #c101
 def _demo_values(rng, n_frames, n_faces):
     "What is measured of each face and who it is, name -> (frame, face, …), as if everybody were always there."
@@ -329,9 +350,12 @@ def _demo_values(rng, n_frames, n_faces):
     confidence = rng.uniform(0.55, 0.95, smile.shape) if n_faces > 1 else np.full(smile.shape, EMPTY_VALUE)
     centre = rng.normal(size=(n_faces, 128))
     embedding = centre + rng.normal(0, 0.3, (n_frames, n_faces, 128))
-    if n_frames > 2 and n_faces: points[2, 0] = aus[2, 0] = EMPTY_VALUE
+    head = _demo_head(rng.spawn(1)[0], aus, blink)
+    if n_frames > 2 and n_faces:
+        lost = [values for values in head.values() if values.ndim > 2]
+        for values in (points, aus, *lost): values[2, 0] = EMPTY_VALUE
     label = np.broadcast_to(np.arange(n_faces), smile.shape)
-    measured = dict(face_box=box, face_prob=prob, face_landmarks=points, face_aus=aus)
+    measured = dict(face_box=box, face_prob=prob, face_landmarks=points, face_aus=aus) | head
     return measured | dict(face_label=label, face_confidence=confidence, face_embedding=embedding)
 
 # %% ../nbs/05_samples.ipynb #sample001

@@ -15,23 +15,22 @@ import numpy as np
 from mexca_video.schema import (
     ATTRIBUTES,
     AU_NAMES,
-    AXES,
-    BOX_EDGES,
     JSON_ATTRIBUTES,
+    LABELS,
     SIZES,
     STATUS,
     VARIABLES,
     clean_attribute,
     describe_variable,
+    optional_dimensions,
     read_history,
 )
 
 # %% ../nbs/02_validators.ipynb #c060
 def _check_dimensions(ds):
     "Missing and unknown dimensions, and fixed ones of a wrong length."
-    optional = {"embedding"}
     known = {dim for row in VARIABLES.values() for dim in row.dims}
-    for dim in sorted(known - optional - set(ds.sizes)): yield f"Dimension {dim!r} is missing."
+    for dim in sorted(known - optional_dimensions() - set(ds.sizes)): yield f"Dimension {dim!r} is missing."
     for dim in sorted(map(str, set(ds.sizes) - known)): yield f"Dimension {dim!r} is not in the schema."
     for dim, n in SIZES.items():
         if ds.sizes.get(dim, n) != n: yield f"Dimension {dim!r} has {ds.sizes[dim]} entries, not {n}."
@@ -128,10 +127,11 @@ def _at(ds, wrong):
     return place if n == 1 else f"{place} and {n - 1} more"
 
 # %% ../nbs/02_validators.ipynb #c070
-def _check_names(ds, au, box_edge, axis, face, face_name):
+def _check_names(ds, face, face_name):
     "The entries of the labelled dimensions."
-    for name, found, wanted in (("au", au, AU_NAMES), ("box_edge", box_edge, BOX_EDGES), ("axis", axis, AXES)):
-        if tuple(found) != wanted: yield f"{name!r} is {', '.join(map(str, found))}, not {', '.join(wanted)}."
+    for name, wanted in LABELS.items():
+        found = tuple(ds[name].values) if _usable(ds, name) else wanted
+        if found != wanted: yield f"{name!r} is {', '.join(map(str, found))}, not {', '.join(wanted)}."
     if len(set(face)) < len(face): yield "'face' names a slot twice."
     if len(set(face_name)) < len(face_name): yield "'face_name' gives two slots the same name."
     if any(not str(name).strip() for name in face_name): yield "'face_name' has an empty name."
@@ -299,7 +299,7 @@ def list_double(
 
 def _lost_entries(ds, some_aus, any_order):
     "Entries that are missing or in another order, with the way back."
-    for dim, wanted in (("box_edge", BOX_EDGES), ("axis", AXES), ("au", AU_NAMES)):
+    for dim, wanted in LABELS.items():
         if dim not in ds.variables or tuple(ds[dim].values) == wanted: continue
         if any_order and sorted(ds[dim].values) == sorted(wanted): continue
         if dim == "au" and some_aus and set(ds.au.values) <= set(AU_NAMES): continue

@@ -11,10 +11,10 @@ from ..compute.inference import compile_network, import_openvino, read_network
 from .crops import region_to_frame
 from .pyfeat_aus import PyFeatClassifier
 from ..models.weights import read_task_model
-from ..schema import AU_NAMES
+from ..schema import AU_NAMES, BLENDSHAPE_NAMES
 
 # %% auto #0
-__all__ = ['BLENDSHAPE_NAMES', 'BLENDSHAPES_OF_AU', 'Blendshapes', 'aus_from_blendshapes', 'load_au_classifier', 'measure_aus']
+__all__ = ['BLENDSHAPES_OF_AU', 'Blendshapes', 'aus_from_blendshapes', 'load_au_classifier', 'measure_aus']
 
 # %% ../../nbs/faces/06_action_units.ipynb #c006
 def _any_number_of_faces(model):
@@ -45,21 +45,6 @@ _MESH_TO_146 = [
     378, 379, 380, 381, 382, 384, 385, 386, 387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466,
     468, 469, 470, 471, 472, 473, 474, 475, 476, 477,
 ]
-
-# %% ../../nbs/faces/06_action_units.ipynb #c008
-BLENDSHAPE_NAMES = (
-    "_neutral browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight "
-    "cheekPuff cheekSquintLeft cheekSquintRight "
-    "eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft "
-    "eyeLookInRight eyeLookOutLeft eyeLookOutRight "
-    "eyeLookUpLeft eyeLookUpRight eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight "
-    "jawForward jawLeft jawOpen jawRight mouthClose "
-    "mouthDimpleLeft mouthDimpleRight mouthFrownLeft mouthFrownRight mouthFunnel mouthLeft "
-    "mouthLowerDownLeft mouthLowerDownRight "
-    "mouthPressLeft mouthPressRight mouthPucker mouthRight mouthRollLower mouthRollUpper "
-    "mouthShrugLower mouthShrugUpper mouthSmileLeft "
-    "mouthSmileRight mouthStretchLeft mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight"
-).split()
 
 # %% ../../nbs/faces/06_action_units.ipynb #c009
 class Blendshapes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..files import write_atomically
-from ..schema import AU_NAMES, AXES, BOX_EDGES, EMPTY_VALUE, SIZES, STATUS, VARIABLES
+from ..schema import AU_NAMES, AXES, BOX_EDGES, EMPTY_VALUE, LABELS, SIZES, STATUS, VARIABLES
 from ..validators import need_features
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _columns_of(ds, name):
     "Names of the columns of a variable: its own, or with the entry of each further dimension."
     names = [name]
     for dim in ds[name].dims[2:]:
-        entries = ds[dim].values if dim in ds.coords else range(ds.sizes[dim])
+        entries = LABELS[dim] if dim in LABELS else range(ds.sizes[dim])
         names = [f"{before}_{entry}" for before in names for entry in entries]
     return names
 
@@ -100,7 +100,8 @@ def _more(ds, row, place):
         names = _columns_of(ds, name)
         values = np.full((len(row), len(names)), EMPTY_VALUE, "float32")
         filled = place >= 0
-        values[filled] = ds[name].values[row[filled], place[filled]].reshape(-1, len(names))
+        ordered = ds[name].sel({dim: list(LABELS[dim]) for dim in ds[name].dims if dim in LABELS})
+        values[filled] = ordered.values[row[filled], place[filled]].reshape(-1, len(names))
         columns |= dict(zip(names, values.T))
     return pd.DataFrame(columns, index=range(len(row)))
 

@@ -25,6 +25,8 @@ from mexca_video import (
 
 from made_up import corrected
 
+MORE = ("face_pose", "eye_openness", "eye_gaze", "face_aus_side", "face_sharpness", "face_brightness")
+
 
 def rows_one_by_one(ds, keep_empty):
     "The table as one would write it down by hand."
@@ -38,7 +40,8 @@ def rows_one_by_one(ds, keep_empty):
             yield [int(f), here.time.item(), int(slot), face.face_name.item(), face.face_label.item(), face.face_confidence.item(), face.face_prob.item(),
                    *face.face_box.values.tolist(), *points.sel(axis="x").values.tolist(), *points.sel(axis="y").values.tolist(),
                    *face.face_aus.values.tolist(), "demo.mp4", list(STATUS)[face.status.item()], here.n_detected.item(),
-                   here.shot.item(), int(face.face_track), face.face_evidence.item()]
+                   here.shot.item(), int(face.face_track), face.face_evidence.item(),
+                   *(value for name in MORE for value in np.ravel(face[name].values).tolist())]
         if not found and keep_empty: yield [int(f), here.time.item()] + [None] * 165 + ["demo.mp4", "no_face", 0, here.shot.item(), None, None]
 
 
@@ -47,13 +50,16 @@ def rows_one_by_one(ds, keep_empty):
 def test_table(make, keep_empty):
     ds = make()
     table, wanted = to_table(ds, keep_empty=keep_empty), list(rows_one_by_one(ds, keep_empty))
+    more = [f"face_pose_{angle}" for angle in ("pitch", "yaw", "roll")] + ["eye_openness_right", "eye_openness_left"]
+    more += [f"eye_gaze_{angle}" for angle in ("pitch", "yaw", "roll")]
+    more += [f"face_aus_side_{side}_{au}" for side in ("right", "left") for au in AU_NAMES] + ["face_sharpness", "face_brightness"]
     assert list(table.columns) == [
         "frame", "time", "face", "face_name", "face_label", "face_confidence", "face_prob", "x1", "y1", "x2", "y2",
         *[f"x_{i}" for i in range(68)], *[f"y_{i}" for i in range(68)],
-        *"AU01 AU02 AU04 AU05 AU06 AU07 AU09 AU10 AU11 AU12 AU14 AU15 AU17 AU20 AU23 AU24 AU25 AU26 AU28 AU43".split(), "video_file", "status", "n_detected", "shot", "face_track", "face_evidence"]
+        *"AU01 AU02 AU04 AU05 AU06 AU07 AU09 AU10 AU11 AU12 AU14 AU15 AU17 AU20 AU23 AU24 AU25 AU26 AU28 AU43".split(), "video_file", "status", "n_detected", "shot", "face_track", "face_evidence", *(more if "face_pose" in ds else [])]
     assert len(table) == len(wanted)
     for found, row in zip(table.astype(object).values.tolist(), wanted):
-        for a, b in zip(found, row):
+        for a, b in zip(found, row):  # the columns with a fixed place
             assert (pd.isna(a) and (b is None or b != b)) or a == b
     assert table["face"].dtype == "Int64" and table["frame"].dtype == "int64" and table["AU12"].dtype == "float32"
 
