@@ -21,6 +21,7 @@ from .citing import cite as cite
 from .cli import cli as cli
 from .extraction.doubts import describe_doubts as describe_doubts
 from .extraction.extractor import FaceExtractor as FaceExtractor
+from .faces.eyes import gaze_in_camera as gaze_in_camera
 from .figures import (
     cut_face as cut_face,
     draw_action_units as draw_action_units,
@@ -41,6 +42,7 @@ from .people.identification import NotEnoughFacesError as NotEnoughFacesError
 from .review.corrections import (
     assign_face as assign_face,
     assign_track as assign_track,
+    exclude_faces as exclude_faces,
     merge_faces as merge_faces,
     rename_faces as rename_faces,
     replay_history as replay_history,
@@ -49,6 +51,7 @@ from .review.corrections import (
     swap_faces as swap_faces,
     unassign_faces as unassign_faces,
 )
+from .review.flags import count_flags as count_flags, flag_faces as flag_faces
 from .review.validation import (
     flag_frames as flag_frames,
     load_checks as load_checks,

@@ -128,6 +128,8 @@ def _add_run(parser):
     parser.add_argument(
         "--return-embeddings", action="store_true", help="write the embeddings too; they are biometric data"
     )
+    parser.add_argument("--return-blendshapes", action="store_true", help="write the 52 blendshapes too")
+    parser.add_argument("--return-mesh", action="store_true", help="write the 478 points of the face mesh too")
 
 # %% ../nbs/07_cli.ipynb #cli001
 def _add_results(parser):
@@ -287,6 +289,8 @@ def _run_options(args):
         process_subclip=tuple(args.process_subclip),
         rotate=args.rotate,
         return_embeddings=args.return_embeddings,
+        return_blendshapes=args.return_blendshapes,
+        return_mesh=args.return_mesh,
     )
 
 # %% ../nbs/07_cli.ipynb #p20a0006

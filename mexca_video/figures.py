@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['PALETTE', 'GRAY', 'LINES', 'MARKERS', 'USUAL_AUS', 'person_colors', 'face_lines', 'is_doubtful', 'draw_frame',
-           'draw_timeline', 'draw_action_units', 'draw_au_map', 'cut_face', 'draw_faces', 'draw_identity',
+           'draw_timeline', 'draw_action_units', 'draw_head', 'draw_au_map', 'cut_face', 'draw_faces', 'draw_identity',
            'draw_summary']
 
 # %% ../nbs/06_figures.ipynb #c008
@@ -311,6 +311,7 @@ _LOOKS = {
     "no_presence": (0.6, "---", True, "in the picture, turned away or covered"),
     "landmarks_failed": (0.6, "////", True, "in the picture, landmarks failed"),
     "aus_failed": (0.6, "....", True, "in the picture, action units failed"),
+    "excluded": (0.6, "\\\\", True, "in the picture, excluded"),
     "unassigned": (0.6, "", True, "a face of no known person"),
     "doubtful": (0.2, "", True, "doubtful, perhaps not a face"),
     "absent": (0.08, "", False, "absent, others are there"),
@@ -504,6 +505,60 @@ def draw_action_units(
     scale = fill(f"Activation ({ds.attrs['au_scale']})", 120)
     _legend_above(axes[0], _person_handles(ds) + missing, title=scale, title_fontsize=8, alignment="left")
     return axes[0] if len(axes) == 1 else axes
+
+# %% ../nbs/06_figures.ipynb #figure001
+_ANGLE_LOOKS = {"pitch": ("#0072B2", "-"), "yaw": ("#D55E00", "-"), "roll": ("#666666", ":")}
+_SIDE_LOOKS = {"right": ("#0072B2", "-"), "left": ("#D55E00", "--")}
+
+def _head_rows(ds, aus):
+    "What can be drawn of a head: (title, looks of the lines, values with the dimensions frame and that of the lines)."
+    rows = [
+        ("Head (°)", _ANGLE_LOOKS, "face_pose"),
+        ("Eye\nopenness", _SIDE_LOOKS, "eye_openness"),
+        ("Eyes in\nthe head (°)", _ANGLE_LOOKS, "eye_gaze"),
+    ]
+    found = [(title, looks, ds[name]) for title, looks, name in rows if name in ds]
+    if "face_aus_side" in ds: found += [(f"{au}\nby side", _SIDE_LOOKS, ds.face_aus_side.sel(au=au)) for au in aus]
+    return found
+
+def _draw_lines(ax, ds, title, looks, values):
+    "One row: a line for each angle or side; an empty one is left out."
+    dim = values.dims[-1]
+    for entry in values[dim].values:
+        one = _with_gaps(ds, values.sel({dim: entry}).values)
+        if not np.isfinite(one).any(): continue
+        color, style = looks[entry]
+        ax.plot(_starts(ds), one, color=color, linestyle=style, linewidth=1.3, label=entry, marker="o", markersize=2.5,
+                markevery=_lonely(one), gid=f"{values.name}:{entry}")
+    if ax.lines: ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
+    else: _nothing(ax, "nothing was measured")
+    ax.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=8)
+    _bare(ax)
+
+# %% ../nbs/06_figures.ipynb #figure002
+def draw_head(
+    ds, # A features Dataset
+    face = None, # Slot or name of the person; `None`: the first slot
+    aus = "AU12", # Names of action units whose sides are drawn, or one name
+    ax = None, # One Axes for each row; `None`: a new figure
+) -> np.ndarray: # of Axes
+    """Draw head pose, eye openness, direction of the eyes and sides of action units of one person over time.
+
+    Raises `ValueError` for somebody unknown, and where the result has none of it.
+    """
+    need_features(ds, "face_box", "face_name", "time", some_aus=True)
+    names = dict(zip(ds.face_name.values.tolist(), ds.face.values.tolist()))
+    slot = ds.face.values[0] if face is None and ds.sizes["face"] else names.get(face, face)
+    if slot not in ds.face.values: raise ValueError(f"face={face!r} is not there; there are {', '.join(names)}")
+    rows = _head_rows(ds.sel(face=slot), choose_aus(ds, aus))
+    if not rows: raise ValueError("ds has neither pose nor eyes; results of version 0.2 and later have them")
+    axes = _au_axes(ax, len(rows))
+    for one, row in zip(axes, rows): _draw_lines(one, ds, *row)
+    for one in axes[:-1]: one.tick_params(labelbottom=False)
+    for one in axes: _time_axis(one, ds)
+    axes[-1].set_xlabel("Time (s)")
+    axes[0].set_title(str(ds.face_name.sel(face=slot).item()), loc="left", fontsize=9, fontweight="bold")
+    return axes
 
 # %% ../nbs/06_figures.ipynb #c063
 def _draw_map(ax, ds, slot, limits):

@@ -65,7 +65,7 @@ LANDMARK_PARTS = {
 
 # %% ../nbs/01_schema.ipynb #c015
 STATUS = {name: np.int8(code) for code, name in enumerate((
-    "ok", "absent", "no_face", "landmarks_failed", "aus_failed", "unassigned", "doubtful", "no_presence"))}
+    "ok", "absent", "no_face", "landmarks_failed", "aus_failed", "unassigned", "doubtful", "no_presence", "excluded"))}
 
 # %% ../nbs/01_schema.ipynb #c018
 class Variable(NamedTuple):
@@ -234,6 +234,7 @@ def derive_status(
     aus_planned: bool = True,  # were action units to be measured?
     doubtful=False,  # (frame, face) bool, detections with too little evidence
     no_presence=False,  # (frame, face) bool, faces that the landmark network does not see
+    excluded=False,  # (frame, face) bool, faces that somebody has excluded
 ) -> np.ndarray:  # (frame, face) int8, see `STATUS`
     "Say for each cell why a value is missing."
     detected = np.isfinite(face_box).all(axis=-1)
@@ -244,6 +245,7 @@ def derive_status(
     if landmarks_planned:
         status = np.where(np.isfinite(face_landmarks).all(axis=(-2, -1)), status, STATUS["landmarks_failed"])
     status = np.where(no_presence, STATUS["no_presence"], status)
+    status = np.where(excluded, STATUS["excluded"], status)
     status = np.where(doubtful, STATUS["doubtful"], status)
     return np.where(detected, status, lost).astype("int8")
 
@@ -337,6 +339,7 @@ CORRECTIONS = (
     "assign_face",
     "assign_track",
     "dismiss_proposal",
+    "exclude_faces",
     "merge_faces",
     "rename_faces",
     "split_faces",

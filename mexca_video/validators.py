@@ -225,6 +225,7 @@ def _check_status(ds, status, n_detected, face_box, face_landmarks, face_aus, fa
         "says 'no_presence' in spite of landmarks": detected & points & (s == codes["no_presence"]),
         "says 'landmarks_failed' in spite of landmarks": detected & points & (s == codes["landmarks_failed"]),
         "says 'aus_failed' in spite of action units": detected & aus & (s == codes["aus_failed"]),
+        "says 'excluded' in spite of action units": detected & aus & (s == codes["excluded"]),
     }
     for sentence, wrong in rules.items():
         if wrong.any(): yield f"'status' {sentence} at {_at(ds, wrong)}."

@@ -20,8 +20,10 @@ EVERY = 4  # frames
 
 
 def main(clip, task):
-    options = vision.FaceLandmarkerOptions(base_options=BaseOptions(model_asset_path=task), output_face_blendshapes=True)
-    frames, landmarks, weights, names = [], [], [], None
+    options = vision.FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=task), output_face_blendshapes=True, output_facial_transformation_matrixes=True
+    )
+    frames, landmarks, weights, matrices, names = [], [], [], [], None
     with vision.FaceLandmarker.create_from_options(options) as landmarker, av.open(clip) as video:
         for index, frame in enumerate(video.decode(video=0)):
             if index % EVERY:
@@ -33,12 +35,14 @@ def main(clip, task):
             frames.append(index)
             landmarks.append([(p.x * frame.width, p.y * frame.height) for p in found.face_landmarks[0]])
             weights.append([c.score for c in found.face_blendshapes[0]])
+            matrices.append(found.facial_transformation_matrixes[0])
             names = [c.category_name for c in found.face_blendshapes[0]]
     np.savez_compressed(
         Path(__file__).resolve().parents[1] / "tests" / "data" / "mediapipe_pexels.npz",
         frame=np.array(frames, np.int16),
         landmarks_64ths=np.round(np.array(landmarks) * 64).astype(np.uint16),  # 1/64 pixel
         blendshapes=np.array(weights, np.float32),
+        matrices=np.array(matrices, np.float32),
         names=np.array(names),
         mediapipe=version("mediapipe"),
     )

@@ -25,7 +25,8 @@ from .stream import FaceStream, warn_of_failures
 from ..faces.crops import cut_for
 from ..faces.detection import SELECTION_METHODS, detect_faces, load_detector
 from ..faces.embedding import encode_faces, load_encoder
-from ..faces.measures import LandmarksAndUnits, check_measure, cut_regions_for
+from ..faces.measures import LandmarksAndUnits, check_measure, cut_regions_for, name_variables
+from ..faces.quality import Quality
 from ..files import file_sha256
 from ..models.registry import MODELS, model_record
 from ..people.evidence import MIN_EVIDENCE
@@ -312,36 +313,44 @@ def extract(self: FaceExtractor,
             aus.append(None)
             continue
         regions, crops = cut_regions_for(self.extractor, image, box, None if five is None else five[:, :2])
-        found = self.extractor.measure(crops, regions, failures)
+        sizes = np.full((len(box), 2), image.shape[1::-1])
+        found = self.extractor.measure(crops, regions, sizes, failures)
         landmarks.append(list(found["face_landmarks"]))
         aus.append(found["face_aus"] if self.au_model else None)
     warn_of_failures(failures)
     return landmarks, aus
 
 # %% ../../nbs/extraction/04_extractor.ipynb #extrac001
-def _measures_of(extractor):
+def _measures_of(extractor, arguments):
     "All measures of a run: the extractor's own, and what `measures` adds."
-    own = (extractor.extractor,) if extractor.landmark_model else ()
-    return (*own, *extractor.measures)
+    more = _kept_besides(arguments)
+    if more and not extractor.landmark_model: name_variables(None, None, more)
+    own = (extractor.extractor.keeping(more),) if extractor.landmark_model else ()
+    return (*own, Quality(), *extractor.measures)
 
-def _shapes_of(extractor):
+def _kept_besides(arguments):
+    "Variables that are kept on request."
+    asked = dict(face_blendshapes="return_blendshapes", face_mesh="return_mesh")
+    return tuple(name for name, argument in asked.items() if arguments[argument])
+
+def _shapes_of(extractor, arguments):
     "The measured variables of a result, with the shape of what is measured of one face."
     sizes = SIZES | {"embedding": MODELS[extractor.embeddings_model].embedding_size}
-    added = {name for measure in extractor.measures for name in measure.variables}
-    names = [name for name in list_variables("measured") if name in added or not VARIABLES[name].optional]
+    found = {name for measure in _measures_of(extractor, arguments) for name in measure.variables}
+    names = [name for name in list_variables("measured") if name in found or not VARIABLES[name].optional]
     return {name: face_shape(name, sizes) for name in (*names, "face_embedding")}
 
 def make_stream(
     extractor: FaceExtractor,
-    everything: bool, # are all faces embedded, or a few of each track?
+    arguments: dict, # of `apply`
 ) -> FaceStream:
     "What looks at frames. Models are loaded: a missing one is found out now, and before there are threads."
     size = MODELS[extractor.embeddings_model].embedding_size
     extractor.encoder, extractor.extractor  # noqa: B018
     names = ("embeddings_model", "post_process", "detect_every", "device")
-    options = {name: getattr(extractor, name) for name in names}
-    measures = _measures_of(extractor)
-    return FaceStream(extractor.detector, extractor.encode, size, measures, everything=everything, **options)
+    options = {name: getattr(extractor, name) for name in names} | dict(everything=arguments["return_embeddings"])
+    measures = _measures_of(extractor, arguments)
+    return FaceStream(extractor.detector, extractor.encode, size, measures, **options)
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c048
 _PACKAGES = ("torch", "facenet-pytorch", "py-feat", "spectralcluster", "openvino", "av", "xarray", "numpy")
@@ -381,7 +390,9 @@ def _records(extractor):
     return [model_record(name) for name in names if name]
 
 # %% ../../nbs/extraction/04_extractor.ipynb #extrac004
-def _check_arguments(batch_size, skip_frames, process_subclip, rotate, return_embeddings):
+_KEPT = ("return_embeddings", "return_blendshapes", "return_mesh") # of each face, on request
+
+def _check_arguments(batch_size, skip_frames, process_subclip, rotate, **kept):
     "The arguments of a run that matter, as JSON can hold them."
     batch_size = _plain(batch_size)
     process_subclip = _plain(process_subclip)
@@ -389,7 +400,8 @@ def _check_arguments(batch_size, skip_frames, process_subclip, rotate, return_em
     two = isinstance(process_subclip, tuple) and len(process_subclip) == 2
     _need(two, "process_subclip", process_subclip, "a start and an end in seconds")
     arguments = dict(skip_frames=_plain(skip_frames), process_subclip=list(process_subclip), rotate=_plain(rotate))
-    return arguments | dict(return_embeddings=return_embeddings)
+    for name in _KEPT: _need(isinstance(kept[name], bool), name, kept[name], "True or False")
+    return arguments | kept
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c050
 @patch
@@ -402,6 +414,8 @@ def apply(self: FaceExtractor,
     *,
     rotate: int = 0, # degrees clockwise by which the displayed pictures are turned first: 0, 90, 180 or 270
     return_embeddings: bool = False, # embed all faces and keep the embeddings; they are biometric data
+    return_blendshapes: bool = False, # keep the 52 weights of the model blendshapes
+    return_mesh: bool = False, # keep the 478 points of the face mesh
     checkpoint: str = None, # a folder from which an interrupted run goes on (embeddings too); yours to delete
 ) -> xr.Dataset: # see `schema`
     """Find, identify and measure the faces of a video.
@@ -412,7 +426,8 @@ def apply(self: FaceExtractor,
     from tqdm.auto import tqdm
 
     from mexca_video.video import VideoDataset
-    arguments = _check_arguments(batch_size, skip_frames, process_subclip, rotate, return_embeddings)
+    kept = dict(zip(_KEPT, (return_embeddings, return_blendshapes, return_mesh)))
+    arguments = _check_arguments(batch_size, skip_frames, process_subclip, rotate, **kept)
     part = arguments["skip_frames"], *arguments["process_subclip"]
     self._stopped = None
     with VideoDataset(str(filepath), *part, rotate=arguments["rotate"]) as dataset:
@@ -421,7 +436,7 @@ def apply(self: FaceExtractor,
         with tqdm(**options, disable=not show_progress) as bar:
             bar.faces = 0
             try:
-                make_stream(self, return_embeddings).run(dataset, chunks, int(batch_size), bar)
+                make_stream(self, arguments).run(dataset, chunks, int(batch_size), bar)
                 result = _assemble(self, dataset, filepath, chunks, arguments)
             except BaseException:
                 self._stopped = copy(dataset), filepath, chunks, arguments
@@ -433,8 +448,8 @@ def apply(self: FaceExtractor,
 def _open_chunks(extractor, checkpoint, filepath, arguments):
     "Where finished chunks go: into the folder `checkpoint`, with what is there already, or into memory."
     if checkpoint is None: return Chunks()
-    measured = [name for measure in _measures_of(extractor) for name in measure.variables]
-    run = dict(format=4, variables=measured, models=_records(extractor), mexca_video=__version__)
+    measured = [name for measure in _measures_of(extractor, arguments) for name in measure.variables]
+    run = dict(format=5, variables=measured, models=_records(extractor), mexca_video=__version__)
     return Checkpoint(checkpoint, extractor.describe_run(filepath, **arguments) | run)
 
 @patch
@@ -444,15 +459,15 @@ def describe_run(self: FaceExtractor,
     process_subclip: tuple = (0, None),
     *,
     rotate: int = 0,
-    return_embeddings: bool = False,
+    **kept: bool, # return_embeddings, return_blendshapes, return_mesh; False: not kept
 ) -> dict: # of what JSON can hold
     "What makes a run of `apply` this run and no other: the video's checksum and every argument that matters."
     arguments = _all_options(self) | dict(
         skip_frames=_plain(skip_frames),
         process_subclip=_plain(process_subclip),
         rotate=_plain(rotate),
-        return_embeddings=return_embeddings,
     )
+    arguments |= {name: kept.get(name, False) for name in _KEPT}
     return json.loads(json.dumps(dict(video_sha256=file_sha256(filepath), arguments=arguments)))
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c050c
@@ -477,7 +492,7 @@ def _assemble(extractor, dataset, filepath, chunks, arguments):
         return name_faces(faces, extractor.embeddings_model, extractor.num_faces, **options)
     planned = dict(landmarks_planned=bool(extractor.landmark_model), aus_planned=bool(extractor.au_model))
     tables, faces, failures, names = assemble(
-        dataset, chunks, name, _shapes_of(extractor), arguments["return_embeddings"],
+        dataset, chunks, name, _shapes_of(extractor, arguments), arguments["return_embeddings"],
         min_evidence=extractor.min_evidence, **planned,
     )
     warn_of_failures(failures, dataset.file_name)

@@ -38,6 +38,7 @@ class Detection(NamedTuple):
     points: np.ndarray # (5, 2) MTCNN's eyes, nose and corners of the mouth, x, y in pixels
     quality: float # of its picture, 0 to 1
     crop: object # for the encoder, tensor (3, S, S)
+    frame_size: tuple # width and height of its frame, pixels
     looks: tuple # for each measure: its region (4,) cx, cy, side, angle, and its crop, tensor (3, S, S)
 
 class Frame(NamedTuple):
@@ -95,7 +96,8 @@ def _cut_faces(stream, image, boxes, probs, points):
     quality = rate_quality(image, boxes, probs, points)
     cuts = [zip(*cut_regions_for(measure, image, boxes, points[:, :2])) for measure in stream.measures]
     looks = zip(*cuts) if cuts else [()] * len(boxes)
-    return [Detection(*face) for face in zip(boxes, probs, points, quality, crops, looks)]
+    sizes = [image.shape[1::-1]] * len(boxes)
+    return [Detection(*face) for face in zip(boxes, probs, points, quality, crops, sizes, looks)]
 
 # %% ../../nbs/extraction/02_stream.ipynb #stream011
 def _look_through(stream, frames):
@@ -145,10 +147,11 @@ def measure_batch(self: FaceStream,
         quality=np.array([face.quality for face in faces], np.float32),
         presence=empty_values("presence", len(faces)),
     )
+    sizes = np.array([face.frame_size for face in faces])
     for k, measure in enumerate(self.measures):
         regions = np.stack([face.looks[k][0] for face in faces])
         crops = torch.stack([face.looks[k][1] for face in faces])
-        columns |= measure.measure(crops, regions, failures)
+        columns |= measure.measure(crops, regions, sizes, failures)
     return columns, failures
 
 # %% ../../nbs/extraction/02_stream.ipynb #stream015

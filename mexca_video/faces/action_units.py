@@ -14,7 +14,8 @@ from ..models.weights import read_task_model
 from ..schema import AU_NAMES, BLENDSHAPE_NAMES
 
 # %% auto #0
-__all__ = ['BLENDSHAPES_OF_AU', 'Blendshapes', 'aus_from_blendshapes', 'load_au_classifier', 'measure_aus']
+__all__ = ['BLENDSHAPES_OF_AU', 'SIDED_AUS', 'Blendshapes', 'aus_from_blendshapes', 'sides_from_blendshapes',
+           'load_au_classifier', 'measure_units']
 
 # %% ../../nbs/faces/06_action_units.ipynb #c006
 def _any_number_of_faces(model):
@@ -48,7 +49,7 @@ _MESH_TO_146 = [
 
 # %% ../../nbs/faces/06_action_units.ipynb #c009
 class Blendshapes:
-    """MediaPipe's blendshape network in OpenVINO: (N, 478, 2) mesh points in pixels to (N, 52) weights, 0 to 1, in
+    """MediaPipe's blendshape network in OpenVINO: (N, 478, 2 or 3) mesh points in pixels to (N, 52) weights, 0 to 1, in
     the order of `BLENDSHAPE_NAMES`."""
     name = "blendshapes"
 
@@ -56,7 +57,7 @@ class Blendshapes:
         self.network = compile_network(_any_number_of_faces(read_network(read_task_model("blendshapes"))))
 
     def __call__(self, mesh) -> np.ndarray: # (N, 52), 0 to 1
-        return self.network(np.ascontiguousarray(mesh[:, _MESH_TO_146], np.float32))[0]
+        return self.network(np.ascontiguousarray(mesh[:, _MESH_TO_146, :2], np.float32))[0]
 
 # %% ../../nbs/faces/06_action_units.ipynb #c013
 BLENDSHAPES_OF_AU = {
@@ -90,6 +91,19 @@ def aus_from_blendshapes(
     nothing = np.full(len(weights), np.nan)
     return np.stack([aus.get(au, nothing) for au in AU_NAMES], 1).astype(np.float32)
 
+# %% ../../nbs/faces/06_action_units.ipynb #action003
+SIDED_AUS = [au for au, names in BLENDSHAPES_OF_AU.items() if names[0].endswith("Left")]
+
+def sides_from_blendshapes(
+    weights: np.ndarray, # (N, 52) in the order of `BLENDSHAPE_NAMES`, 0 to 1
+) -> np.ndarray: # (N, 2, 20) of the subject's right and left side, 0 to 1; NaN for units without sides
+    "Blendshape weights by the action units they move with, each side for itself."
+    sides = np.full((len(weights), 2, len(AU_NAMES)), np.nan, np.float32)
+    for au in SIDED_AUS:
+        left, right = (BLENDSHAPE_NAMES.index(name) for name in BLENDSHAPES_OF_AU[au])
+        sides[:, :, AU_NAMES.index(au)] = np.asarray(weights)[:, [right, left]]
+    return sides
+
 # %% ../../nbs/faces/06_action_units.ipynb #c052
 def load_au_classifier(
     au_model: str = "xgb", # "xgb", "svm" or "blendshapes"
@@ -98,13 +112,18 @@ def load_au_classifier(
     return Blendshapes() if au_model == "blendshapes" else PyFeatClassifier(au_model)
 
 # %% ../../nbs/faces/06_action_units.ipynb #c054
-def measure_aus(
+def measure_units(
     au_model, # from `load_au_classifier`
     landmarker, # the landmark network that found `points`, from `load_landmarker`
     crops, # (N, 3, S, S), 0 to 1
     regions: np.ndarray, # (N, 4) where they were cut, see `cut_regions`
-    points: np.ndarray, # (N, P, 2) what `landmarker` gave for `crops`
-) -> np.ndarray: # (N, 20) float32 in the order of `AU_NAMES`; NaN where the model has no such unit
-    "Measure the action units of a batch of crops."
-    if au_model.name == "blendshapes": return aus_from_blendshapes(au_model(region_to_frame(regions, points)))
-    return au_model(crops, landmarker.to_68(points))
+    points: np.ndarray, # (N, P, 2 or 3) what `landmarker` gave for `crops`
+) -> dict: # name of a variable -> (N, …) float32; NaN where the model has no such unit
+    "Measure the action units of a batch of crops, and with blendshapes their sides."
+    if au_model.name != "blendshapes": return dict(face_aus=au_model(crops, landmarker.to_68(points)))
+    weights = au_model(region_to_frame(regions, points))
+    return dict(
+        face_aus=aus_from_blendshapes(weights),
+        face_aus_side=sides_from_blendshapes(weights),
+        face_blendshapes=weights.astype(np.float32),
+    )

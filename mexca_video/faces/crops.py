@@ -192,12 +192,16 @@ def cut_regions(
 # %% ../../nbs/faces/00_crops.ipynb #c028
 def region_to_frame(
     regions: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
-    points: np.ndarray, # (N, P, 2) x, y as a share of the region's side, 0 to 1 from its upper left corner
-) -> np.ndarray: # (N, P, 2) x, y in pixels of the frame
+    points: np.ndarray, # (N, P, 2) x, y as a share of the region's side, 0 to 1 from its upper left corner; or (N, P, 3) with a depth
+) -> np.ndarray: # x, y in pixels of the frame, and the depth in pixels
     "Carry points from inside a region back to the frame it was cut from."
+    points = np.asarray(points)
     cx, cy, side, angle = np.asarray(regions, float).T[:, :, None]
-    x, y = np.moveaxis((np.asarray(points) - 0.5) * side[..., None], -1, 0)
-    return np.stack([cx + x * np.cos(angle) - y * np.sin(angle), cy + x * np.sin(angle) + y * np.cos(angle)], -1)
+    x, y = np.moveaxis((points[..., :2] - 0.5) * side[..., None], -1, 0)
+    depth = np.moveaxis(points[..., 2:] * side[..., None], -1, 0)
+    across = cx + x * np.cos(angle) - y * np.sin(angle)
+    down = cy + x * np.sin(angle) + y * np.cos(angle)
+    return np.stack([across, down, *depth], -1)
 
 # %% ../../nbs/faces/00_crops.ipynb #acrops007
 def upright_regions(

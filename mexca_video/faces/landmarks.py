@@ -94,7 +94,7 @@ MESH_TO_68 = [
 LEAST_PRESENCE = 0.0 # log odds below which no face is seen
 
 class FaceMesh:
-    "MediaPipe's face mesh in OpenVINO: (N, 3, 256, 256) pictures, 0 to 1, to (N, 478, 2) x, y, 0 to 1 of the side."
+    "MediaPipe's face mesh in OpenVINO: (N, 3, 256, 256) pictures, 0 to 1, to (N, 478, 3) x, y, depth in sides."
     name = "facemesh"
     padding = "border"
 
@@ -108,17 +108,17 @@ class FaceMesh:
 
     def measure(self,
         crops, # (N, 3, 256, 256) tensor, 0 to 1
-    ) -> tuple: # points (N, 478, 2), 0 to 1 of the side; presence (N,), log odds that there is a face
+    ) -> tuple: # points (N, 478, 3), x, y 0 to 1 of the side, and depth; presence (N,), log odds that there is a face
         "The points of the mesh, and whether the network sees a face at all."
         points, presence, *_ = self.network(np.ascontiguousarray(crops.permute(0, 2, 3, 1).numpy()))
-        return points.reshape(len(crops), 478, 3)[..., :2] / self.size, presence.reshape(len(crops))
+        return points.reshape(len(crops), 478, 3) / self.size, presence.reshape(len(crops))
 
-    def __call__(self, crops) -> np.ndarray: # (N, 478, 2), 0 to 1 of the side
+    def __call__(self, crops) -> np.ndarray: # (N, 478, 3), see `measure`
         return self.measure(crops)[0]
 
     def to_68(self, points) -> np.ndarray: # (N, 68, 2)
         "The 68 points among the 478, see `MESH_TO_68`."
-        return points[:, MESH_TO_68]
+        return points[:, MESH_TO_68, :2]
 
 # %% ../../nbs/faces/04_landmarks.ipynb #c016
 def load_landmarker(

@@ -5,18 +5,22 @@
 # %% ../../nbs/faces/07_measures.ipynb #measur003
 from __future__ import annotations
 
+from copy import copy
 from typing import Protocol
 
 import numpy as np
 
 from ..compute.inference import ForkError
-from .action_units import load_au_classifier, measure_aus
+from .action_units import load_au_classifier, measure_units
 from .crops import cut_regions, region_to_frame
-from .landmarks import LEAST_PRESENCE, find_eyes, load_landmarker
+from .eyes import eye_openness, gaze_from_mesh
+from .landmarks import LEAST_PRESENCE, MESH_TO_68, find_eyes, load_landmarker
+from .pose import pose_from_68, pose_from_mesh
 from ..schema import EMPTY_VALUE, VARIABLES, face_shape
 
 # %% auto #0
-__all__ = ['CUES', 'Measure', 'measure_each', 'empty_values', 'LandmarksAndUnits', 'cut_regions_for', 'check_measure']
+__all__ = ['CUES', 'Measure', 'measure_each', 'empty_values', 'name_variables', 'LandmarksAndUnits', 'cut_regions_for',
+           'check_measure']
 
 # %% ../../nbs/faces/07_measures.ipynb #measur006
 class Measure(Protocol):
@@ -36,6 +40,7 @@ class Measure(Protocol):
     def measure(self,
         crops, # (N, 3, size, size) float32 tensor, 0 to 1
         regions: np.ndarray, # (N, 4) that they were cut from
+        sizes: np.ndarray, # (N, 2) width and height of the frame of each, pixels
         failures: dict, # what failed -> list of causes; see `measure_each`
     ) -> dict: # name -> (N, …) float32, NaN where nothing could be measured
         "Measure faces."
@@ -70,11 +75,27 @@ def empty_values(
     shape = CUES[name] if name in CUES else face_shape(name)
     return np.full((count, *shape), EMPTY_VALUE, np.float32)
 
+# %% ../../nbs/faces/07_measures.ipynb #measur024
+def name_variables(
+    landmark_model: str | None,
+    au_model: str | None,
+    more: tuple = (), # of face_blendshapes and face_mesh, those that are wanted too
+) -> tuple: # of names, see `VARIABLES`
+    "What these models measure of a face. Raises `ValueError` for something in `more` that they do not."
+    names = ["face_landmarks", "face_aus", "face_pose", "eye_openness"]
+    has = {"face_mesh": landmark_model == "facemesh", "face_blendshapes": au_model == "blendshapes"}
+    if has["face_mesh"]: names.append("eye_gaze")
+    if has["face_blendshapes"]: names.append("face_aus_side")
+    for name in more:
+        if not has.get(name):
+            raise ValueError(f"{name} is not measured with landmark_model={landmark_model!r} and au_model={au_model!r}; "
+                             "the mesh comes with 'facemesh', blendshapes with 'blendshapes'")
+    return (*names, *more)
+
 # %% ../../nbs/faces/07_measures.ipynb #measur014
 class LandmarksAndUnits:
     "The landmark network and the action-unit model of one extractor; either may be `None`."
     name = "landmarks"
-    variables = ("face_landmarks", "face_aus")
 
     def __init__(self,
         landmark_model: str | None, # see `load_landmarker`
@@ -84,6 +105,16 @@ class LandmarksAndUnits:
     ):
         self.landmarker = load_landmarker(landmark_model, device, engine) if landmark_model else None
         self.au_classifier = load_au_classifier(au_model) if au_model else None
+        self.variables = name_variables(landmark_model, au_model)
+        self._models = landmark_model, au_model
+
+    def keeping(self,
+        more: tuple, # of face_blendshapes and face_mesh
+    ) -> LandmarksAndUnits:
+        "The same networks, and more of what they find is kept."
+        other = copy(self)
+        other.variables = name_variables(*self._models, more)
+        return other
 
     @property
     def size(self) -> int: return self.landmarker.size
@@ -99,13 +130,14 @@ class LandmarksAndUnits:
     def measure(self,
         crops, # (N, 3, S, S) tensor
         regions: np.ndarray, # (N, 4)
+        sizes: np.ndarray, # (N, 2)
         failures: dict,
-    ) -> dict: # face_landmarks (N, 68, 2) in pixels, face_aus (N, 20), presence (N,)
+    ) -> dict: # each of `variables` and the cue presence (N,)
         "NaN for a face that fails or is not seen."
-        return _measure_landmarks(self, crops, regions, failures)
+        return _measure_landmarks(self, crops, regions, sizes, failures)
 
 # %% ../../nbs/faces/07_measures.ipynb #measur015
-def _measure_landmarks(model, crops, regions, failures):
+def _measure_landmarks(model, crops, regions, sizes, failures):
     found = {name: empty_values(name, len(regions)) for name in (*model.variables, "presence")}
     look = lambda i: zip(*model.landmarker.measure(crops[i]))
     seen = measure_each(look, np.arange(len(regions)), "landmarks", failures)
@@ -114,17 +146,37 @@ def _measure_landmarks(model, crops, regions, failures):
     there = np.array([i for i in valid if not seen[i][1] < LEAST_PRESENCE], int)
     if len(there) == 0: return found
     points = np.stack([seen[i][0] for i in there])
-    found["face_landmarks"][there] = region_to_frame(regions[there], model.landmarker.to_68(points))
-    if model.au_classifier is not None:
-        found["face_aus"][there] = _measure_units(model, crops[there], regions[there], points, failures)
+    parts = _describe_head(region_to_frame(regions[there], points), sizes[there])
+    parts |= _measure_units(model, crops[there], regions[there], points, failures)
+    for name in parts.keys() & found.keys(): found[name][there] = parts[name]
     return found
 
+def _describe_head(points, sizes):
+    "What follows from landmarks (N, 68, 2), or from a mesh (N, 478, 3), in pixels of the frame."
+    if points.shape[-1] == 2:
+        return dict(face_landmarks=points, face_pose=pose_from_68(points), eye_openness=eye_openness(points))
+    openness = eye_openness(points[:, MESH_TO_68])
+    return dict(
+        face_landmarks=points[:, MESH_TO_68, :2],
+        face_pose=pose_from_mesh(points, sizes),
+        eye_openness=openness,
+        eye_gaze=gaze_from_mesh(points, openness),
+        face_mesh=points,
+    )
+
 def _measure_units(model, crops, regions, points, failures):
-    "Action units (N, 20); NaN for a face that fails."
-    one_go = lambda i: measure_aus(model.au_classifier, model.landmarker, crops[i], regions[i], points[i])
-    units = measure_each(one_go, np.arange(len(regions)), "action units", failures)
-    nothing = empty_values("face_aus", 1)[0]
-    return np.stack([nothing if unit is None else unit for unit in units])
+    "Action units and what comes with them, name -> (N, …); NaN for a face that fails."
+    if model.au_classifier is None: return {}
+    names = [name for name in model.variables if name in ("face_aus", "face_aus_side", "face_blendshapes")]
+
+    def one_go(i):
+        units = measure_units(model.au_classifier, model.landmarker, crops[i], regions[i], points[i])
+        return zip(*(units[name] for name in names))
+
+    found = measure_each(one_go, np.arange(len(regions)), "action units", failures)
+    nothing = [empty_values(name, 1)[0] for name in names]
+    rows = [nothing if face is None else face for face in found]
+    return {name: np.stack([row[k] for row in rows]) for k, name in enumerate(names)}
 
 # %% ../../nbs/faces/07_measures.ipynb #measur017
 def cut_regions_for(

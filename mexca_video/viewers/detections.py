@@ -14,7 +14,7 @@ import traitlets
 
 from ..figures import USUAL_AUS, draw_frame, draw_timeline, face_lines, is_doubtful, person_colors
 from ..review.validation import flag_frames
-from ..schema import choose_aus
+from ..schema import ANGLES, choose_aus
 from ..validators import need_features
 from .base import Viewer, make_button, values_or_nan
 from .widgets import Picture
@@ -50,9 +50,12 @@ def label_face(
 def note_face(
     track: float, # number of the track, NaN if unknown
     evidence: float, # that the track is a face, 0 to 1, NaN if unknown
+    pose: np.ndarray = (np.nan, np.nan, np.nan), # (3,) pitch, yaw, roll in degrees, NaN if unknown
+    sharpness: float = np.nan, # 0 to 1, NaN if unknown
 ) -> str:
-    "Track and evidence, as far as the result knows them."
-    parts = (("track", track, ".0f"), ("evidence", evidence, ".2f"))
+    "Track, evidence, pose and sharpness, as far as the result knows them."
+    parts = [("track", track, ".0f"), ("evidence", evidence, ".2f")]
+    parts += [(angle, value, ".0f") for angle, value in zip(ANGLES, pose)] + [("sharpness", sharpness, ".2f")]
     return ", ".join(f"{word} {value:{form}}" for word, value, form in parts if np.isfinite(value))
 
 # %% ../../nbs/viewers/02_detections.ipynb #vdet013
@@ -67,6 +70,8 @@ class FrameFaces:
         self.confidence = ds.face_confidence.values
         self.track = values_or_nan(ds, "face_track")
         self.evidence = values_or_nan(ds, "face_evidence")
+        self.pose = ds.face_pose.values if "face_pose" in ds else np.full((*ds.face_label.shape, 3), np.nan)
+        self.sharpness = values_or_nan(ds, "face_sharpness")
         self.doubtful = is_doubtful(ds)
         self.aus = list(aus)
         self.values = ds.face_aus.sel(au=list(aus)).values
@@ -86,7 +91,7 @@ class FrameFaces:
             ink=choose_ink(color),
             lines=[line.round(1).tolist() for line in lines],
             label=label_face(str(self.names[k]), self.confidence[row, k], doubtful),
-            note=note_face(self.track[row, k], self.evidence[row, k]),
+            note=note_face(self.track[row, k], self.evidence[row, k], self.pose[row, k], self.sharpness[row, k]),
             doubtful=doubtful,
             aus=[[au, _number(value)] for au, value in zip(self.aus, self.values[row, k])],
         )

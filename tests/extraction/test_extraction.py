@@ -246,7 +246,7 @@ def test_a_face_that_fails_is_one_face(clip, monkeypatch):
     "Action units that break for whole batches, and for one face alone: the others are measured, the one is NaN and says so."
     from mexca_video.faces import measures
 
-    measure, alone = measures.measure_aus, itertools.count()
+    measure, alone = measures.measure_units, itertools.count()
 
     def breaks(model, landmarker, crops, regions, points):
         if len(crops) > 1:
@@ -255,7 +255,7 @@ def test_a_face_that_fails_is_one_face(clip, monkeypatch):
             raise RuntimeError("not this one")
         return measure(model, landmarker, crops, regions, points)
 
-    monkeypatch.setattr(measures, "measure_aus", breaks)
+    monkeypatch.setattr(measures, "measure_units", breaks)
     with pytest.warns(UserWarning, match="action units of 1 face could.*not this one"):
         ds = FaceExtractor.embedded(1).apply(clip, process_subclip=(0, 0.2), show_progress=False)
     assert sorted(ds.status.values.ravel()) == sorted(STATUS[s] for s in ("ok", "aus_failed", "ok", "ok", "ok"))

@@ -16,7 +16,7 @@ class Colour:
 
     def regions(self, image, boxes, eyes=None): return upright_regions(boxes)
 
-    def measure(self, crops, regions, failures): return {"face_colour": crops.mean((2, 3)).numpy()}
+    def measure(self, crops, regions, sizes, failures): return {"face_colour": crops.mean((2, 3)).numpy()}
 
 
 @pytest.fixture

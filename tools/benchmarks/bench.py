@@ -204,7 +204,7 @@ def measure_stages(extractor, path, count):
     import torch
 
     from mexca_video import VideoDataset
-    from mexca_video.faces.action_units import measure_aus
+    from mexca_video.faces.action_units import measure_units
     from mexca_video.faces.crops import cut_for
     from mexca_video.faces.detection import find_faces
     from mexca_video.faces.measures import cut_regions_for
@@ -230,7 +230,7 @@ def measure_stages(extractor, path, count):
         cuts, square = timed(lambda: [cut_regions_for(extractor.extractor, image, boxes, points[:, :2]) for image, (boxes, _, points) in zip(frames, faces) if boxes is not None])
         squares, patches = np.concatenate([c[0] for c in cuts]), torch.cat([c[1] for c in cuts])
         marks, landmarks = timed(lambda: landmarker(patches))
-        _, aus = timed(lambda: measure_aus(extractor.extractor.au_classifier, landmarker, patches, squares, marks))
+        _, aus = timed(lambda: measure_units(extractor.extractor.au_classifier, landmarker, patches, squares, marks))
     finally: torch.set_num_threads(threads)
     return [("decode", decode), ("MTCNN: pyramid and P-Net", propose), ("MTCNN: R-Net", refine), ("MTCNN: O-Net", decide), ("cut for embedding", cut), ("embedding", embed),
             ("cut for landmarks", square), ("landmarks", landmarks), ("action units", aus)]
