@@ -28,6 +28,7 @@ from .figures import (
     draw_au_map as draw_au_map,
     draw_faces as draw_faces,
     draw_frame as draw_frame,
+    draw_head as draw_head,
     draw_identity as draw_identity,
     draw_summary as draw_summary,
     draw_timeline as draw_timeline,

@@ -154,7 +154,7 @@ def test_demo_is_in_order(n_frames, n_faces, seed, embeddings):
 
 def test_tables():
     assert len(AU_NAMES) == 20 and sorted(AU_NAMES) == list(AU_NAMES)
-    assert {name: int(code) for name, code in STATUS.items()} == dict(ok=0, absent=1, no_face=2, landmarks_failed=3, aus_failed=4, unassigned=5, doubtful=6, no_presence=7)
+    assert {name: int(code) for name, code in STATUS.items()} == dict(ok=0, absent=1, no_face=2, landmarks_failed=3, aus_failed=4, unassigned=5, doubtful=6, no_presence=7, excluded=8)
     assert sum((list(part) for part in LANDMARK_PARTS.values()), []) == list(range(68))
 
 

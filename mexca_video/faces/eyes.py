@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .pose import _mesh_weights, canonical_face, fit_rotation, rotation_of
+from .pose import canonical_face, rotation_of, turned_to_the_front
 from ..schema import EMPTY_VALUE
 
 if TYPE_CHECKING:
@@ -45,18 +45,12 @@ def _iris_offset(head, eye):
     wide = np.linalg.norm(ring[:, :2] - ring[:, 2:], axis=-1).mean(1, keepdims=True)
     return (head[:, _IRIS[eye], :2] - middle[:, :2]) / np.maximum(wide, 1e-9)
 
-def _turned_to_the_front(mesh):
-    "The points of a mesh (N, 478, 3) as the head sees them: x to the right of the picture, y up, z to the nose."
-    points = np.asarray(mesh, float) * [1, -1, -1]
-    rotation = fit_rotation(canonical_face(), points[:, :len(canonical_face())], _mesh_weights())[0]
-    return points @ rotation
-
 def gaze_from_mesh(
     mesh: np.ndarray, # (N, 478, 3) x, y, z in pixels of the frame
     openness: np.ndarray, # (N, 2) see `eye_openness`
 ) -> np.ndarray: # (N, 3) float32 pitch, yaw and NaN, degrees; NaN where both eyes are closed
     "Direction of the eyes in the head, the mean of both."
-    head = _turned_to_the_front(mesh)
+    head = turned_to_the_front(mesh)
     offset = np.mean([_iris_offset(head, eye) - _AHEAD[eye] for eye in (0, 1)], 0)
     yaw, pitch = np.degrees(np.arcsin(np.clip(offset / _RADIUS, -1, 1))).T
     gaze = np.stack([pitch, yaw, np.full(len(yaw), EMPTY_VALUE)], -1)

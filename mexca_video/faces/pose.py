@@ -13,7 +13,7 @@ from .landmarks import MESH_TO_68
 from ..models.registry import _package_folder
 
 # %% auto #0
-__all__ = ['canonical_face', 'angles_of', 'rotation_of', 'fit_rotation', 'pose_from_mesh', 'pose_from_68']
+__all__ = ['canonical_face', 'angles_of', 'rotation_of', 'fit_rotation', 'turned_to_the_front', 'pose_from_mesh', 'pose_from_68']
 
 # %% ../../nbs/faces/07_pose.ipynb #pose006
 @cache
@@ -83,24 +83,29 @@ _WEIGHTS = { # point of the mesh -> how much it counts, MediaPipe's procrustes_l
 }
 _FIELD_OF_VIEW = np.radians(63) # from top to bottom
 
-@cache
-def _mesh_weights():
-    weights = np.zeros(len(canonical_face()))
-    weights[list(_WEIGHTS)] = list(_WEIGHTS.values())
-    return weights
+def _fit_head(points):
+    "Rotation and scale that carry the canonical face onto points (N, 33, 3), those that are weighed."
+    return fit_rotation(canonical_face()[list(_WEIGHTS)], points, np.array(list(_WEIGHTS.values())))
+
+def turned_to_the_front(
+    mesh: np.ndarray, # (N, 478, 3) x, y, z in pixels of the frame
+) -> np.ndarray: # (N, 478, 3) x to the right of the picture, y up, z out of the face
+    "The points of a mesh as seen from the front of the head."
+    points = np.asarray(mesh, float) * [1, -1, -1]
+    return points @ _fit_head(points[:, list(_WEIGHTS)])[0]
 
 # %% ../../nbs/faces/07_pose.ipynb #pose020
-def _unproject(mesh, sizes):
-    "Points in front of MediaPipe's camera (N, 468, 3), in centimetres."
+def _unproject(mesh, depth, sizes):
+    "Points (N, P, 3) in front of MediaPipe's camera, in centimetres. `depth`: mean of the whole face, (N, 1) pixels."
     height = 2 * np.tan(_FIELD_OF_VIEW / 2) # of the picture, at the distance 1
     width, tall = np.asarray(sizes, float).T[:, :, None]
     pixel = height / tall
     x = (mesh[..., 0] - width / 2) * pixel
     y = (tall / 2 - mesh[..., 1]) * pixel
     z = mesh[..., 2] * pixel
-    away = z - z.mean(1, keepdims=True) + 1
+    away = z - depth * pixel + 1
 
-    def scaled(points): return fit_rotation(canonical_face(), points, _mesh_weights())[1][:, None]
+    def scaled(points): return _fit_head(points)[1][:, None]
 
     def spread(scale): return np.stack([x * away, y * away, -away], -1) / scale[..., None]
 
@@ -112,8 +117,9 @@ def pose_from_mesh(
     sizes: np.ndarray, # (N, 2) width and height of the frame, pixels
 ) -> np.ndarray: # (N, 3) float32 pitch, yaw, roll in degrees, against the camera's axis
     "Head pose from the face mesh, as MediaPipe computes it."
-    points = _unproject(np.asarray(mesh, float)[:, :len(canonical_face())], sizes)
-    return angles_of(fit_rotation(canonical_face(), points, _mesh_weights())[0]).astype(np.float32)
+    mesh = np.asarray(mesh, float)[:, :len(canonical_face())]
+    points = _unproject(mesh[:, list(_WEIGHTS)], mesh[..., 2].mean(1, keepdims=True), sizes)
+    return angles_of(_fit_head(points)[0]).astype(np.float32)
 
 # %% ../../nbs/faces/07_pose.ipynb #pose025
 @cache

@@ -14,34 +14,33 @@ __all__ = ['rate_pictures', 'Quality']
 
 # %% ../../nbs/faces/09_quality.ipynb #qualit005
 _LUMA = (0.299, 0.587, 0.114)
-_BLUR = 11 # pixels of the blur, as in the paper
+_BLUR = 9 # pixels of the blur, as in the paper
 
 def _kept_variation(grey, dim):
     "How much of the variation along a dimension a blur along it leaves: (N,), 0 to 1."
     import torch.nn.functional as F
-    kernel = grey.new_full((1, 1, *((_BLUR, 1) if dim == 2 else (1, _BLUR))), 1 / _BLUR)
-    margin = _BLUR // 2
-    padding = (0, 0, margin, margin) if dim == 2 else (margin, margin, 0, 0)
-    blurred = F.conv2d(F.pad(grey, padding, mode="reflect"), kernel)
-    before = grey.diff(dim=dim).abs()
-    lost = (before - blurred.diff(dim=dim).abs()).clamp(min=0)
-    total = before.sum((1, 2, 3))
-    return 1 - lost.sum((1, 2, 3)) / total.clamp(min=1e-9)
+    window = (_BLUR, 1) if dim == 1 else (1, _BLUR)
+    margin = (0, 0, _BLUR // 2, _BLUR // 2) if dim == 1 else (_BLUR // 2, _BLUR // 2, 0, 0)
+    blurred = F.avg_pool2d(F.pad(grey, margin, mode="reflect"), window, stride=1)
+    before = grey.diff(dim=dim).abs_()
+    lost = before.sub(blurred.diff(dim=dim).abs_()).clamp_(min=0)
+    return 1 - lost.sum((1, 2)) / before.sum((1, 2)).clamp_(min=1e-9)
 
 def rate_pictures(
     crops, # (N, 3, S, S) float32 tensor, 0 to 1
 ) -> tuple: # sharpness (N,), brightness (N,); both 0 to 1
     "Sharpness and brightness of pictures. A picture of one colour has the sharpness 0."
-    grey = (crops * crops.new_tensor(_LUMA)[:, None, None]).sum(1, keepdim=True)
-    blur = np.maximum(*(_kept_variation(grey, dim).numpy() for dim in (2, 3)))
-    return (1 - blur).astype(np.float32), grey.mean((1, 2, 3)).numpy()
+    red, green, blue = crops.unbind(1)
+    grey = red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2]
+    blur = np.maximum(*(_kept_variation(grey, dim).numpy() for dim in (1, 2)))
+    return (1 - blur).astype(np.float32), grey.mean((1, 2)).numpy()
 
 # %% ../../nbs/faces/09_quality.ipynb #qualit008
 class Quality:
     "A `Measure`: how good the picture of each face is."
     name = "quality"
     variables = ("face_sharpness", "face_brightness")
-    size = 96
+    size = 64
     padding = "border"
 
     def regions(self, image, boxes, eyes=None) -> np.ndarray: # (N, 4) cx, cy, side, angle
