@@ -283,9 +283,14 @@ def _new_types(entries, keep):
     types = dict.fromkeys(str(one.get("type", "event")) for one in entries)
     return {name: name if keep else f"Event_{k + 1}" for k, name in enumerate(types)}
 
-def _hide_baseline(text, types):
+def _read_json(ds, name, kind):
+    "What an attribute holds, None if it is not there or of another kind."
+    try: found = json.loads(ds.attrs.get(name, "null"))
+    except (TypeError, ValueError): return None
+    return found if isinstance(found, kind) else None
+
+def _hide_baseline(said, types):
     "What `subtract_baseline` noted, with other names of events and without another result's."
-    said = json.loads(text)
     during = said.get("during")
     if isinstance(during, str) and "file" not in said: during = types.get(during, during)
     elif isinstance(during, list): during = [types.get(one, one) if isinstance(one, str) else one for one in during]
@@ -293,12 +298,13 @@ def _hide_baseline(text, types):
 
 def _hide_events(ds, keep):
     "The same without the words of events, and with their types only if these are to be kept."
-    entries = json.loads(ds.attrs.get("events", "[]"))
+    entries = _read_json(ds, "events", list) or []
+    entries = [one for one in entries if isinstance(one, dict)]
     types = _new_types(entries, keep)
-    attrs = dict(ds.attrs)
+    attrs = {name: value for name, value in ds.attrs.items() if name not in ("events", "au_baseline")}
     plain = [{name: one[name] for name in ("onset", "duration", "type", "excluded") if name in one} for one in entries]
     if entries: attrs["events"] = json.dumps([one | {"type": types[str(one.get("type", "event"))]} for one in plain])
-    if "au_baseline" in attrs: attrs["au_baseline"] = _hide_baseline(attrs["au_baseline"], types)
+    if said := _read_json(ds, "au_baseline", dict): attrs["au_baseline"] = _hide_baseline(said, types)
     if "event" in ds.variables:
         names = np.array([types.get(name, "") for name in ds.event.values.tolist()], dtype=str)
         ds = ds.assign_coords(event=("frame", names, ds.event.attrs))
