@@ -84,8 +84,9 @@ def _t_interval(values, mean, n, level):
 def _bootstrap_interval(values, known, level, draws, seed):
     "Ends of the percentile interval; units are drawn whole."
     units = len(values)
+    if not units: return np.full((2, *values.shape[1:]), EMPTY_VALUE)
     flat = np.where(known, values, 0).reshape(units, -1)
-    weights = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / max(units, 1)), draws) if units else np.zeros((1, 0))
+    weights = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), draws)
     with np.errstate(invalid="ignore"): means = (weights @ flat) / (weights @ known.reshape(units, -1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
