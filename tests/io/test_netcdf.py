@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from mexca_video.analysis.events import add_events
 from mexca_video import (
     AU_NAMES,
     STATUS,
@@ -26,6 +25,7 @@ from mexca_video import (
     to_csv,
     to_table,
 )
+from mexca_video.analysis.events import add_events
 from mexca_video.files import check_place, write_atomically
 from mexca_video.schema import VARIABLES, build_features
 
