@@ -136,6 +136,7 @@ def _read_table(path, text):
 
 # %% ../../nbs/analysis/00_events.ipynb #events019
 _MISSING = {"", "n/a", "na", "nan", "none", "null"}
+_NO_WORD = {"", "n/a", "N/A", "NA", "nan", "NaN"}  # a condition may be called none
 
 def _number(table, line, name, cell):
     "Seconds in a cell, NaN if there is nothing."
@@ -146,7 +147,7 @@ def _number(table, line, name, cell):
     except ValueError:
         raise _wrong(table.path, line, f"the {name} is {cell!r}", "give seconds, such as 12.5") from None
 
-def _word(cell): return "" if cell.strip().casefold() in _MISSING else cell.strip()
+def _word(cell): return "" if cell.strip() in _NO_WORD else cell.strip()
 
 def _read_cells(table, line, cells):
     "One row as a dict."

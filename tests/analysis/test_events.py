@@ -53,8 +53,8 @@ def rows(table, *columns):
 
 SPAN = ("onset", "duration", "type")
 TABLES = {
-    "bids": ("sub-01_events.tsv", "onset\tduration\ttrial_type\tvalue\n1.2\t0.6\tgo\t7\n5.6\tn/a\tstop\tn/a\n2.0\t0\tn/a\tn/a\n", "utf-8",
-             [[1.2, .6, "go"], [2, 0, "event"], [5.6, None, "stop"]]),
+    "bids": ("sub-01_events.tsv", "onset\tduration\ttrial_type\tvalue\n1.2\t0.6\tgo\t7\n5.6\tn/a\tstop\tn/a\n2.0\t0\tn/a\tn/a\n0.5\t1\tnone\tn/a\n", "utf-8",
+             [[.5, 1, "none"], [1.2, .6, "go"], [2, 0, "event"], [5.6, None, "stop"]]),
     "comma": ("a.csv", 'Start,Stop,Type,Comment\r\n0.5,2.25,joy,"a, b"\r\n', "utf-8-sig", [[.5, 1.75, "joy"]]),
     "german": ("a.csv", "onset;duration;type\n0,5;1,75;Freude\n", "cp1252", [[.5, 1.75, "Freude"]]),
     "utf-16": ("a.txt", "onset\tend\tcondition\n0.5\t2.25\tjoué\n", "utf-16", [[.5, 1.75, "joué"]]),
@@ -262,6 +262,12 @@ def test_figures_show_events(ds):
     assert {"happy film", "joke", "sad film", "door, excluded"} <= set(labels)
     for one in draw_action_units(ds, ("AU12", "AU04")): assert len(one.findobj(lambda a: str(a.get_gid()).startswith("event:"))) == 4
     plt.close("all")
+
+
+def test_the_viewer_shows_them_on_its_strip(ds):
+    from mexca_video.viewers.timeline import make_strip
+
+    assert make_strip(ds).image != make_strip(DEMO).image
 
 
 def test_tidy_table():
