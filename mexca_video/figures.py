@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .analysis.events import list_events
 from .intervals import find_runs
 from .review.corrections import list_tracks
 from .schema import AU_TITLES, LANDMARK_PARTS, STATUS, choose_aus, person_slots
@@ -393,6 +394,82 @@ def _emptiness(ds):
     n = ds.sizes["frame"]
     return f"no face in {n} frame{'s' * (n != 1)}" if n else "no frames"
 
+# %% ../nbs/06_figures.ipynb #figure001
+_EVENT_TINTS = ("#BBCCEE", "#FFCCCC", "#CCDDAA", "#EEEEBB", "#CCEEFF", "#DDDDDD")
+_LANES = 3
+_LANE = 0.65 # height of a lane, in rows of the timeline
+
+def _shown_events(ds):
+    "The events that reach into the shown time, with their end (s), lane and tint."
+    table = list_events(ds)
+    edges = _edges(ds)
+    tints = {kind: _EVENT_TINTS[k % len(_EVENT_TINTS)] for k, kind in enumerate(dict.fromkeys(table.type))}
+    table = table.assign(end=table.onset + table.duration.fillna(0), tint=table.type.map(tints))
+    table = table[(table.end >= edges[0]) & (table.onset <= edges[-1])].reset_index(drop=True)
+    free = [-np.inf]*_LANES
+    lanes = []
+    for onset, end in zip(table.onset, table.end):
+        lane = next((k for k, taken in enumerate(free) if taken <= onset + 1e-9), _LANES - 1)
+        free[lane] = max(free[lane], end, onset + 0.005*(edges[-1] - edges[0]))
+        lanes.append(lane)
+    return table.assign(lane=np.array(lanes, int))
+
+def _events_height(ds):
+    "Rows of the timeline that its events take."
+    table = _shown_events(ds)
+    return _LANE*(int(table.lane.max()) + 1) + 0.1 if len(table) else 0
+
+def _event_look(event):
+    "Keywords of the patch of an event."
+    if event.excluded: return dict(facecolor="white", edgecolor="#888888", hatch="////", linewidth=0)
+    return dict(facecolor=event.tint, edgecolor="none")
+
+# %% ../nbs/06_figures.ipynb #figure002
+def _event_handles(table):
+    "Legend entries: each type of event, seven at most."
+    from matplotlib.patches import Patch
+    kinds = table.drop_duplicates(["type", "excluded"])
+    handles = [Patch(label=f"{event.type}, excluded" if event.excluded else event.type, **_event_look(event))
+               for event in kinds.head(7).itertuples()]
+    return handles + [Patch(label=f"and {len(kinds) - 7} more", facecolor="none")]*(len(kinds) > 7)
+
+def _draw_event_rows(ax, ds):
+    "The events above the first row of a timeline; returns the legend's entries for them."
+    from matplotlib.patches import Rectangle
+    table = _shown_events(ds)
+    points = ax.bbox.width/ax.figure.dpi*72/max(np.ptp(ax.get_xlim()), 1e-9) # of a second
+    for event in table.itertuples():
+        y = -0.6 - _LANE*(event.lane + 1)
+        gid = f"event:{event.type}"
+        if event.end > event.onset:
+            size = event.end - event.onset, _LANE - 0.1
+            bar = ax.add_patch(Rectangle((event.onset, y), *size, gid=gid, **_event_look(event)))
+        else: ax.vlines(event.onset, y, y + _LANE - 0.1, color="#555555", linewidth=1.5, gid=gid)
+        if 4.5*len(event.type) + 4 < points*(min(event.end, ax.get_xlim()[1]) - max(event.onset, ax.get_xlim()[0])):
+            text = ax.text(max(event.onset, ax.get_xlim()[0]) + 2/points, y + _LANE/2 - 0.05, event.type, fontsize=7, va="center", gid=f"name of {gid}")
+            text.set_clip_path(bar)
+    return _event_handles(table)
+
+# %% ../nbs/06_figures.ipynb #figure008
+def _shade_events(ax, ds):
+    "The events as tinted spans behind lines over time; returns the legend's entries for them."
+    table = _shown_events(ds)
+    for event in table.itertuples():
+        gid = f"event:{event.type}"
+        look = _event_look(event) | dict(alpha=0.5, zorder=0, gid=gid)
+        if event.end > event.onset: ax.axvspan(event.onset, event.end, **look)
+        else: ax.axvline(event.onset, color="#999999", linewidth=0.8, linestyle=":", zorder=0, gid=gid)
+    return _event_handles(table)
+
+def _band_events(ax, ds):
+    "The events as a thin band on the upper edge of Axes; returns the legend's entries for them."
+    table = _shown_events(ds)
+    for event in table.itertuples():
+        width = max(event.end - event.onset, 0.003*np.ptp(_edges(ds)))
+        ax.broken_barh([(event.onset, width)], (1, 0.04), transform=ax.get_xaxis_transform(), clip_on=False,
+                       gid=f"event:{event.type}", **_event_look(event))
+    return _event_handles(table)
+
 # %% ../nbs/06_figures.ipynb #c043
 def draw_timeline(
     ds, # A features Dataset
@@ -404,16 +481,17 @@ def draw_timeline(
     n = ds.sizes["face"]
     colors = person_colors(ds)
     seen = set()
-    if ax is None: ax = plt.subplots(figsize=(9, 1.3 + 0.3*max(n, 1)), layout="constrained")[1]
+    if ax is None: ax = plt.subplots(figsize=(9, 1.3 + 0.3*(max(n, 1) + _events_height(ds))), layout="constrained")[1]
     for row, slot in enumerate(ds.face.values): seen |= set(_draw_presence(ax, ds, slot, row, colors[int(slot)]))
     marks = _draw_shots(ax, ds) + _time_axis(ax, ds)
-    ax.set(ylim=(max(n, 1) - 0.4, -0.6), xlabel="Time (s)")
+    events = _draw_event_rows(ax, ds)
+    ax.set(ylim=(max(n, 1) - 0.4, -0.6 - _events_height(ds)), xlabel="Time (s)")
     ax.set_yticks(range(n), ds.face_name.values)
     ax.tick_params(axis="y", length=0)
     if not n or not ds.sizes["frame"]: _nothing(ax, _emptiness(ds))
     _bare(ax)
     kinds = [name for name in _LOOKS if name in seen]
-    _legend_above(ax, [_status_handle(k) for k in kinds] + marks)
+    _legend_above(ax, [_status_handle(k) for k in kinds] + marks + events)
     return ax
 
 # %% ../nbs/06_figures.ipynb #c050
@@ -443,6 +521,7 @@ def _draw_au(ax, ds, au, limits):
             markevery=_lonely(one),
             gid=f"au:{slot}:{au}",
         )
+    if "au_baseline" in ds.attrs: ax.axhline(0, color="#777777", linewidth=0.8, zorder=1, gid="zero")
     if not np.isfinite(values).any(): _nothing(ax, _why_no_line(ds))
     ax.set(ylim=limits)
     ax.set_ylabel(f"{au}\n{fill(AU_TITLES[au], 14)}", rotation=0, ha="right", va="center", fontsize=8)
@@ -500,13 +579,13 @@ def draw_action_units(
     limits = _au_limits(ds.face_aus.sel(au=aus).values)
     for one, au in zip(axes, aus): _draw_au(one, ds, au, limits)
     for one in axes[:-1]: one.tick_params(labelbottom=False)
-    missing = [_time_axis(one, ds) for one in axes][0]
+    missing = [_time_axis(one, ds) + _shade_events(one, ds) for one in axes][0]
     axes[-1].set_xlabel("Time (s)")
     scale = fill(f"Activation ({ds.attrs['au_scale']})", 120)
     _legend_above(axes[0], _person_handles(ds) + missing, title=scale, title_fontsize=8, alignment="left")
     return axes[0] if len(axes) == 1 else axes
 
-# %% ../nbs/06_figures.ipynb #figure001
+# %% ../nbs/06_figures.ipynb #figure001x0
 _ANGLE_LOOKS = {"pitch": ("#0072B2", "-"), "yaw": ("#D55E00", "-"), "roll": ("#666666", ":")}
 _SIDE_LOOKS = {"right": ("#0072B2", "-"), "left": ("#D55E00", "--")}
 
@@ -535,7 +614,7 @@ def _draw_lines(ax, ds, title, looks, values):
     ax.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=8)
     _bare(ax)
 
-# %% ../nbs/06_figures.ipynb #figure002
+# %% ../nbs/06_figures.ipynb #figure002x0
 def draw_head(
     ds, # A features Dataset
     face = None, # Slot or name of the person; `None`: the first slot
@@ -561,6 +640,12 @@ def draw_head(
     return axes
 
 # %% ../nbs/06_figures.ipynb #c063
+def _map_limits(ds):
+    "Limits of the colours: as far below zero as above it where a baseline was subtracted."
+    limits = _au_limits(ds.face_aus.values)
+    if "au_baseline" in ds.attrs: return (-max(map(abs, limits)), max(map(abs, limits)))
+    return (max(limits[0], 0), min(limits[1], 1)) if limits[1] < 1.1 else limits
+
 def _draw_map(ax, ds, slot, limits):
     "One person's action units over time."
     values = _with_gaps(ds, ds.face_aus.sel(face=slot).transpose("frame", "au")).T
@@ -571,7 +656,7 @@ def _draw_map(ax, ds, slot, limits):
         starts,
         np.arange(len(values) + 1),
         np.ma.masked_invalid(values),
-        cmap="cividis",
+        cmap="PuOr_r" if "au_baseline" in ds.attrs else "cividis",
         vmin=limits[0],
         vmax=limits[1],
         gid=f"map:{slot}",
@@ -594,15 +679,16 @@ def draw_au_map(
     if ax is None:
         ax = plt.subplots(n, 1, figsize=(9, 0.8 + 2.3*n), sharex=True, squeeze=False, layout="constrained")[1][:, 0]
     axes = np.atleast_1d(ax)
-    limits = _au_limits(ds.face_aus.values)
+    limits = _map_limits(ds)
     if axes.shape != (n,): raise ValueError(f"{n} slots need {n} Axes, one below the other; given are {axes.size}")
     if not ds.sizes["face"]: _nothing(axes[0], _emptiness(ds))
     for one, slot, name in zip(axes, ds.face.values, ds.face_name.values):
-        mesh = _draw_map(one, ds, slot, (max(limits[0], 0), min(limits[1], 1)) if limits[1] < 1.1 else limits)
-        missing = _time_axis(one, ds)
+        mesh = _draw_map(one, ds, slot, limits)
+        missing = _time_axis(one, ds) + _band_events(one, ds)
         if missing and slot == ds.face.values[0]:
             one.legend(
-                handles=missing, loc="lower right", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, borderaxespad=0.2
+                handles=missing, loc="lower right", bbox_to_anchor=(1, 1.05 if len(missing) > 1 else 1), frameon=False,
+                fontsize=8, borderaxespad=0.2, ncols=min(len(missing), 4)
             )
         one.set_title(
             str(name),
@@ -960,7 +1046,7 @@ def draw_summary(
     columns, _, height = _picture_size(ds, len(frames))
     left = min(0.4 + 0.075*max([12, *map(len, map(str, ds.face_name.values))]), 4)
     width = _PAGE - left - _MARGIN
-    bars = 0.3*(max(ds.sizes["face"], 1) + 0.7)
+    bars = 0.3*(max(ds.sizes["face"], 1) + 0.7 + _events_height(ds))
     below = 0.8 + -(-len(frames)//columns)*(height + 0.35)
     tall = below + 0.3 + bars + 0.6 + (0.65 + 0.9*len(aus) if aus else 0)
     fig = plt.figure(figsize=(_PAGE, tall), dpi=100)
@@ -968,7 +1054,7 @@ def draw_summary(
     fig.text(_MARGIN/_PAGE, 1 - 0.3/tall, _headline(ds), fontsize=13, va="center")
     _draw_pictures(fig, ds, video, frames, 0.8)
     timeline = draw_timeline(ds, _place(fig, left, below + 0.3, width, bars))
-    timeline.set_ylim(top=-1.1)
+    timeline.set_ylim(top=timeline.get_ylim()[1] - 0.5)
     _mark_frames(timeline, ds, frames)
     if aus:
         timeline.set_xlabel("")

@@ -98,6 +98,10 @@ _OPTIONAL_COORDINATES = {
     "blendshape": (("blendshape",), "str", "1", "Blendshape", "ARKit's name of a movement; sides are the subject's."),
     "mesh_axis": (("mesh_axis",), "str", "1", "Axis of the mesh",
                   "Origin at the top left; y points down, z away from the camera."),
+    "event": (("frame",), "str", "1", "Running event",
+              "Of several the one that began last; empty if there is none. All are in the global attribute events."),
+    "event_time": (("frame",), "float64", "s", "Time since the onset of the event", "Missing if no event is running."),
+    "excluded": (("frame",), "int8", "1", "Left out of analyses", "1 where an event to exclude is running, else 0."),
 }
 _MEASURED = {
     "face_box": ((*_FACE, "box_edge"), "float32", "pixel", "Face box", "May reach over the edge of the picture."),
@@ -105,7 +109,7 @@ _MEASURED = {
     "face_landmarks": ((*_FACE, "landmark", "axis"), "float32", "pixel", "Facial landmarks",
                        "68 points in the order of iBUG 300-W; right and left are the subject's."),
     "face_aus": ((*_FACE, "au"), "float32", "1", "Action unit activation",
-                 "The scale is in the global attribute au_scale."),
+                 "The scale is in the global attribute au_scale. Can be negative after subtract_baseline (au_baseline)."),
 }
 
 # %% ../nbs/01_schema.ipynb #schema015
@@ -275,6 +279,8 @@ ATTRIBUTES = {name: Attribute(*row) for name, row in {
     "software": (str, "Versions of the libraries, as a JSON object"),
     "au_scale": (str, "What the numbers of face_aus mean"),
     "identification": (str, "How many people there are, and how that number was found"),
+    "events": (str, "Every event of `add_events` in seconds from the first frame, as a JSON list", False),
+    "au_baseline": (str, "What `subtract_baseline` took away from face_aus, as a JSON object", False),
     "identity_proposals": (str, "People that may be one, and people that may be two, as a JSON list", False),
     "video_turned": (int, "Degrees clockwise by which the pictures should be turned to be upright", False),
     "doubts": (str, "What was doubtful when the run ended, one sentence a line", False),
@@ -287,7 +293,7 @@ ATTRIBUTES = {name: Attribute(*row) for name, row in {
     "video_pixels": (str, "How the pictures were scaled, if the pixels in the file are not square", False),
     "video_colour": (str, "How the colours were converted, if the file is HDR", False),
 }.items()}
-JSON_ATTRIBUTES = ("arguments", "models", "software", "identity_proposals")
+JSON_ATTRIBUTES = ("arguments", "models", "software", "identity_proposals", "events", "au_baseline")
 
 # %% ../nbs/01_schema.ipynb #c041
 def clean_attribute(

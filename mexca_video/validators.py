@@ -89,15 +89,21 @@ def _leaves(value):
     elif isinstance(value, (list, dict)):
         for part in value.values() if isinstance(value, dict) else value: yield from _leaves(part)
 
+def _sources(value):
+    "The files that events are from."
+    entries = value if isinstance(value, list) else []
+    return [str(one.get("source", "")) for one in entries if isinstance(one, dict)]
+
 def _names_folder(name, text):
     """Does the text of an attribute name a folder?
 
-    In the history only the lines of runs are looked at: in the others stand names that somebody gave, and a name may
-    have a slash.
+    In the history only the lines of runs are looked at, and of events only the file that they are from: elsewhere
+    stand names that somebody gave, and a name may have a slash.
     """
     if name == "history":
         runs = [step.arguments for step in read_history(text) if step.function.startswith("FaceExtractor")]
         texts = _leaves(runs)
+    elif name in ("events", "au_baseline"): texts = _sources(json.loads(text))
     else: texts = _leaves(json.loads(text)) if name in JSON_ATTRIBUTES else [text]
     return any(_FOLDER.search(t) for t in texts)
 

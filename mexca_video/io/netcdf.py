@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     import xarray as xr
 
 # %% ../../nbs/io/00_netcdf.ipynb #c009
+_PACKED = {"zlib": True, "complevel": 4, "shuffle": True}
+
 def _encoding(ds):
     "How each variable is to be written."
     encoding = {}
     for name, var in ds.variables.items():
+        if var.dtype.kind == "U" and var.dims == ("frame",): encoding[name] = {"dtype": "S1"} | _PACKED
         if var.dtype.kind not in "fiu": continue
         measured = var.dtype.kind == "f" and name in ds.data_vars
         encoding[name] = {"_FillValue": np.array(EMPTY_VALUE, var.dtype) if measured else None}
-        if var.ndim: encoding[name] |= {"zlib": True, "complevel": 4, "shuffle": True}
+        if var.ndim: encoding[name] |= _PACKED
     return encoding
 
 # %% ../../nbs/io/00_netcdf.ipynb #n4d9865b

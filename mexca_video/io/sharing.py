@@ -5,6 +5,7 @@
 # %% ../../nbs/io/02_sharing.ipynb #c003
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from pathlib import Path
@@ -274,24 +275,64 @@ def blur_faces(
         with write_atomically(out) as part: _write_copy(video, part, out, boxes, how, margin)
     return out
 
+# %% ../../nbs/io/02_sharing.ipynb #sharin001
+_WITH_EVENTS = ("add_events", "remove_events", "subtract_baseline") # steps of the history in which types of events stand
+
+def _new_types(entries, keep):
+    "Type of an event -> what a shared copy calls it."
+    types = dict.fromkeys(str(one.get("type", "event")) for one in entries)
+    return {name: name if keep else f"Event_{k + 1}" for k, name in enumerate(types)}
+
+def _read_json(ds, name, kind):
+    "What an attribute holds, None if it is not there or of another kind."
+    try: found = json.loads(ds.attrs.get(name, "null"))
+    except (TypeError, ValueError): return None
+    return found if isinstance(found, kind) else None
+
+def _hide_baseline(said, types):
+    "What `subtract_baseline` noted, with other names of events and without another result's."
+    during = said.get("during")
+    if isinstance(during, str) and "file" not in said: during = types.get(during, during)
+    elif isinstance(during, list): during = [types.get(one, one) if isinstance(one, str) else one for one in during]
+    return json.dumps({name: one for name, one in said.items() if name != "file"} | {"during": during})
+
+def _hide_events(ds, keep):
+    "The same without the words of events, and with their types only if these are to be kept."
+    entries = _read_json(ds, "events", list) or []
+    entries = [one for one in entries if isinstance(one, dict)]
+    types = _new_types(entries, keep)
+    attrs = {name: value for name, value in ds.attrs.items() if name not in ("events", "au_baseline")}
+    plain = [{name: one[name] for name in ("onset", "duration", "type", "excluded") if name in one} for one in entries]
+    if entries: attrs["events"] = json.dumps([one | {"type": types[str(one.get("type", "event"))]} for one in plain])
+    if said := _read_json(ds, "au_baseline", dict): attrs["au_baseline"] = _hide_baseline(said, types)
+    if "event" in ds.variables:
+        names = np.array([types.get(name, "") for name in ds.event.values.tolist()], dtype=str)
+        ds = ds.assign_coords(event=("frame", names, ds.event.attrs))
+    return _with_attrs(ds, attrs)
+
 # %% ../../nbs/io/02_sharing.ipynb #c027
 REMOVED = "removed"
 
 def share_safe(
     ds, # a features Dataset
+    *,
+    keep_events: bool = False, # keep the types of events? Else they become Event_1, Event_2, …
 ) -> xr.Dataset:
-    "Take out of a result what names a person or the file: embeddings, names, checksums and the history of corrections."
+    """Take out of a result what names a person or the file: embeddings, names, checksums, words of events and the
+    history of corrections."""
     need_features(ds)
     person = person_slots(ds.face_box.values, ds.face_label.values)
     taken_out = [name for name in ds.variables if name not in VARIABLES or VARIABLES[name].biometric]
     kept = ds.copy().drop_encoding().drop_vars(taken_out)
     for name in kept.variables: kept[name].attrs = describe_variable(name)
     kept = kept.assign_coords(face_name=("face", default_names(ds.face.values, person), kept.face_name.attrs))
+    kept = _hide_events(kept, keep_events)
     steps = read_history(ds.attrs.get("history", ""))
     corrections = sum(step.function in CORRECTIONS for step in steps)
-    history = [step.text for step in steps if step.function and step.function not in CORRECTIONS]
+    named = {*CORRECTIONS, *_WITH_EVENTS}
+    history = [step.text for step in steps if step.function and step.function not in named]
     taken = dict(corrections=corrections, other_lines=len(steps) - len(history) - corrections)
-    attrs = {name: value for name, value in ds.attrs.items() if name in ATTRIBUTES}
+    attrs = {name: value for name, value in kept.attrs.items() if name in ATTRIBUTES}
     return _with_attrs(
         kept,
         attrs

@@ -105,6 +105,17 @@ def _more(ds, row, place):
         columns |= dict(zip(names, values.T))
     return pd.DataFrame(columns, index=range(len(row)))
 
+# %% ../../nbs/io/01_tables.ipynb #tables010
+def _moments(ds, row):
+    "Columns of what the schema says of whole frames and has no fixed place, such as the running event; none is missing."
+    import pandas as pd
+
+    found = {name: one.dtype for name, one in VARIABLES.items() if one.dims == ("frame",) and name in ds.variables}
+    columns = {name: ds[name].values[row] for name in found if name not in TABLE_COLUMNS}
+    for name in [name for name in columns if found[name] == "str"]:
+        columns[name] = pd.array(np.where(columns[name] == "", None, columns[name].astype(object)), dtype="string")
+    return pd.DataFrame(columns, index=range(len(row)))
+
 # %% ../../nbs/io/01_tables.ipynb #tables005
 def _find_rows(ds, keep_empty):
     """Rows of the result that stand in the table, in its order, and the position of the slot of each.
@@ -155,6 +166,7 @@ def to_table(
         _circumstances(ds, row, cell),
         _tracking(ds, row, place),
         _more(ds, row, place),
+        _moments(ds, row),
     )
     return pd.concat(parts, axis=1)
 
@@ -165,7 +177,11 @@ _MISSING_WORDS = frozenset(
 )
 
 def _check_names(ds, path):
-    "Raise `ValueError` for a person whose name other programs take for a missing value."
+    "Raise `ValueError` for a person or an event whose name other programs take for a missing value."
+    for name in sorted({*ds.event.values.tolist()} if "event" in ds.variables else ()):
+        if name.strip() in _MISSING_WORDS - {""}:
+            raise ValueError(f"cannot write {path}: R and pandas take an event of the type {name!r} for a missing value; "
+                             "give it another name")
     for name in map(str, ds.face_name.values):
         if name.strip() in _MISSING_WORDS:
             raise ValueError(f"cannot write {path}: R and pandas take the face_name {name!r} for a missing value. Give "
@@ -191,7 +207,7 @@ def to_csv(
     """
     _check_names(ds, path)
     table = to_table(ds, keep_empty)
-    for column in ("face_name", "video_file"):
+    for column in [name for name in ("face_name", "video_file", "event") if name in table]:
         table[column] = table[column].map(_quote, na_action="ignore").astype("string")
     with write_atomically(path) as part: table.to_csv(part, index=False, encoding="utf-8", lineterminator="\n")
     return Path(path)

@@ -25,6 +25,7 @@ from mexca_video import (
     to_csv,
     to_table,
 )
+from mexca_video.analysis.events import add_events
 from mexca_video.files import check_place, write_atomically
 from mexca_video.schema import VARIABLES, build_features
 
@@ -123,10 +124,12 @@ def test_compression(tmp_path):
 def test_what_other_programs_see(tmp_path):
     "The facts on which readers in R rest, through the plain netCDF library."
     netCDF4 = pytest.importorskip("netCDF4")
-    with netCDF4.Dataset(save(demo_features(embeddings=True), tmp_path / "a.nc")) as nc:
+    ds = add_events(demo_features(embeddings=True), [dict(onset=1, end=2, type="lächelt")])
+    with netCDF4.Dataset(save(ds, tmp_path / "a.nc")) as nc:
+        assert nc["event"].dimensions[0] == "frame" and nc["event"].dtype == "S1" and "lächelt" in nc["event"][:]
         assert nc.data_model == "NETCDF4" and nc.Conventions == "CF-1.11"
         for name, row in VARIABLES.items():
-            if name in ("face_first_label", "face_blendshapes", "face_mesh", "blendshape", "mesh_axis"): continue
+            if name in ("face_first_label", "face_blendshapes", "face_mesh", "blendshape", "mesh_axis", "event"): continue
             found = nc[name]
             assert found.dimensions == row.dims and found.units == row.units and found.long_name == row.long_name
             assert found.dtype == (str if row.dtype == "str" else np.dtype(row.dtype)), name

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from mexca_video import demo_features, load, sample_clip, save, to_csv
+from mexca_video.analysis.events import add_events
 from mexca_video.extraction.chunks import Checkpoint, CheckpointError, Chunks, delete_checkpoint
 from mexca_video.files import write_atomically
 from mexca_video.io.netcdf import MAX_BYTES
@@ -192,10 +193,13 @@ for _name, _type in dict(compound=np.dtype([("a", "f4"), ("b", "f4")]), opaque=n
     RESULTS[f"{_name} values"] = changed("face_prob", shape=(6, 2), dtype=_type), "neither numbers nor text"
 
 
+TOLD = add_events(demo_features(n_frames=6, n_faces=2), [dict(onset=0.2, type="smile")])
+
+
 def reshaped(name, *dims, dtype=None):
     "A result in which a variable has other dimensions or values."
     def write(path):
-        ds = demo_features(n_frames=6, n_faces=2)
+        ds = TOLD.copy()
         dims_, type_ = dims or ds[name].dims, dtype or ds[name].dtype
         sizes = dict(ds.sizes) | dict(pixel=5, au=20)
         ds = ds.drop_vars(name)
@@ -204,11 +208,10 @@ def reshaped(name, *dims, dtype=None):
     return write
 
 for _name, _row in VARIABLES.items():
-    if _name in ("face_embedding", "face_first_label") or _row.dims == (_name,): continue
+    if _name not in TOLD.variables or _row.dims == (_name,): continue
     RESULTS[f"{_name} turned round"] = reshaped(_name, *_row.dims[::-1], "pixel"), f"{_name} has the dimensions"
-    RESULTS[f"{_name} without a dimension"] = reshaped(_name, *_row.dims[:-1]), f"{_name} has the dimensions" if len(_row.dims) > 1 else ""
+    if len(_row.dims) > 1: RESULTS[f"{_name} without a dimension"] = reshaped(_name, *_row.dims[:-1]), f"{_name} has the dimensions"
     RESULTS[f"{_name} of another type"] = reshaped(_name, dtype="f4" if _row.dtype == "str" or "int" in _row.dtype else "S4"), f"{_name} "
-RESULTS.pop("time without a dimension"), RESULTS.pop("n_detected without a dimension"), RESULTS.pop("face_name without a dimension"), RESULTS.pop("shot without a dimension")
 for _dim in ("au", "box_edge", "axis", "landmark"):
     RESULTS[f"half of {_dim}"] = lambda path, dim=_dim: demo_features().isel({dim: slice(1)}).to_netcdf(path, engine="netcdf4"), f"1 entries along {_dim}"
 
