@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['EPISODE_COLUMNS', 'read_series', 'name_series', 'Section', 'find_sections', 'find_episodes', 'count_episodes',
-           'relative_openness', 'find_blinks', 'turn_from_camera', 'nod_depth', 'find_turns', 'find_nods']
+           'draw_episodes', 'relative_openness', 'find_blinks', 'turn_from_camera', 'nod_depth', 'find_turns',
+           'find_nods']
 
 # %% ../../nbs/analysis/02_episodes.ipynb #episod006
 _LABELLED = {"face_aus": "au", "face_pose": "angle", "face_blendshapes": "blendshape"}  # variable: dimension of words
@@ -53,7 +54,7 @@ def read_series(
     ds,  # features Dataset
     of: str | Callable,  # "AU12", "yaw", "presence", a variable, some of them with "and" or "or", or ds -> (frame, face)
 ) -> xr.DataArray:  # (frame, face) float64, NaN where there is no value
-    """Read one value for each face in each frame.
+    """Read one value for each face in each frame; none where the coordinate `excluded` says that a frame does not count.
 
     Raises `ValueError` for a word that the result does not have, and for one without any value.
     """
@@ -71,6 +72,7 @@ def read_series(
     if set(getattr(values, "dims", ())) != {"frame", "face"}:
         raise ValueError(f"of returned {type(values).__name__} with dimensions {getattr(values, 'dims', None)}; give an "
                          "xarray.DataArray (frame, face)")
+    if "excluded" in ds.variables: values = values.where(ds.excluded == 0)
     return values.transpose("frame", "face").astype(float).rename(name_series(of))
 
 def name_series(
@@ -79,7 +81,7 @@ def name_series(
     "The name of what is looked at: the words, or the name of the function."
     return of if isinstance(of, str) else getattr(of, "__name__", "function").strip("<>")
 
-# %% ../../nbs/analysis/02_episodes.ipynb #episod012
+# %% ../../nbs/analysis/02_episodes.ipynb #episod013
 class Section(NamedTuple):
     "Rows with values over which one curve is drawn."
     rows: np.ndarray  # of the result, increasing
@@ -94,7 +96,7 @@ def _why_cut(rows, time, shot, max_gap):
     hole = apart > np.where(lost, max_gap, max(max_gap, 3 * usual)) + 1e-9
     return np.where(shot[rows[1:]] != shot[rows[:-1]], "shot", np.where(hole, "missing", ""))
 
-# %% ../../nbs/analysis/02_episodes.ipynb #episod013
+# %% ../../nbs/analysis/02_episodes.ipynb #episod014
 def find_sections(
     time: np.ndarray,  # (frame,) s
     known: np.ndarray,  # (frame,) bool
@@ -111,7 +113,7 @@ def find_sections(
     reasons = [first, *why[cuts].tolist(), last]
     return [Section(*parts) for parts in zip(np.split(rows, cuts + 1), reasons[:-1], reasons[1:])]
 
-# %% ../../nbs/analysis/02_episodes.ipynb #episod016
+# %% ../../nbs/analysis/02_episodes.ipynb #episod017
 class _Bout(NamedTuple):
     "From a crossing to a crossing."
     onset: float  # s
@@ -148,7 +150,7 @@ def _join(bouts, max_gap):
         else: joined.append(bout)
     return joined
 
-# %% ../../nbs/analysis/02_episodes.ipynb #episod019
+# %% ../../nbs/analysis/02_episodes.ipynb #episod020
 def _measure(t, v, bout):
     "Peak, mean and area under the curve of one bout, and the number of values in it."
     inside = (t >= bout.onset) & (t <= bout.offset)
@@ -172,7 +174,7 @@ def _row(ds, slot, bout, t, v, rows, sign):
         peak_frame=int(ds.frame.values[rows[peak]]),
     )
 
-# %% ../../nbs/analysis/02_episodes.ipynb #episod020
+# %% ../../nbs/analysis/02_episodes.ipynb #episod021
 EPISODE_COLUMNS = (
     "video_file", "face", "face_name", "of", "onset", "offset", "duration", "peak_time", "peak", "mean", "area", "frames",
     "missing", "starts", "ends", "censored_start", "censored_end", "peak_frame",
@@ -196,7 +198,7 @@ def _make_rule(on, off, min_duration, max_duration, max_gap):
                          "thresholds are numbers, durations are seconds from 0, and the least is not above the greatest")
     return _Rule(on, off, min_duration, longest, max_gap)
 
-# %% ../../nbs/analysis/02_episodes.ipynb #episod021
+# %% ../../nbs/analysis/02_episodes.ipynb #episod022
 def _find_of_person(ds, slot, values, shot, rule):
     "Rows of the table of one person, and for how many seconds there are values."
     sign = -1 if rule.off > rule.on else 1
@@ -220,7 +222,7 @@ def _warn_of_step(ds, rule):
                       f"for an episode. Analyse more frames, or ask for min_duration={2 * step:.2f} or more", stacklevel=3)
     return step
 
-# %% ../../nbs/analysis/02_episodes.ipynb #episod022
+# %% ../../nbs/analysis/02_episodes.ipynb #episod023
 def find_episodes(
     ds,  # features Dataset
     of: str | Callable = "AU12",  # see `read_series`
@@ -255,7 +257,7 @@ def find_episodes(
     table.attrs = dict(rule=rule._asdict(), people=people, step=step, across_shots=across_shots)
     return table
 
-# %% ../../nbs/analysis/02_episodes.ipynb #episod025
+# %% ../../nbs/analysis/02_episodes.ipynb #episod026
 def count_episodes(
     episodes,  # table of `find_episodes`, as it came: what was observed stands in its `attrs`
 ) -> pd.DataFrame:  # one row for each person, also without episodes
@@ -277,7 +279,41 @@ def count_episodes(
     return people.assign(episodes=numbers, censored=cut, per_minute=rate)[
         ["face_name", "episodes", "censored", "observed", "per_minute", "missing"]]
 
-# %% ../../nbs/analysis/02_episodes.ipynb #episod040
+# %% ../../nbs/analysis/02_episodes.ipynb #episod041
+def _draw_person(ax, time, values, episodes):
+    "The curve of one person, and the episodes behind it."
+    ax.plot(time, values, color="#555555", linewidth=1)
+    for one in episodes.itertuples():
+        ax.axvspan(one.onset, one.offset, color="#56B4E9", alpha=0.35, linewidth=0, gid="episode")
+        for moment, censored in ((one.onset, one.censored_start), (one.offset, one.censored_end)):
+            ax.axvline(moment, color="#0072B2", linewidth=1, linestyle=":" if censored else "-")
+    ax.plot(episodes.peak_time, episodes.peak, "o", color="#D55E00", markersize=4)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=8)
+
+# %% ../../nbs/analysis/02_episodes.ipynb #episod042
+def draw_episodes(
+    ds,  # features Dataset
+    episodes,  # table of `find_episodes`
+    of: str | Callable | None = None,  # the curve, see `read_series`; None: that of the table
+) -> np.ndarray:  # (person,) Axes
+    "Draw each person's curve with the episodes that were found in it."
+    import matplotlib.pyplot as plt
+
+    if of is None and not len(episodes): raise ValueError("of: the table is empty, so say which curve to draw")
+    series = read_series(ds, episodes["of"].iloc[0] if of is None else of)
+    slots = np.flatnonzero(person_slots(ds.face_box, ds.face_label))
+    axes = plt.subplots(max(len(slots), 1), 1, figsize=(9, 0.6 + 1.1 * max(len(slots), 1)), sharex=True, sharey=True,
+                        squeeze=False, layout="constrained")[1][:, 0]
+    for ax, slot in zip(axes, slots):
+        own = episodes[episodes.face == ds.face.values[slot]]
+        _draw_person(ax, ds.time.values, series.values[:, slot], own)
+        ax.set_ylabel(ds.face_name.values[slot], rotation=0, ha="right", va="center", fontsize=8)
+    axes[0].set_title(series.name, fontsize=9, loc="left")
+    axes[-1].set_xlabel("Time (s)")
+    return axes
+
+# %% ../../nbs/analysis/02_episodes.ipynb #episod045
 def relative_openness(
     ds,  # features Dataset with `eye_openness`
 ) -> xr.DataArray:  # (frame, face), 1: as wide as the person's open eye
@@ -296,7 +332,7 @@ def find_blinks(
     "Find blinks. Frames should be at most 0.05 s apart."
     return find_episodes(ds, relative_openness, on, off, min_duration, max_duration, max_gap)
 
-# %% ../../nbs/analysis/02_episodes.ipynb #episod043
+# %% ../../nbs/analysis/02_episodes.ipynb #episod048
 def turn_from_camera(
     ds,  # features Dataset with `face_pose`
 ) -> xr.DataArray:  # (frame, face) degrees, from 0
@@ -323,7 +359,7 @@ def find_turns(
     "Find where the head is turned away from the camera."
     return find_episodes(ds, turn_from_camera, on, off, min_duration, None, max_gap)
 
-# %% ../../nbs/analysis/02_episodes.ipynb #episod044
+# %% ../../nbs/analysis/02_episodes.ipynb #episod049
 def find_nods(
     ds,  # features Dataset with `face_pose`
     on: float = 4.0,  # degrees

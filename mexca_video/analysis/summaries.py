@@ -17,10 +17,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% auto #0
-__all__ = ['to_grid', 'MeanError', 'autocorrelation', 'estimate_error', 'mean_interval', 'bootstrap_interval', 'summarize',
-           'average_people']
+__all__ = ['sample_at', 'to_grid', 'MeanError', 'autocorrelation', 'estimate_error', 'mean_interval', 'bootstrap_interval',
+           'summarize', 'average_people']
 
 # %% ../../nbs/analysis/03_summaries.ipynb #summar006
+def sample_at(
+    moments: np.ndarray,  # (N,) s
+    time: np.ndarray,  # (frame,) s, increasing
+    values: np.ndarray,  # (frame,) or (frame, …)
+) -> np.ndarray:  # (N, …) float64, NaN where no frame stands
+    "Read values at given moments. A frame stands until the next one, at most for three times the usual step."
+    usual = float(np.median(np.diff(time)))
+    row = np.searchsorted(time, moments + 1e-3 * usual, side="right") - 1
+    stands = (row >= 0) & (moments - time[row] < 3 * usual)
+    return np.where(stands.reshape(-1, *[1] * (values.ndim - 1)), values[row], np.nan)
+
 def to_grid(
     time: np.ndarray,  # (frame,) s, increasing
     values: np.ndarray,  # (frame,) or (frame, …)
@@ -33,9 +44,7 @@ def to_grid(
     usual = float(np.median(np.diff(time)))
     step = usual if step is None else step
     grid = time[0] + step * np.arange(int((time[-1] - time[0]) / step + 1e-6) + 1)
-    row = np.searchsorted(time, grid + 1e-3 * step, side="right") - 1
-    stands = grid - time[row] < 3 * max(usual, step)
-    return grid, np.where(stands.reshape(-1, *[1] * (values.ndim - 1)), values[row], np.nan)
+    return grid, sample_at(grid, time, values)
 
 # %% ../../nbs/analysis/03_summaries.ipynb #summar009
 def _count_pairs(x, y):
@@ -94,8 +103,10 @@ def mean_interval(
     from scipy.stats import t
 
     error = estimate_error(values)
-    half = t.ppf((1 + level) / 2, max(error.effective_size - 1, 1)) * error.standard_error
-    return float(np.nanmean(values) - half) if error.n else np.nan, float(np.nanmean(values) + half) if error.n else np.nan
+    if not error.n: return np.nan, np.nan
+    mean = float(np.nanmean(values))
+    half = float(t.ppf((1 + level) / 2, max(error.effective_size - 1, 1)) * error.standard_error)
+    return mean - half, mean + half
 
 def _draw_means(values, block, draws, rng):
     "(draws,) means of as many blocks as cover the series; blocks go on at the beginning when they reach the end."
@@ -188,8 +199,10 @@ def _summarize_series(ds, of, by, rule, describe):
             seconds = float(np.isfinite(grid).sum() * step)
             row = dict(video_file=ds.attrs.get("video_file"), face_name=name, **keys, of=name_series(of),
                        frames=int(chosen.sum()), n=known, seconds=seconds, missing=1 - known / int(chosen.sum()))
+            left_out = float((ds.excluded.values[chosen] != 0).mean()) if "excluded" in ds.variables else 0.0
             rates = _rate(episodes, name, ds.frame.values[chosen], seconds / 60)
-            yield row | describe(grid) | rates | _why_missing(ds.status.values[chosen, slot])
+            why = _why_missing(ds.status.values[chosen, slot])
+            yield row | describe(grid) | rates | {"excluded": left_out} | why
 
 # %% ../../nbs/analysis/03_summaries.ipynb #summar021
 def summarize(
@@ -205,7 +218,7 @@ def summarize(
     """Describe each person over time: mean, spread, error, rates, and what is missing and why.
 
     `n` of `frames` have a value; `seconds`: the time that these stand for. `effective_size`, `standard_error`, `ci_…`
-    (Student's t) and `boot_…` (blocks) are of the mean. `status_…`: share of frames by reason.
+    (Student's t) and `boot_…` (blocks) are of the mean. `excluded`, `status_…`: shares of frames by reason.
     """
     import pandas as pd
 
