@@ -46,16 +46,21 @@ def simulate_pair(
     return np.stack([first, coupling * followed + np.sqrt(1 - coupling**2) * slow[1, :n]])
 
 # %% ../../nbs/analysis/04_synchrony.ipynb #synchr009
-def _moving_sums(values, window):
-    "(…, N - window + 1) sums over windows."
-    total = np.cumsum(values, axis=-1)
-    total = np.concatenate([np.zeros((*total.shape[:-1], 1)), total], axis=-1)
-    return total[..., window:] - total[..., :-window]
+def _moving_sums(values, window, hop):
+    "(…, window) sums over windows that begin every `hop` steps."
+    total = np.zeros((*values.shape[:-1], values.shape[-1] + 1))
+    np.cumsum(values, axis=-1, out=total[..., 1:])
+    return (total[..., window:] - total[..., :-window])[..., ::hop]
 
-def _at_lags(x, y, max_lag):
-    "The first series without its ends, and (lag, N) the second one at each lag."
-    late = np.lib.stride_tricks.sliding_window_view(y, len(y) - 2 * max_lag)
-    return x[max_lag : len(x) - max_lag], late
+def _powers(series):
+    "What is known of a series (1 or 0), its values about the mean, and their squares; 0 where nothing is known."
+    known = np.isfinite(series)
+    away = np.where(known, series - (series[known].mean() if known.any() else 0), 0.0)
+    return known.astype(float), away, away**2
+
+def _at_lags(values, max_lag):
+    "(lag, N) a series at each lag, without copying."
+    return np.lib.stride_tricks.sliding_window_view(values, len(values) - 2 * max_lag)
 
 # %% ../../nbs/analysis/04_synchrony.ipynb #synchr010
 def correlate_windows(
@@ -70,18 +75,16 @@ def correlate_windows(
     if len(x) < window + 2 * max_lag:
         raise ValueError(f"the series have {len(x)} steps; a window of {window} with lags of {max_lag} to both sides needs "
                          f"{window + 2 * max_lag}. Take a shorter window or a smaller lag")
-    centred = [np.asarray(v, float) - np.nanmean(v) if np.isfinite(v).any() else np.asarray(v, float) for v in (x, y)]
-    first, late = _at_lags(*centred, max_lag)
-    known = np.isfinite(first) & np.isfinite(late)
-    first = np.where(known, first, 0.0)
-    late = np.where(known, late, 0.0)
-    n, sx, sy, xx, yy, xy = (
-        _moving_sums(v, window)[:, ::hop] for v in (known, first, late, first * first, late * late, first * late))
+    here = slice(max_lag, len(x) - max_lag)
+    known, x1, x2 = (v[here] for v in _powers(np.asarray(x, float)))
+    late, y1, y2 = (_at_lags(v, max_lag) for v in _powers(np.asarray(y, float)))
+    products = (known * late, x1 * late, known * y1, x2 * late, known * y2, x1 * y1)
+    n, sx, sy, xx, yy, xy = (_moving_sums(v, window, hop) for v in products)
     with np.errstate(invalid="ignore", divide="ignore"):
         vx = xx - sx * sx / n
         vy = yy - sy * sy / n
         r = (xy - sx * sy / n) / np.sqrt(vx * vy)
-    still = (vx < 1e-9 * np.nanvar(x) * window) | (vy < 1e-9 * np.nanvar(y) * window)
+    still = (vx <= 1e-9 * x2.max() * window) | (vy <= 1e-9 * y2.max() * window)
     return np.where(still | (n < min_known * window), np.nan, r.clip(-1, 1)).T, (n / window).T
 
 # %% ../../nbs/analysis/04_synchrony.ipynb #synchr013
