@@ -1,5 +1,6 @@
 """Made from `_HOME` in __init__.py by `make readme`."""
 
+from . import analysis as analysis
 from . import citing as citing
 from . import cli as cli
 from . import compute as compute
@@ -17,6 +18,9 @@ from . import schema as schema
 from . import validators as validators
 from . import video as video
 from . import viewers as viewers
+from .analysis.episodes import find_episodes as find_episodes
+from .analysis.summaries import summarize as summarize
+from .analysis.synchrony import synchrony as synchrony
 from .citing import cite as cite
 from .cli import cli as cli
 from .extraction.doubts import describe_doubts as describe_doubts

@@ -250,8 +250,8 @@ def find_episodes(
     for slot in np.flatnonzero(person_slots(ds.face_box, ds.face_label)):
         found, observed = _find_of_person(ds, slot, values[:, slot], shot, rule)
         rows += found
-        known = np.isfinite(values[:, slot])
-        people.append(dict(face_name=str(ds.face_name.values[slot]), observed=observed, missing=float(1 - known.mean())))
+        missing = float(np.isnan(values[:, slot]).mean()) if len(values) else np.nan
+        people.append(dict(face_name=str(ds.face_name.values[slot]), observed=observed, missing=missing))
     table = pd.DataFrame(rows, columns=EPISODE_COLUMNS).assign(video_file=ds.attrs.get("video_file"), of=name_series(of))
     table = table.sort_values(["onset", "face"], ignore_index=True)
     table.attrs = dict(rule=rule._asdict(), people=people, step=step, across_shots=across_shots)

@@ -300,7 +300,8 @@ def tabulate_synchrony(
 
 # %% ../../nbs/analysis/04_synchrony.ipynb #synchr030
 def _standardise(series):
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a viewer without any value
         return (series - np.nanmean(series, 1, keepdims=True)) / np.nanstd(series, 1, keepdims=True)
 
 def _correlate(x, y):
