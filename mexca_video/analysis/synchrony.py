@@ -94,16 +94,17 @@ def _profile(r):
         warnings.simplefilter("ignore", RuntimeWarning)  # a lag without any window
         return np.nanmean(np.arctanh(r.clip(-0.999, 0.999)), axis=0)
 
-def _shifted(y, rng, least, _):
-    "The series, shifted by a random number of steps."
-    return np.roll(y, rng.integers(least, len(y) - least + 1))
+def _shift(y, number, least, window, rng):
+    "Yield the series, shifted by times that are evenly spread: random ones would lie close together by chance."
+    room = len(y) - 2 * least + 1
+    for move in least + (room * (np.arange(number) + rng.random()) / number).astype(int): yield np.roll(y, move)
 
-def _shuffled(y, rng, _, window):
-    "The series, its segments shuffled."
+def _shuffle(y, number, least, window, rng):
+    "Yield the series, its segments shuffled."
     parts = np.array_split(y, max(len(y) // window, 1))
-    return np.concatenate([parts[i] for i in rng.permutation(len(parts))])
+    for _ in range(number): yield np.concatenate([parts[i] for i in rng.permutation(len(parts))])
 
-_WAYS = {"shift": _shifted, "segments": _shuffled}
+_WAYS = {"shift": _shift, "segments": _shuffle}
 
 def _make_surrogates(y, way, number, least, window, rng):
     "Yield the surrogates of a series; `way` may be a list of them."
@@ -115,7 +116,7 @@ def _make_surrogates(y, way, number, least, window, rng):
     if len(y) < 2 * least:
         raise ValueError(f"the series have {len(y)} steps; surrogates that are moved by at least a window and a lag "
                          f"({least} steps) need {2 * least}. Take a shorter window, or other results as surrogates")
-    for _ in range(number): yield _WAYS[way](y, rng, least, window)
+    yield from _WAYS[way](y, number, least, window, rng)
 
 # %% ../../nbs/analysis/04_synchrony.ipynb #synchr014
 class Chance(NamedTuple):
@@ -339,7 +340,8 @@ def compare_viewers(
     if surrogates not in ("shift", "phase"): raise ValueError(f"surrogates={surrogates!r}; give 'shift' or 'phase'")
     rng = np.random.default_rng(seed)
     least = max(series.shape[1] // 10, 1)
-    def move(x): return _shifted(x, rng, least, None) if surrogates == "shift" else _random_phases(x, rng)
+    def shift(x): return np.roll(x, rng.integers(least, len(x) - least + 1))
+    def move(x): return shift(x) if surrogates == "shift" else _random_phases(x, rng)
     series = _standardise(series)
     others = _others(series)
     found = _leave_one_out(series)
