@@ -20,7 +20,10 @@ from . import video as video
 from . import viewers as viewers
 from .analysis.alignment import align_to_events as align_to_events
 from .analysis.baseline import subtract_baseline as subtract_baseline
+from .analysis.episodes import find_episodes as find_episodes
 from .analysis.events import add_events as add_events, read_events as read_events
+from .analysis.summaries import summarize as summarize
+from .analysis.synchrony import synchrony as synchrony
 from .citing import cite as cite
 from .cli import cli as cli
 from .extraction.doubts import describe_doubts as describe_doubts

@@ -492,6 +492,93 @@ def _write_tables(args):
             failed += 1
     return failed
 
+# %% ../nbs/07_cli.ipynb #cliana2
+def _load_each(args, make):
+    "Tables that `make` returns for each result, put together; and how many results failed."
+    import pandas as pd
+
+    from mexca_video.io.netcdf import load
+    tables = []
+    failed = 0
+    for path, _ in _list_files(args.results, (".nc",), "FILE.nc"):
+        try:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                tables.append(make(load(path), path))
+            for one in said: print(f"mexca-video: {_one_line(one.message, path)}", file=sys.stderr)
+        except (ValueError, OSError) as error:
+            if args.debug: raise
+            print(f"mexca-video: {_one_line(error, path)}", file=sys.stderr)
+            failed += 1
+    return (pd.concat(tables, ignore_index=True) if tables else None), failed
+
+def _no_formula(text):
+    "Text that a spreadsheet would run as a formula gets an apostrophe, as in `to_csv`."
+    return f"'{text}" if str(text).startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+def _write_rows(args, table):
+    "Write a table as CSV to the file that is asked for, or to standard output."
+    if table is None: return
+    for name in table.select_dtypes(["object", "string"]): table[name] = table[name].map(_no_formula)
+    text = table.round(6).to_csv(index=False, lineterminator="\n")
+    if not args.output:
+        print(text, end="")
+        return
+    from mexca_video.files import write_atomically
+    with write_atomically(args.output) as part: Path(part).write_text(text, encoding="utf-8", newline="\n")
+    print(args.output)
+
+# %% ../nbs/07_cli.ipynb #cliana3
+def _list_episodes(args):
+    "Write the episodes of each result; return how many failed."
+    from mexca_video.analysis.episodes import count_episodes, find_episodes
+    rule = dict(on=args.on, off=args.off, min_duration=args.min_duration, max_gap=args.max_gap)
+    def make(ds, path):
+        found = find_episodes(ds, args.of, **rule, across_shots=args.across_shots)
+        for one in count_episodes(found).itertuples():
+            print(f"{path}: {one.face_name}: {_in_words(one.episodes, 'episode', 'episodes')} ({one.censored} censored) in "
+                  f"{one.observed:.1f} s with values, {one.missing:.0%} of frames missing", file=sys.stderr)
+        found.attrs = {} # pandas compares them when tables are put together
+        return found
+    table, failed = _load_each(args, make)
+    _write_rows(args, table)
+    return failed
+
+def _list_summaries(args):
+    "Write the summaries of each result; return how many failed."
+    from mexca_video.analysis.summaries import summarize
+    of = args.of or None
+    def make(ds, path): return summarize(ds, tuple(args.by), of, args.threshold, seed=args.seed)
+    table, failed = _load_each(args, make)
+    _write_rows(args, table)
+    if table is not None: print(f"people: {table.face_name.nunique()}, by name", file=sys.stderr)
+    return failed
+
+# %% ../nbs/07_cli.ipynb #cliana4
+def _add_analysis(commands):
+    "The parsers of `mexca-video episodes` and `mexca-video summary`."
+    from mexca_video.analysis.episodes import find_episodes
+    notes = docments(find_episodes)
+    episodes = commands.add_parser("episodes", help="list when something happens, for each person, as CSV")
+    summary = commands.add_parser("summary", help="mean, error, rates and what is missing, for each person, as CSV")
+    for command in (episodes, summary):
+        command.add_argument("results", nargs="+", metavar="FILE.nc", help="results, a pattern such as 'out/*.nc', or a folder")
+        command.add_argument("-o", "--output", metavar="TABLE.csv", help="file to write (default: standard output)")
+    episodes.add_argument("--of", default="AU12", metavar="WHAT",
+        help="an action unit, yaw, presence, …, or several: 'AU06 and AU12' (default: AU12)")
+    for name, default in (("on", 0.5), ("off", None), ("min_duration", 0.5), ("max_gap", 0.3)):
+        episodes.add_argument(
+            "--" + name.replace("_", "-"), type=float, default=default, help=f"{notes[name]} (default: {default})"
+        )
+    episodes.add_argument("--across-shots", action="store_true", help="let episodes go on behind a cut")
+    episodes.set_defaults(do=_list_episodes)
+    summary.add_argument("--of", nargs="+", metavar="WHAT", help="as in episodes, one or more (default: all action units)")
+    summary.add_argument("--by", nargs="+", default=["face_name", "event"], help="face_name, and coordinates along frame, such as "
+        "shot (default: face_name event, where there are events)")
+    summary.add_argument("--threshold", type=float, default=0.5, help="of the share of time above it (default: 0.5)")
+    summary.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    summary.set_defaults(do=_list_summaries)
+
 # %% ../nbs/07_cli.ipynb #c023
 def summarize(
     ds, # `xarray.Dataset`, see `schema`
@@ -542,6 +629,7 @@ def _make_main_parser():
     )
     demo = commands.add_parser("demo", help="run the pipeline on the sample clip and write a Dataset and a figure")
     demo.add_argument("-o", "--outdir", default="out", help="folder to write to (default: out)")
+    _add_analysis(commands)
     for command, do in ((models, _print_models), (fetch, _fetch_models), (table, _write_tables), (demo, _run_demo)):
         command.set_defaults(do=do)
     return parser
