@@ -75,7 +75,8 @@ def describe_column(
     name: str,  # of a column
 ) -> Column | None:  # None: nothing is known of it
     "Say what a column holds, from its name."
-    if name in AU_TITLES: return _from_schema("face_aus", name, f"{AU_TITLES[name]}.")
+    if name in AU_TITLES:
+        return _from_schema("face_aus", meaning=f"Activation of {name}.")._replace(label=f"{name} {AU_TITLES[name]}")
     if name in BOX_EDGES: return _from_schema("face_box", _EDGES[name])
     point = re.fullmatch(rf"([{''.join(AXES)}])_(\d+)", name)
     if point: return _from_schema("face_landmarks", f"{point[1]} of point {point[2]}")

@@ -10,6 +10,7 @@ import os
 import re
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from ..schema import STATUS
 def import_extra(
     name: str,  # of a package
     suffix: str,  # of the files that need it
-) -> "module":  # the package
+) -> ModuleType:  # the package
     "Import a package of the extra `export`; raises ImportError that says how to install it."
     try: return import_module(name)
     except ImportError as error:
