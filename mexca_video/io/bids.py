@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import __version__
 from ..files import write_atomically
-from .annotations import list_intervals
+from .annotations import label_column, list_intervals
 from .codebook import codebook
 from ..schema import ANGLES
 from ..validators import need_features
@@ -45,7 +45,18 @@ def _write_tsv(table, path, header=True):
 def _write_json(entries, path):
     with write_atomically(path) as part: part.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
-# %% ../../nbs/io/06_bids.ipynb #bids009
+# %% ../../nbs/io/06_bids.ipynb #bids010
+def _describe_events(events, meanings):
+    "The sidecar."
+    known = {name: text for name, text in (meanings or {}).items() if name in events}
+    rows = codebook(events, known).itertuples()
+    entries = {row.column: {"LongName": row.label, "Description": row.meaning} | ({"Units": row.unit} if row.unit not in ("", "1") else {}) for row in rows}
+    kinds = sorted(set(events["trial_type"]))
+    if len(kinds) <= 50: entries["trial_type"]["Levels"] = {kind: kind for kind in kinds}
+    entries["onset"]["Description"] = "When it begins."
+    return entries
+
+# %% ../../nbs/io/06_bids.ipynb #bids011
 def to_bids_events(
     table,  # pandas DataFrame of events or episodes, see `list_intervals`
     path: str | os.PathLike,  # …_events.tsv; older files of that name are replaced
@@ -59,6 +70,7 @@ def to_bids_events(
     Raises ValueError for a name that is none of BIDS, and for times that are none.
     """
     _read_name(path, "events")
+    label = label_column(table, label)
     ordered = table.reset_index(drop=True)
     intervals = list_intervals(ordered.assign(row_of_table=ordered.index.astype(str)), label, "row_of_table")
     order = [int(one.person) for one in intervals]
@@ -67,29 +79,14 @@ def to_bids_events(
         "duration": [one.offset - one.onset for one in intervals],
         "trial_type": [one.label for one in intervals],
     }
-    others = [name for name in ordered if name not in (*first, label, "offset", "end") and not _says_type(ordered, name, label)]
+    others = [name for name in ordered if name not in (*first, label, "offset", "end")]
     events = ordered.iloc[order].reset_index(drop=True)[others]
     for place, (name, values) in enumerate(first.items()): events.insert(place, name, values)
     _write_tsv(events, path)
     _write_json(_describe_events(events, meanings), Path(path).with_suffix(".json"))
     return Path(path)
 
-def _says_type(table, name, label):
-    "Is this the column that has become trial_type?"
-    if label is not None: return False
-    return name == next((usual for usual in ("trial_type", "type", "event", "variable", "behavior", "label") if usual in table), None)
-
-def _describe_events(events, meanings):
-    "The sidecar."
-    known = {name: text for name, text in (meanings or {}).items() if name in events}
-    rows = codebook(events, known).itertuples()
-    entries = {row.column: {"LongName": row.label, "Description": row.meaning} | ({"Units": row.unit} if row.unit not in ("", "1") else {}) for row in rows}
-    kinds = sorted(set(events["trial_type"]))
-    if len(kinds) <= 50: entries["trial_type"]["Levels"] = {kind: kind for kind in kinds}
-    entries["onset"]["Description"] = "When it begins."
-    return entries
-
-# %% ../../nbs/io/06_bids.ipynb #bids013
+# %% ../../nbs/io/06_bids.ipynb #bids015
 _COMPONENTS = dict(zip(ANGLES, "xyz"))
 _FRAME = {
     "LongName": "Reference frame",
@@ -115,7 +112,7 @@ def _channels():
     rows.append(("latency", "n/a", "LATENCY", "n/a", "s", "n/a", "time from the first frame of the film"))
     return pd.DataFrame(rows, columns=["name", "component", "type", "tracked_point", "units", "reference_frame", "description"])
 
-# %% ../../nbs/io/06_bids.ipynb #bids015
+# %% ../../nbs/io/06_bids.ipynb #bids017
 def to_bids_motion(
     ds,  # features Dataset with `face_pose`
     path: str | os.PathLike,  # …_tracksys-…_motion.tsv; older files of that name are replaced
@@ -142,6 +139,7 @@ def to_bids_motion(
     _write_json({"reference_frame": _FRAME}, beside.with_suffix(".json"))
     return Path(path)
 
+# %% ../../nbs/io/06_bids.ipynb #bids018
 def _describe_motion(ds, entities, n_channels):
     "The sidecar of the motion file."
     steps = np.diff(ds.time.values)
