@@ -8,6 +8,7 @@ __all__ = ['MISSING_CODES', 'CODEBOOK_COLUMNS', 'Column', 'describe_column', 'mi
 
 # %% ../../nbs/io/03_codebook.ipynb #codebo003
 import re
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -40,6 +41,7 @@ def _from_schema(variable, entry="", meaning=""):
     text = f"{meaning} {row.comment}".strip()
     return Column(label, row.units, text, variable, *((0.0, 1.0) if bounded else (None, None)))
 
+@cache
 def _entry_of(name):
     "Variable of the schema and words for the entry, of a column such as `face_pose_yaw`; `None` if there is none."
     for variable in sorted(VARIABLES, key=len, reverse=True):

@@ -105,9 +105,12 @@ def _to_features(rows, path, attrs):
     needed = {name: grids[name] for name in ("face_box", "face_landmarks", "face_aus", "face_label")}
     planned = {f"{name}_planned": bool(np.isfinite(grids[f"face_{name}"]).any()) for name in ("landmarks", "aus")}
     status = derive_status(n_detected=count, **needed, **planned)
-    person = [bool(np.isfinite(grids["face_label"][:, k]).any()) or k in rows.names for k in range(n_faces)]
-    names = [rows.names.get(k, name) for k, name in enumerate(default_names(range(n_faces), person).tolist())]
-    ds = build_features(frame=frame, time=time, n_detected=count, status=status, face_name=names, attrs=attrs, **grids)
+    ds = build_features(frame=frame, time=time, n_detected=count, status=status, attrs=attrs, **grids)
+    ds = ds.isel(face=np.flatnonzero(np.isfinite(grids["face_box"]).all(-1).any(0)))
+    slots = ds.face.values.tolist()
+    usual = default_names(slots, ds.face_label.notnull().any("frame").values)
+    names = [rows.names.get(k, name) for k, name in zip(slots, usual.tolist())]
+    ds["face_name"] = ds.face_name.copy(data=np.array(names, dtype=str))
     if wrong := check_features(ds): raise ValueError(f"{path} does not make a sound result: {' '.join(wrong[:3])}")
     return ds
 
@@ -497,7 +500,7 @@ def read_video_annotation(
     n = len(fields["frame"])
     numbers = {name: np.full(n, EMPTY_VALUE) for name in ("frame", "time")}
     for name, into in numbers.items(): _fill(into, fields, name, path)
-    wrong = ~((numbers["frame"] >= 0) & (numbers["frame"] < 2**53) & (numbers["frame"] % 1 == 0))
+    wrong = ~((numbers["frame"] >= 0) & (numbers["frame"] < 2**53) & (np.floor(numbers["frame"]) == numbers["frame"]))
     if wrong.any(): raise ValueError(f"{path}, entry {int(np.flatnonzero(wrong)[0])}: frame is not a whole number from 0 on")
     rows = _Rows(numbers["frame"], numbers["time"], np.zeros(n, bool))
     rows.where = lambda i: f"entry {i}"

@@ -144,10 +144,11 @@ def to_xlsx(
     if len(table) >= _ROWS or table.shape[1] > _COLUMNS:
         raise ValueError(f"cannot write {path}: the table has {len(table)} rows and {table.shape[1]} columns, a sheet "
                          f"holds {_ROWS - 1} and {_COLUMNS}; write .parquet or .csv, or select frames first")
-    book = openpyxl.Workbook(write_only=True)
-    _fill_sheet(book.create_sheet("data"), table)
-    _fill_sheet(book.create_sheet("variables"), codebook(ds_or_table))
-    with write_atomically(path) as part: book.save(part)
+    with write_atomically(path) as part:
+        book = openpyxl.Workbook(write_only=True)
+        _fill_sheet(book.create_sheet("data"), table)
+        _fill_sheet(book.create_sheet("variables"), codebook(ds_or_table))
+        book.save(part)
     return Path(path)
 
 # %% ../../nbs/io/04_statistics.ipynb #statis024
