@@ -39,7 +39,8 @@ def _ends(table):
     onset = table["onset"].to_numpy(float, na_value=np.nan)
     if "duration" in table: return onset + table["duration"].to_numpy(float, na_value=0.0)
     other = next((name for name in ("offset", "end") if name in table), None)
-    if other is None: raise ValueError("the table has neither duration nor offset nor end; give one of them, in seconds")
+    if other is None:
+        raise ValueError("the table has neither duration nor offset nor end; give one of them, in seconds")
     return table[other].to_numpy(float, na_value=np.nan)
 
 def label_column(
@@ -65,7 +66,8 @@ def list_intervals(
     person: str | None = None,  # column that says whose it is; None: face_name, person or subject, if there
 ) -> list:  # of `Interval`, in the order of their onsets
     "Read intervals from a table. Raises ValueError for columns that are not there and times that are none."
-    if "onset" not in table: raise ValueError(f"the table has no column onset; there are {', '.join(map(str, table.columns))}")
+    if "onset" not in table:
+        raise ValueError(f"the table has no column onset; there are {', '.join(map(str, table.columns))}")
     label = label_column(table, label)
     person = _choose(table, person, _PEOPLE, "person")
     onset = table["onset"].to_numpy(float, na_value=np.nan)
@@ -124,9 +126,11 @@ def _read(ds_or_table, label, person, media, video_start):
     attrs = {} if is_table else ds_or_table.attrs
     start = attrs.get("video_start", 0.0) if video_start is None else video_start
     if is_table and media is None and "video_file" in table: media = _only_video(table)
-    found = [one._replace(onset=one.onset + start, offset=one.offset + start) for one in list_intervals(table, label, person)]
+    read = list_intervals(table, label, person)
+    found = [one._replace(onset=one.onset + start, offset=one.offset + start) for one in read]
     if found and found[0].onset < 0:
-        raise ValueError(f"an interval begins at {found[0].onset:g} s, before the film; leave it out, or give video_start")
+        raise ValueError(f"an interval begins at {found[0].onset:g} s, before the film; leave it out, or give "
+                         "video_start")
     end = max([one.offset for one in found], default=0.0)
     duration = max(float(attrs.get("video_duration", 0.0)) + start, end)
     return _Film(found, str(media or attrs.get("video_file", "")), duration, float(attrs.get("video_fps", 0.0)))
@@ -134,7 +138,8 @@ def _read(ds_or_table, label, person, media, video_start):
 def _only_video(table):
     "The name of the video of a table. Raises ValueError if there are several."
     names = table["video_file"].dropna().unique()
-    if len(names) > 1: raise ValueError(f"the table is of {len(names)} videos ({names[0]}, {names[1]} …); write a file for each")
+    if len(names) > 1:
+        raise ValueError(f"the table is of {len(names)} videos ({names[0]}, {names[1]} …); write a file for each")
     return names[0] if len(names) else None
 
 # %% ../../nbs/io/05_annotations.ipynb #annota019
@@ -143,6 +148,8 @@ _EAF = {
     "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
     "xsi:noNamespaceSchemaLocation": "http://www.mpi.nl/tools/elan/EAFv3.0.xsd",
 }
+
+_LINGUISTIC_TYPE = {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": "default-lt", "TIME_ALIGNABLE": "true"}
 
 def _link_media(header, media, path):
     "Link the film in ELAN's way."
@@ -177,12 +184,14 @@ def to_eaf(
     moments = sorted({moment for one in film.intervals for moment in _milliseconds(one)})
     slots = {moment: f"ts{i + 1}" for i, moment in enumerate(moments)}
     order = ElementTree.SubElement(root, "TIME_ORDER")
-    for moment, slot in slots.items(): ElementTree.SubElement(order, "TIME_SLOT", TIME_SLOT_ID=slot, TIME_VALUE=str(moment))
+    for moment, slot in slots.items():
+        ElementTree.SubElement(order, "TIME_SLOT", TIME_SLOT_ID=slot, TIME_VALUE=str(moment))
     count = _add_tiers(root, tiers, slots)
     ElementTree.SubElement(header, "PROPERTY", NAME="lastUsedAnnotationId").text = str(count)
-    ElementTree.SubElement(root, "LINGUISTIC_TYPE", GRAPHIC_REFERENCES="false", LINGUISTIC_TYPE_ID="default-lt", TIME_ALIGNABLE="true")
+    ElementTree.SubElement(root, "LINGUISTIC_TYPE", _LINGUISTIC_TYPE)
     ElementTree.indent(root)
-    with write_atomically(path) as part: ElementTree.ElementTree(root).write(part, encoding="UTF-8", xml_declaration=True)
+    text = ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    with write_atomically(path) as part: part.write_bytes(text)
     return Path(path)
 
 # %% ../../nbs/io/05_annotations.ipynb #annota022
@@ -191,12 +200,13 @@ def _add_tiers(root, tiers, slots):
     count = 0
     for name, tier in tiers.items():
         who = {"PARTICIPANT": _plain(tier[0].person)} if tier[0].person else {}
-        parent = ElementTree.SubElement(root, "TIER", {"LINGUISTIC_TYPE_REF": "default-lt", "TIER_ID": _plain(name)} | who)
+        about = {"LINGUISTIC_TYPE_REF": "default-lt", "TIER_ID": _plain(name)} | who
+        parent = ElementTree.SubElement(root, "TIER", about)
         for one in tier:
             count += 1
             start, end = _milliseconds(one)
-            entry = ElementTree.SubElement(ElementTree.SubElement(parent, "ANNOTATION"), "ALIGNABLE_ANNOTATION",
-                                           ANNOTATION_ID=f"a{count}", TIME_SLOT_REF1=slots[start], TIME_SLOT_REF2=slots[end])
+            span = {"ANNOTATION_ID": f"a{count}", "TIME_SLOT_REF1": slots[start], "TIME_SLOT_REF2": slots[end]}
+            entry = ElementTree.SubElement(ElementTree.SubElement(parent, "ANNOTATION"), "ALIGNABLE_ANNOTATION", span)
             ElementTree.SubElement(entry, "ANNOTATION_VALUE").text = _plain(one.label)
     return count
 
@@ -220,15 +230,16 @@ def _interval_tier(tier, end):
     if end > last + 1e-6 or not bars: bars.append((last, end, ""))
     lines = [f"        intervals: size = {len(bars)}"]
     for i, (start, stop, text) in enumerate(bars):
-        lines += [f"        intervals [{i + 1}]:", f"            xmin = {_seconds(start)}", f"            xmax = {_seconds(stop)}",
-                  f"            text = {_quoted(text)}"]
+        lines += [f"        intervals [{i + 1}]:", f"            xmin = {_seconds(start)}"]
+        lines += [f"            xmax = {_seconds(stop)}", f"            text = {_quoted(text)}"]
     return lines
 
 def _point_tier(tier):
     "The lines of a tier of points."
     lines = [f"        points: size = {len(tier)}"]
     for i, one in enumerate(tier):
-        lines += [f"        points [{i + 1}]:", f"            number = {_seconds(one.onset)}", f"            mark = {_quoted(one.label)}"]
+        lines += [f"        points [{i + 1}]:", f"            number = {_seconds(one.onset)}"]
+        lines += [f"            mark = {_quoted(one.label)}"]
     return lines
 
 # %% ../../nbs/io/05_annotations.ipynb #annota026
@@ -245,9 +256,11 @@ def to_textgrid(
     points = _sort_into_tiers([one for one in film.intervals if one.offset == one.onset], 1e-6)
     bars = _sort_into_tiers([one for one in film.intervals if one.offset > one.onset])
     tiers = [("IntervalTier", name, _interval_tier(tier, film.duration)) for name, tier in bars.items()]
-    tiers += [("TextTier", f"{name} (points)" if name in bars else name, _point_tier(tier)) for name, tier in points.items()]
+    for name, tier in points.items():
+        tiers.append(("TextTier", f"{name} (points)" if name in bars else name, _point_tier(tier)))
     span = ["xmin = 0", f"xmax = {_seconds(film.duration)}"]
-    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", *span, "tiers? <exists>", f"size = {len(tiers)}", "item []:"]
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", *span]
+    lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
     for i, (kind, name, body) in enumerate(tiers):
         head = [f'class = "{kind}"', f"name = {_quoted(name)}", *span]
         lines += [f"    item [{i + 1}]:", *(f"        {line}" for line in head), *body]
@@ -288,8 +301,8 @@ def _join(tier):
     "Intervals of one behaviour of one person, those that overlap joined."
     joined = []
     for one in sorted(tier):
-        if joined and one.onset <= joined[-1].offset: joined[-1] = joined[-1]._replace(offset=max(one.offset, joined[-1].offset))
-        else: joined.append(one)
+        if not joined or one.onset > joined[-1].offset: joined.append(one)
+        else: joined[-1] = joined[-1]._replace(offset=max(one.offset, joined[-1].offset))
     return joined
 
 def _boris_events(intervals, fps):
@@ -304,15 +317,19 @@ def _boris_events(intervals, fps):
 
 # %% ../../nbs/io/05_annotations.ipynb #annota036
 def _behaviour(code, is_point):
-    return {"type": "Point event" if is_point else "State event", "key": "", "code": code, "description": "", "color": "",
-            "category": "", "modifiers": {}, "excluded": "", "coding map": ""}
+    kind = "Point event" if is_point else "State event"
+    return {"type": kind, "key": "", "code": code, "description": "", "color": "", "category": "", "modifiers": {},
+            "excluded": "", "coding map": ""}
+
+def _now(): return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 def _observation(film, media, events):
     "The one observation of a project."
     files = {str(i): [media] if media and i == 1 else [] for i in range(1, 9)}
-    info = {"length": {media: film.duration}, "fps": {media: film.fps}, "hasVideo": {media: True}, "hasAudio": {media: False}}
+    info = {"length": {media: film.duration}, "fps": {media: film.fps}}
+    info |= {"hasVideo": {media: True}, "hasAudio": {media: False}}
     return {
-        "file": files, "type": "MEDIA", "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "description": "",
+        "file": files, "type": "MEDIA", "date": _now(), "description": "",
         "time offset": 0.0, "events": events, "observation time interval": [0, 0], "independent_variables": {},
         "visualize_spectrogram": False, "visualize_waveform": False, "close_behaviors_between_videos": False,
         "scan_sampling_time": 0, "media_info": (info if media else {}) | {"offset": {"1": 0.0}},
@@ -335,12 +352,14 @@ def to_boris(
     people = sorted({one.person for one in film.intervals} - {""})
     name = Path(film.media).stem or "observation"
     project = {
-        "time_format": "hh:mm:ss", "project_date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "project_name": name,
-        "project_description": "", "project_format_version": "7.0",
+        "time_format": "hh:mm:ss", "project_date": _now(), "project_name": name, "project_description": "",
+        "project_format_version": "7.0",
         "subjects_conf": {str(i): {"key": "", "name": who, "description": ""} for i, who in enumerate(people)},
         "behaviors_conf": {str(i): _behaviour(code, code in points) for i, code in enumerate(behaviours)},
         "observations": {name: _observation(film, film.media, events)},
-        "behavioral_categories": [], "independent_variables": {}, "coding_map": {}, "behaviors_coding_map": [], "converters": {},
+        "behavioral_categories": [], "independent_variables": {}, "coding_map": {}, "behaviors_coding_map": [],
+        "converters": {},
     }
-    with write_atomically(path) as part: part.write_text(json.dumps(project, indent=1, ensure_ascii=False), encoding="utf-8")
+    text = json.dumps(project, indent=1, ensure_ascii=False)
+    with write_atomically(path) as part: part.write_text(text, encoding="utf-8")
     return Path(path)

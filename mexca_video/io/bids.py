@@ -34,23 +34,28 @@ def _read_name(path, kind):
     if not found: raise ValueError(f"{Path(path).name} is not a name of BIDS; call the file as in {_EXAMPLES[kind]}")
     return found.groupdict()
 
+def _one_line(text): return re.sub(r"\s+", " ", str(text)).strip() or None
+
 def _write_tsv(table, path, header=True):
     "A table with tabs, n/a for what is missing."
     plain = table.copy()
     for name, kind in plain.dtypes.items():
-        if kind.kind not in "fiub": plain[name] = plain[name].map(lambda text: re.sub(r"\s+", " ", str(text)).strip() or None, na_action="ignore")
+        if kind.kind not in "fiub": plain[name] = plain[name].map(_one_line, na_action="ignore")
     with write_atomically(path) as part:
         plain.to_csv(part, sep="\t", index=False, header=header, na_rep="n/a", encoding="utf-8", lineterminator="\n")
 
 def _write_json(entries, path):
-    with write_atomically(path) as part: part.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
+    with write_atomically(path) as part: part.write_text(text, encoding="utf-8")
 
 # %% ../../nbs/io/06_bids.ipynb #bids010
 def _describe_events(events, meanings):
     "The sidecar."
     known = {name: text for name, text in (meanings or {}).items() if name in events}
-    rows = codebook(events, known).itertuples()
-    entries = {row.column: {"LongName": row.label, "Description": row.meaning} | ({"Units": row.unit} if row.unit not in ("", "1") else {}) for row in rows}
+    entries = {}
+    for row in codebook(events, known).itertuples():
+        entries[row.column] = {"LongName": row.label, "Description": row.meaning}
+        if row.unit not in ("", "1"): entries[row.column]["Units"] = row.unit
     kinds = sorted(set(events["trial_type"]))
     if len(kinds) <= 50: entries["trial_type"]["Levels"] = {kind: kind for kind in kinds}
     entries["onset"]["Description"] = "When it begins."
@@ -86,7 +91,7 @@ def to_bids_events(
     _write_json(_describe_events(events, meanings), Path(path).with_suffix(".json"))
     return Path(path)
 
-# %% ../../nbs/io/06_bids.ipynb #bids015
+# %% ../../nbs/io/06_bids.ipynb #bids016
 _COMPONENTS = dict(zip(ANGLES, "xyz"))
 _FRAME = {
     "LongName": "Reference frame",
@@ -101,18 +106,22 @@ def _choose_person(ds, person):
     "The slot of the person that is meant."
     names = ds.face_name.values.tolist()
     if person is None and len(names) == 1: return 0
-    if person not in names: raise ValueError(f"person is {person!r}; a file is of one person, so name one of {', '.join(names)}")
+    if person not in names:
+        raise ValueError(f"person is {person!r}; a file is of one person, so name one of {', '.join(names)}")
     return names.index(person)
 
 def _channels():
     "A row for each channel."
     import pandas as pd
 
-    rows = [(f"head_{angle}", axis, "ORNT", "head", "deg", "camera", f"{angle} of the head") for angle, axis in _COMPONENTS.items()]
+    names = ["name", "component", "type", "tracked_point", "units", "reference_frame", "description"]
+    rows = []
+    for angle, axis in _COMPONENTS.items():
+        rows.append((f"head_{angle}", axis, "ORNT", "head", "deg", "camera", f"{angle} of the head"))
     rows.append(("latency", "n/a", "LATENCY", "n/a", "s", "n/a", "time from the first frame of the film"))
-    return pd.DataFrame(rows, columns=["name", "component", "type", "tracked_point", "units", "reference_frame", "description"])
+    return pd.DataFrame(rows, columns=names)
 
-# %% ../../nbs/io/06_bids.ipynb #bids017
+# %% ../../nbs/io/06_bids.ipynb #bids018
 def to_bids_motion(
     ds,  # features Dataset with `face_pose`
     path: str | os.PathLike,  # …_tracksys-…_motion.tsv; older files of that name are replaced
@@ -139,7 +148,7 @@ def to_bids_motion(
     _write_json({"reference_frame": _FRAME}, beside.with_suffix(".json"))
     return Path(path)
 
-# %% ../../nbs/io/06_bids.ipynb #bids018
+# %% ../../nbs/io/06_bids.ipynb #bids019
 def _describe_motion(ds, entities, n_channels):
     "The sidecar of the motion file."
     steps = np.diff(ds.time.values)

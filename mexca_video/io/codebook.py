@@ -144,7 +144,8 @@ def _describe(table, name, meanings, au_scale):
     values = table[name]
     kind = _kind_of(values)
     missing = "empty"
-    if "status" in table and of_a_face(str(name)): missing = "empty, see status; in .sav " + ", ".join(map(str, MISSING_CODES))
+    if "status" in table and of_a_face(str(name)):
+        missing = "empty, see status; in .sav " + ", ".join(map(str, MISSING_CODES))
     return (str(name), known.label, known.unit, kind, *_range_of(values, kind), _possible(known, name),
             int(values.isna().sum()), missing, meaning)
 
@@ -200,7 +201,8 @@ def _write_group(rows):
     found = [row for row in rows if row.minimum]
     spread = f" Found: {' to '.join(filter(None, (first.minimum, first.maximum)))}." if found and len(rows) == 1 else ""
     possible = f" Possible: {first.possible}." if first.possible else ""
-    return f"{name}\n    {label} ({first.type}{unit}). {first.meaning}{possible}{spread} Missing: {sum(r.n_missing for r in rows)}."
+    missing = sum(row.n_missing for row in rows)
+    return f"{name}\n    {label} ({first.type}{unit}). {first.meaning}{possible}{spread} Missing: {missing}."
 
 # %% ../../nbs/io/03_codebook.ipynb #codebo029
 def codebook_text(

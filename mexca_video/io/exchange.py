@@ -62,12 +62,15 @@ def _slots(rows, path):
     "(N,) slot of each row. Raises ValueError if a person stands twice in a frame."
     known = rows.there & ~np.isnan(rows.label)
     n_people = int(rows.label[known].max()) + 1 if known.any() else 0
-    if n_people > _PEOPLE: raise ValueError(f"{path}: there is a person number {n_people - 1}; at most {_PEOPLE} people can be read")
+    if n_people > _PEOPLE:
+        raise ValueError(f"{path}: there is a person number {n_people - 1}; at most {_PEOPLE} people can be read")
     slot = np.where(known, np.nan_to_num(rows.label), -1).astype(int)
     taken = {}
     for i in np.flatnonzero(known):
         first = taken.setdefault((rows.frame[i], slot[i]), i)
-        if first != i: raise ValueError(f"{path}: frame {rows.frame[i]} has the same person twice, at {rows.where(first)} and {rows.where(i)}; leave one of them out")
+        if first != i:
+            raise ValueError(f"{path}: frame {rows.frame[i]} has the same person twice, at {rows.where(first)} and "
+                             f"{rows.where(i)}; leave one of them out")
     stray = {}
     for i in np.flatnonzero(rows.there & ~known):
         stray[rows.frame[i]] = stray.get(rows.frame[i], 0) + 1
@@ -158,7 +161,8 @@ def _read_csv(path, needed, program, max_bytes):
     import pandas as pd
 
     data = _read_bytes(path, max_bytes)
-    try: table = pd.read_csv(io.BytesIO(data), dtype=str, skipinitialspace=True, encoding="utf-8-sig", skip_blank_lines=False)
+    form = dict(dtype=str, skipinitialspace=True, encoding="utf-8-sig", skip_blank_lines=False)
+    try: table = pd.read_csv(io.BytesIO(data), **form)
     except (ValueError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot read {path} as comma-separated text: {str(error).strip()}") from error
     table.columns = [str(name).strip() for name in table.columns]
@@ -240,7 +244,8 @@ def read_openface(
     table = _read_csv(path, ["frame", "timestamp", "confidence", "success", "x_0", "y_67"], "OpenFace", max_bytes)
     numbers = lambda *names: _numbers(table, names, path)
     frame = _whole(numbers("frame")[:, 0], "frame", path)
-    if (frame == 0).any(): raise ValueError(f"{path}, line {int(np.flatnonzero(frame == 0)[0]) + 2}: frame is 0; OpenFace counts from 1")
+    if (frame == 0).any():
+        raise ValueError(f"{path}, line {int(np.flatnonzero(frame == 0)[0]) + 2}: frame is 0; OpenFace counts from 1")
     rows = _Rows(frame - 1, numbers("timestamp")[:, 0], numbers("success")[:, 0] == 1)
     rows.where = lambda i: f"line {i + 2}"
     rows.prob[:] = numbers("confidence")[:, 0]
@@ -261,7 +266,8 @@ def _read_openface_aus(rows, table, kind, path):
         plain = [au for au in AU_NAMES if au in table]  # what `to_openface` writes
         ending, scale = "", "as in the file that was read" if plain else "not measured"
     there = [au for au in AU_NAMES if f"{au}{ending}" in table]
-    if there: rows.aus[:, [AU_NAMES.index(au) for au in there]] = _numbers(table, [f"{au}{ending}" for au in there], path)
+    at = [AU_NAMES.index(au) for au in there]
+    if there: rows.aus[:, at] = _numbers(table, [f"{au}{ending}" for au in there], path)
     return scale
 
 # %% ../../nbs/io/08_exchange.ipynb #exchan028
@@ -297,10 +303,13 @@ def _times(frame, fps, video):
         from mexca_video.video import VideoDataset
 
         time = np.asarray(VideoDataset(str(video)).time)
-        if frame.max() >= len(time): raise ValueError(f"{video} has {len(time)} frames, the file goes to frame {frame.max()}; give the video that it was made from")
+        if frame.max() >= len(time):
+            raise ValueError(f"{video} has {len(time)} frames, the file goes to frame {frame.max()}; give the video "
+                             "that it was made from")
         return time[frame]
     if not (fps and np.isfinite(fps) and fps > 0):
-        raise ValueError(f"fps is {fps!r}; the file has no exact times, so give the frame rate of the video (fps=25) or the video itself (video=…)")
+        raise ValueError(f"fps is {fps!r}; the file has no exact times, so give the frame rate of the video "
+                         "(fps=25) or the video itself (video=…)")
     return frame / fps
 
 def _read_identities(rows, names):
@@ -337,7 +346,8 @@ def read_pyfeat(
     if there: rows.aus[:, [AU_NAMES.index(au) for au in there]] = _numbers(table, there, path)
     if "Identity" in table: _read_identities(rows, table["Identity"])
     inputs = table["input"].dropna().unique() if "input" in table else []
-    if len(inputs) > 1: raise ValueError(f"{path} holds {len(inputs)} inputs ({inputs[0]}, {inputs[1]} …); save one video a file")
+    if len(inputs) > 1:
+        raise ValueError(f"{path} holds {len(inputs)} inputs ({inputs[0]}, {inputs[1]} …); save one video a file")
     name = re.split(r"[\\/]", str(inputs[0]))[-1] if len(inputs) else Path(path).stem
     scale = "py-feat, 0 to 1" if there else "not measured"
     return _to_features(rows, path, _about(path, video, name, rows, "read_pyfeat", "py-feat", scale))
@@ -351,8 +361,8 @@ def _not_held(ds, version, embeddings):
     left = [name for name in ds.data_vars if name not in _HELD and not (name == "face_embedding" and embeddings)]
     slots = ds.face.values
     names = ds.face_name.values.tolist()
-    if version == "0.4" and names != default_names(slots, [not name.startswith("Unassigned_") for name in names]).tolist():
-        left.append("face_name")
+    usual = default_names(slots, [not name.startswith("Unassigned_") for name in names]).tolist()
+    if version == "0.4" and names != usual: left.append("face_name")
     return left
 
 # %% ../../nbs/io/08_exchange.ipynb #exchan037
@@ -385,7 +395,7 @@ def _annotation(ds, version, embeddings, filename):
     missing = EMPTY_VALUE if version == "0.4" else None
     floor = -np.inf if version == "0.4" else 0
     fields = {"filename": str(filename or ds.attrs.get("video_file", ""))}
-    if version == "0.4": fields |= dict(duration=ds.attrs.get("video_duration", EMPTY_VALUE), fps=ds.attrs.get("video_fps", EMPTY_VALUE))
+    if version == "0.4": fields |= {name: ds.attrs.get(f"video_{name}", EMPTY_VALUE) for name in ("duration", "fps")}
     fields |= dict(frame=ds.frame.values[at].tolist(), time=ds.time.values[at].tolist())
     for name in ("face_box", "face_prob", "face_landmarks"):
         fields[name] = _entries(np.maximum(ds[name].values, floor), at, slot, missing)
@@ -402,8 +412,9 @@ def _embedding_fields(ds, at, slot, wanted):
     "The embeddings of each entry and their average by label."
     if not wanted: return dict(face_embeddings=None, face_average_embeddings=None)
     average = ds.face_embedding.mean("frame").values
-    people = {name: mean.tolist() for name, mean, known in zip(ds.face_name.values.tolist(), average, ds.face_label.notnull().any("frame").values) if known}
-    return dict(face_embeddings=_entries(ds.face_embedding.values, at, slot, None), face_average_embeddings=people)
+    people = np.flatnonzero(ds.face_label.notnull().any("frame").values)
+    means = {str(ds.face_name.values[k]): average[k].tolist() for k in people}
+    return dict(face_embeddings=_entries(ds.face_embedding.values, at, slot, None), face_average_embeddings=means)
 
 # %% ../../nbs/io/08_exchange.ipynb #exchan039
 def to_video_annotation(
@@ -426,7 +437,8 @@ def to_video_annotation(
     left = _not_held(ds, version, embeddings)
     if version == "1.0" and any((ds[name] < 0).any() for name in ("face_box", "face_landmarks")):
         left.append("coordinates below 0, which become 0")
-    if left: warnings.warn(f"{Path(path).name}: a VideoAnnotation of mexca {version} cannot hold {', '.join(left)}", stacklevel=2)
+    said = f"{Path(path).name}: a VideoAnnotation of mexca {version} cannot hold {', '.join(left)}"
+    if left: warnings.warn(said, stacklevel=2)
     text = json.dumps(_annotation(ds, version, embeddings, filename), allow_nan=version == "0.4", ensure_ascii=False)
     with write_atomically(path) as part: part.write_text(text, encoding="utf-8")
     return Path(path)
@@ -439,8 +451,9 @@ def _parse_annotation(path, max_bytes):
     try: fields = json.loads(_read_bytes(path, max_bytes).decode("utf-8-sig"))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}, line {error.lineno}: this is not JSON ({error.msg})") from error
-    except (UnicodeDecodeError, RecursionError) as error: raise ValueError(f"{path}: this is not JSON ({type(error).__name__})") from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("frame"), list) or not isinstance(fields.get("time"), list):
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: this is not JSON ({type(error).__name__})") from error
+    if not isinstance(fields, dict) or not all(isinstance(fields.get(name), list) for name in ("frame", "time")):
         raise ValueError(f"{path}: this is not a VideoAnnotation, which is an object with the lists frame and time")
     n = len(fields["frame"])
     if not n: raise ValueError(f"{path}: there is no frame in it")
@@ -460,7 +473,9 @@ def _fill(into, fields, name, path):
         except (TypeError, ValueError): value = np.empty(0)
         if value.shape == into.shape[1:]: into[i] = value
         elif value.size and np.isnan(value).all(): continue
-        else: raise ValueError(f"{path}, entry {i} (frame {fields['frame'][i]}): {name} is not {_shape_words(into.shape[1:])}")
+        else:
+            raise ValueError(f"{path}, entry {i} (frame {fields['frame'][i]}): {name} is not "
+                             f"{_shape_words(into.shape[1:])}")
 
 def _shape_words(shape): return " × ".join(map(str, shape)) + " numbers" if shape else "a number"
 
@@ -474,7 +489,8 @@ def _slot_of(label):
 
 def _read_labels(rows, labels, path):
     "Fill in labels and names."
-    known = {i: label.strip() if isinstance(label, str) else label for i, label in enumerate(labels) if not _is_missing(label)}
+    known = {i: label for i, label in enumerate(labels) if not _is_missing(label)}
+    known = {i: label.strip() if isinstance(label, str) else label for i, label in known.items()}
     if wrong := [i for i, label in known.items() if not isinstance(label, (str, int, float)) or label == ""]:
         raise ValueError(f"{path}, entry {wrong[0]}: face_label is {known[wrong[0]]!r}, neither a number nor a name")
     slots = {label: _slot_of(label) for label in known.values()}
@@ -501,20 +517,23 @@ def read_video_annotation(
     numbers = {name: np.full(n, EMPTY_VALUE) for name in ("frame", "time")}
     for name, into in numbers.items(): _fill(into, fields, name, path)
     wrong = ~((numbers["frame"] >= 0) & (numbers["frame"] < 2**53) & (np.floor(numbers["frame"]) == numbers["frame"]))
-    if wrong.any(): raise ValueError(f"{path}, entry {int(np.flatnonzero(wrong)[0])}: frame is not a whole number from 0 on")
+    if wrong.any():
+        raise ValueError(f"{path}, entry {int(np.flatnonzero(wrong)[0])}: frame is not a whole number from 0 on")
     rows = _Rows(numbers["frame"], numbers["time"], np.zeros(n, bool))
     rows.where = lambda i: f"entry {i}"
     parts = dict(face_box=rows.box, face_prob=rows.prob, face_landmarks=rows.landmarks, face_confidence=rows.confidence)
     for name, into in parts.items(): _fill(into, fields, name, path)
     _fill_units(rows.aus, fields, path)
     rows.there = np.isfinite(rows.box).all(1)
-    _read_labels(rows, [label if there else None for label, there in zip(fields.get("face_label") or [None] * n, rows.there)], path)
+    labels = fields.get("face_label") or [None] * n
+    _read_labels(rows, [label if there else None for label, there in zip(labels, rows.there)], path)
     if fields.get("face_embeddings"):
         rows.more["face_embedding"] = np.full((n, 512), EMPTY_VALUE, "float32")
         _fill(rows.more["face_embedding"], fields, "face_embeddings", path)
     name = re.split(r"[\\/]", str(fields.get("filename") or ""))[-1]
     attrs = _about(path, video, name, rows, "read_video_annotation", "mexca", "as mexca measured them, 0 to 1")
-    if video is None: attrs |= {f"video_{key}": float(fields[key]) for key in ("duration", "fps") if isinstance(fields.get(key), (int, float))}
+    given = {key: fields.get(key) for key in ("duration", "fps") if video is None}
+    attrs |= {f"video_{key}": float(value) for key, value in given.items() if isinstance(value, (int, float))}
     return _to_features(rows, path, attrs)
 
 def _fill_units(into, fields, path):

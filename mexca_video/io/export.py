@@ -66,8 +66,10 @@ def _check_kind(ds_or_table, kind):
     import pandas as pd
     import xarray as xr
 
-    given = "table" if isinstance(ds_or_table, pd.DataFrame) else "result" if isinstance(ds_or_table, xr.Dataset) else None
-    if given is None: raise TypeError(f"this is a {type(ds_or_table).__name__}; give a features Dataset or a pandas DataFrame")
+    kinds = {"table": pd.DataFrame, "result": xr.Dataset}
+    given = next((word for word, of in kinds.items() if isinstance(ds_or_table, of)), None)
+    if given is None:
+        raise TypeError(f"this is a {type(ds_or_table).__name__}; give a features Dataset or a pandas DataFrame")
     if kind.takes not in (given, "either"):
         wanted = {"table": "a table with onset, duration and type", "result": "a features Dataset"}[kind.takes]
         raise TypeError(f"a {kind.suffix} file is made of {wanted}, not of a {type(ds_or_table).__name__}")

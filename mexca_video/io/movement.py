@@ -49,6 +49,10 @@ def _about(ds, kind):
     known = {"source_software": f"mexca_video {__version__}", "ds_type": kind, "time_unit": "seconds"}
     return known | ({"fps": fps} if fps else {}) | {"source_file": str(ds.attrs.get("video_file", ""))}
 
+def _labels(ds):
+    "The coordinates that poses and boxes share."
+    return {"time": _times(ds), "space": list(AXES), "individuals": ds.face_name.values.astype(str)}
+
 # %% ../../nbs/io/07_movement.ipynb #moveme012
 def to_movement_poses(
     ds,  # features Dataset
@@ -65,7 +69,7 @@ def to_movement_poses(
             "position": (("time", "space", "keypoints", "individuals"), position),
             "confidence": (("time", "keypoints", "individuals"), _every_frame(ds, sure)),
         },
-        {"time": _times(ds), "space": list(AXES), "keypoints": list(KEYPOINTS), "individuals": ds.face_name.values.astype(str)},
+        {"keypoints": list(KEYPOINTS)} | _labels(ds),
         _about(ds, "poses"),
     )
 
@@ -85,7 +89,7 @@ def to_movement_boxes(
             "shape": (dims, _every_frame(ds, box[:, 2:] - box[:, :2])),
             "confidence": (("time", "individuals"), _every_frame(ds, ds.face_prob.values)),
         },
-        {"time": _times(ds), "space": list(AXES), "individuals": ds.face_name.values.astype(str)},
+        _labels(ds),
         _about(ds, "bboxes"),
     )
 

@@ -101,9 +101,13 @@ def to_sav(
             column_labels=titles,
             variable_value_labels={names[name]: labels[name] for name in labels},
             missing_ranges=ranges,
-            variable_measure={names[n]: "nominal" if table[n].dtype == object or n == "status" else "scale" for n in table},
+            variable_measure={names[name]: _measure(table, name) for name in table},
         )
     return Path(path)
+
+def _measure(table, name):
+    "SPSS's level of measurement."
+    return "nominal" if table[name].dtype == object or name == "status" else "scale"
 
 def _title(row):
     "SPSS's label of a variable, at most 256 bytes."
@@ -115,20 +119,23 @@ _ROWS = 1_048_576  # of a sheet
 _COLUMNS = 16_384
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # what a cell cannot hold
 
-def _cell(value):
-    "A value as a cell holds it; missing values are empty."
+def _text(value):
+    "A text as a cell holds it."
+    return quote_formulas(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value)))
+
+def _cells(values):
+    "A column as cells hold it; missing values are empty."
     import pandas as pd
 
-    if isinstance(value, str): return quote_formulas(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", value))
-    if pd.isna(value): return None
-    return value.item() if isinstance(value, np.generic) else value
+    plain = values.astype(object).where(values.notna(), None).tolist()
+    if pd.api.types.is_numeric_dtype(values): return plain
+    return [value if value is None else _text(value) for value in plain]
 
 def _fill_sheet(sheet, table):
     "Write a table into a sheet, with its head."
     sheet.freeze_panes = "A2"
-    sheet.append([_cell(str(name)) for name in table.columns])
-    columns = [table[name].astype(object) for name in table.columns]
-    for values in zip(*columns): sheet.append([_cell(value) for value in values])
+    sheet.append([_text(name) for name in table.columns])
+    for row in zip(*[_cells(table[name]) for name in table.columns]): sheet.append(row)
 
 # %% ../../nbs/io/04_statistics.ipynb #statis020
 def to_xlsx(

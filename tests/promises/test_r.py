@@ -68,7 +68,7 @@ def numbers(text): return np.array([float(v.replace("NA", "nan")) for v in text.
 def test_every_block_is_run_by_a_test():
     assert set(blocks()) == {"readr", "dplyr", "ncdf4", "tidync", "nlme"}
     assert set(blocks("io/00_netcdf.ipynb")) == {"ncdf4", "tidync"} and set(blocks("io/01_tables.ipynb")) == {"base"}
-    assert set(blocks("io/04_statistics.ipynb")) == {"haven"}
+    assert set(blocks("io/04_statistics.ipynb")) == {"haven"} and set(blocks("io/06_bids.ipynb")) == {"base"}
 
 
 def test_table_in_r(kinds):
@@ -105,6 +105,17 @@ cat("#", levels(droplevels(as_factor(reasons[is.na(reasons)]))))"""
     assert label.strip() == "AU12 Lip corner puller"
     assert float(mean) == pytest.approx(table.AU12.mean(), abs=1e-6)
     assert set(reasons.split()) == set(table.status[table.AU12.isna()])
+
+
+def test_bids_events_in_r(tmp_path):
+    import pandas as pd
+
+    from mexca_video import export
+
+    table = pd.DataFrame({"onset": [1.0, 2.5], "duration": [0.5, 1.25], "type": ["AU12", "AU12"], "mean": [0.5, np.nan], "face_name": ["Zoë", "Zoë"]})
+    export(table, tmp_path / "sub-01_task-talk_events.tsv")
+    code = blocks("io/06_bids.ipynb")["base"] + '\ncat("#", sum(events$duration), sum(is.na(events$mean)), unique(events$face_name) == "Zo\\u00eb")'
+    assert run_r(code, tmp_path).split("#")[1].split() == ["1.75", "1", "TRUE"]
 
 
 def test_table_with_decimal_commas_in_r(tmp_path):
