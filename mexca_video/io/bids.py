@@ -6,6 +6,7 @@
 __all__ = ['to_bids_events', 'to_bids_motion']
 
 # %% ../../nbs/io/06_bids.ipynb #bids003
+import csv
 import json
 import os
 import re
@@ -34,15 +35,16 @@ def _read_name(path, kind):
     if not found: raise ValueError(f"{Path(path).name} is not a name of BIDS; call the file as in {_EXAMPLES[kind]}")
     return found.groupdict()
 
-def _one_line(text): return re.sub(r"\s+", " ", str(text)).strip() or None
+def _one_line(text): return re.sub(r"\s+", " ", str(text).replace('"', "'")).strip() or None
 
 def _write_tsv(table, path, header=True):
-    "A table with tabs, n/a for what is missing."
-    plain = table.copy()
+    "A table with tabs, n/a for what is missing. BIDS knows no quotation marks around a field."
+    plain = table.rename(columns=_one_line)
     for name, kind in plain.dtypes.items():
         if kind.kind not in "fiub": plain[name] = plain[name].map(_one_line, na_action="ignore")
     with write_atomically(path) as part:
-        plain.to_csv(part, sep="\t", index=False, header=header, na_rep="n/a", encoding="utf-8", lineterminator="\n")
+        plain.to_csv(part, sep="\t", index=False, header=header, na_rep="n/a", encoding="utf-8", lineterminator="\n",
+                     quoting=csv.QUOTE_NONE)
 
 def _write_json(entries, path):
     text = json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
@@ -56,7 +58,7 @@ def _describe_events(events, meanings):
     for row in codebook(events, known).itertuples():
         entries[row.column] = {"LongName": row.label, "Description": row.meaning}
         if row.unit not in ("", "1"): entries[row.column]["Units"] = row.unit
-    kinds = sorted(set(events["trial_type"]))
+    kinds = sorted({_one_line(kind) or "n/a" for kind in events["trial_type"]})
     if len(kinds) <= 50: entries["trial_type"]["Levels"] = {kind: kind for kind in kinds}
     entries["onset"]["Description"] = "When it begins."
     return entries
@@ -80,8 +82,8 @@ def to_bids_events(
     intervals = list_intervals(ordered.assign(row_of_table=ordered.index.astype(str)), label, "row_of_table")
     order = [int(one.person) for one in intervals]
     first = {
-        "onset": [one.onset - time_zero for one in intervals],
-        "duration": [one.offset - one.onset for one in intervals],
+        "onset": [round(one.onset - time_zero, 6) for one in intervals],
+        "duration": [round(one.offset - one.onset, 6) for one in intervals],
         "trial_type": [one.label for one in intervals],
     }
     others = [name for name in ordered if name not in (*first, label, "offset", "end")]
