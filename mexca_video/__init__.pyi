@@ -41,6 +41,13 @@ from .figures import (
     draw_timeline as draw_timeline,
     person_colors as person_colors,
 )
+from .io.codebook import codebook as codebook
+from .io.exchange import (
+    read_openface as read_openface,
+    read_pyfeat as read_pyfeat,
+    read_video_annotation as read_video_annotation,
+)
+from .io.export import export as export
 from .io.netcdf import load as load, save as save
 from .io.sharing import blur_faces as blur_faces, share_safe as share_safe
 from .io.tables import to_csv as to_csv, to_table as to_table

@@ -327,12 +327,12 @@ def _delete_own(checkpoint, extractor, path, args):
 
 # %% ../nbs/07_cli.ipynb #p20a0008
 @contextmanager
-def _warnings_as_lines(path=""):
+def _warnings_as_lines(path="", program="extract-faces"):
     "Within it, a warning is one line on standard error that names the file."
     from tqdm import tqdm
     said = set()
     def show(message, *args, **kwargs):
-        line = f"extract-faces: {_one_line(message, path)}"
+        line = f"{program}: {_one_line(message, path)}"
         if line not in said: tqdm.write(line, file=sys.stderr) # above the progress bar, not into it
         said.add(line)
     with warnings.catch_warnings():
@@ -492,6 +492,39 @@ def _write_tables(args):
             failed += 1
     return failed
 
+# %% ../nbs/07_cli.ipynb #cli005
+def _export_options(args, target):
+    "The options that a file of this name takes."
+    name = str(target).lower()
+    options = {}
+    if name.endswith(".csv") and args.decimal_comma: options["decimal_comma"] = True
+    if name.endswith(".json") and args.mexca: options["version"] = args.mexca
+    if name.endswith((".eaf", ".boris")) and args.media: options["media"] = args.media
+    if name.endswith("_motion.tsv") and args.person: options["person"] = args.person
+    return options
+
+def _export_files(args):
+    "Write each file and print its path; return how many failed."
+    from mexca_video.io.export import export
+    from mexca_video.io.netcdf import load
+    ds = load(args.result)
+    failed = 0
+    for target in args.targets:
+        try:
+            with _warnings_as_lines(target, "mexca-video"):
+                print(export(ds, target, **_export_options(args, target)), flush=True)
+        except (ValueError, TypeError, OSError, ImportError) as error:
+            if args.debug: raise
+            print(f"mexca-video: {_one_line(error, target)}", file=sys.stderr)
+            failed += 1
+    return failed
+
+def _print_codebook(args):
+    "What the columns of a result's table mean."
+    from mexca_video.io.codebook import codebook_text
+    from mexca_video.io.netcdf import load
+    print(codebook_text(load(args.result)), end="")
+
 # %% ../nbs/07_cli.ipynb #cliana2
 def _load_each(args, make):
     "Tables that `make` returns for each result, put together; and how many results failed."
@@ -598,6 +631,28 @@ def summarize(
     lines += [f"doubtful: {sentence}" for sentence in describe_doubts(ds)]
     return "\n".join(lines)
 
+# %% ../nbs/07_cli.ipynb #cli006
+def _add_export(commands):
+    "The commands `export` and `codebook`."
+    export = commands.add_parser("export", help="write a result for other programs, by suffix, and print the paths")
+    export.add_argument("result", metavar="FILE.nc", help="what extract-faces or save wrote")
+    export.add_argument(
+        "targets",
+        nargs="+",
+        metavar="OUT",
+        help="files to write: .csv .sav .xlsx .parquet .json .eaf .TextGrid .vtt .boris .poses.nc .bboxes.nc "
+        ".openface.csv _motion.tsv; annotation files show when each face is seen; an older file is replaced",
+    )
+    export.add_argument("--decimal-comma", action="store_true",
+        help=".csv for a spreadsheet in German, French or Dutch: semicolons and decimal commas")
+    export.add_argument("--mexca", choices=("0.4", "1.0"), help="version of mexca that reads the .json (default: 1.0)")
+    export.add_argument("--media", metavar="VIDEO", help="the video that .eaf and .boris link to (default: its name)")
+    export.add_argument("--person", metavar="NAME", help="whose head _motion.tsv is of, if there are several people")
+    export.set_defaults(do=_export_files)
+    book = commands.add_parser("codebook", help="print what each column of a result's table means, with unit and range")
+    book.add_argument("result", metavar="FILE.nc", help="what extract-faces or save wrote")
+    book.set_defaults(do=_print_codebook)
+
 # %% ../nbs/07_cli.ipynb #c024
 def _make_main_parser():
     "The parser of `mexca-video`."
@@ -630,6 +685,7 @@ def _make_main_parser():
     demo = commands.add_parser("demo", help="run the pipeline on the sample clip and write a Dataset and a figure")
     demo.add_argument("-o", "--outdir", default="out", help="folder to write to (default: out)")
     _add_analysis(commands)
+    _add_export(commands)
     for command, do in ((models, _print_models), (fetch, _fetch_models), (table, _write_tables), (demo, _run_demo)):
         command.set_defaults(do=do)
     return parser

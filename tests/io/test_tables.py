@@ -162,9 +162,9 @@ def test_other_text_is_left_alone(text, tmp_path):
 
 @given(st.text(alphabet=st.sampled_from(list("=+-@'\"; \t\r\na1"))))
 def test_every_text_comes_back(text):
-    from mexca_video.io.tables import _quote
+    from mexca_video.io.tables import quote_formulas
 
-    assert re.sub(BACK, r"\1\2", _quote(text)) == text
+    assert re.sub(BACK, r"\1\2", quote_formulas(text)) == text
 
 
 def test_numbers_are_numbers(tmp_path):
@@ -213,6 +213,32 @@ def test_names_and_values_survive_german_libreoffice(tmp_path):
         np.testing.assert_array_equal(found[column].astype(float).astype("float32"), table[column].astype(float).astype("float32"), column)
     found["face_name"] = found.face_name.str.replace(r"^'('*[=+@\t-])", r"\1", regex=True)
     for column in ("face_name", "video_file", "status"): assert found[column].fillna("").tolist() == table[column].fillna("").tolist()
+
+
+def test_decimal_commas_open_in_german_libreoffice(tmp_path):
+    "Without any choice in the dialog: semicolons, commas and the byte order mark say it all."
+    names = ["Zoë", "=1+1", "Groß"]
+    ds = rename_faces(demo_features(n_frames=12, n_faces=len(names)), dict(enumerate(names)))
+    file, table = to_csv(ds, tmp_path / "a.csv", decimal_comma=True), to_table(ds)
+    assert file.read_bytes().startswith(b"\xef\xbb\xbfframe;time;")
+    head, *rows = open_in_german(file, tmp_path, "59,34,76,1,,1031")
+    assert [value for _, value, _ in head[:table.shape[1]]] == list(table.columns)
+    assert not [cell for row in rows for cell in row if cell[2]]
+    for name in ("time", "AU12", "x1", "face_pose_yaw", "face_prob"):
+        cells = [row[table.columns.get_loc(name)] for row in rows[:len(table)]]
+        assert {kind for kind, value, _ in cells if value} == {"float"}
+        np.testing.assert_array_equal(np.array([value or np.nan for _, value, _ in cells], "float32"), table[name].astype("float32"), name)
+    assert {row[3][1] for row in rows[:len(table)]} - {""} == {"Zoë", "'=1+1", "Groß"}
+
+
+@given(st.lists(st.floats(width=32) | st.none(), min_size=1), st.sampled_from(["float32", "float64"]))
+def test_decimal_commas_lose_nothing(tmp_path_factory, numbers, kind):
+    from mexca_video.io.tables import write_csv
+
+    table = pd.DataFrame({"a": np.array([np.nan if v is None else v for v in numbers], kind), "b": ["x"] * len(numbers)})
+    file = write_csv(table, tmp_path_factory.mktemp("csv") / "a.csv", decimal_comma=True)
+    again = pd.read_csv(file, sep=";", dtype=str).a.fillna("nan").str.replace(",", ".")
+    np.testing.assert_array_equal(again.astype(kind), table.a)
 
 
 @pytest.mark.slow

@@ -68,6 +68,7 @@ def numbers(text): return np.array([float(v.replace("NA", "nan")) for v in text.
 def test_every_block_is_run_by_a_test():
     assert set(blocks()) == {"readr", "dplyr", "ncdf4", "tidync", "nlme"}
     assert set(blocks("io/00_netcdf.ipynb")) == {"ncdf4", "tidync"} and set(blocks("io/01_tables.ipynb")) == {"base"}
+    assert set(blocks("io/04_statistics.ipynb")) == {"haven"} and set(blocks("io/06_bids.ipynb")) == {"base"}
 
 
 def test_table_in_r(kinds):
@@ -86,6 +87,45 @@ def test_base_table_in_r(kinds):
     _, names, frames, mean = run_r(code, folder).split("#")
     assert sorted(names.split()) == sorted(name for name in ds.face_name.values if not name.startswith("Unassigned"))
     assert int(frames) == ds.sizes["frame"] and float(mean) == pytest.approx(np.nanmean(aus_of(ds)), abs=1e-6)
+
+
+def test_spss_file_in_r(tmp_path):
+    "haven knows why a value is missing, and leaves it out of the mean."
+    pytest.importorskip("pyreadstat")
+    from mexca_video import demo_features, export
+
+    ds = demo_features()
+    export(ds, tmp_path / "demo.sav")
+    code = blocks("io/04_statistics.ipynb")["haven"] + """
+cat("#", as.character(unique(faces$status)), "#", attr(faces$AU12, "label"), "#", format(mean(faces$AU12, na.rm = TRUE), digits = 9))
+cat("#", levels(droplevels(as_factor(reasons[is.na(reasons)]))))"""
+    _, status, label, mean, reasons = run_r(code, tmp_path, "haven").split("#")
+    table = to_table(ds)
+    assert sorted(status.split()) == sorted(table.status.unique())
+    assert label.strip() == "AU12 Lip corner puller"
+    assert float(mean) == pytest.approx(table.AU12.mean(), abs=1e-6)
+    assert set(reasons.split()) == set(table.status[table.AU12.isna()])
+
+
+def test_bids_events_in_r(tmp_path):
+    import pandas as pd
+
+    from mexca_video import export
+
+    table = pd.DataFrame({"onset": [1.0, 2.5], "duration": [0.5, 1.25], "type": ["AU12", "AU12"], "mean": [0.5, np.nan], "face_name": ["Zoë", "Zoë"]})
+    export(table, tmp_path / "sub-01_task-talk_events.tsv")
+    code = blocks("io/06_bids.ipynb")["base"] + '\ncat("#", sum(events$duration), sum(is.na(events$mean)), unique(events$face_name) == "Zo\\u00eb")'
+    assert run_r(code, tmp_path).split("#")[1].split() == ["1.75", "1", "TRUE"]
+
+
+def test_table_with_decimal_commas_in_r(tmp_path):
+    from mexca_video import demo_features
+
+    table = to_table(ds := demo_features())
+    to_csv(ds, tmp_path / "demo.csv", decimal_comma=True)
+    code = 'faces <- read.csv2("demo.csv", fileEncoding = "UTF-8-BOM", na.strings = "")\ncat(names(faces)[1], nrow(faces), format(mean(faces$AU12, na.rm = TRUE), digits = 9))'
+    name, n, mean = run_r(code, tmp_path).split()
+    assert (name, int(n)) == ("frame", len(table)) and float(mean) == pytest.approx(table.AU12.mean(), abs=1e-6)
 
 
 @pytest.mark.slow
