@@ -439,6 +439,7 @@ def _print_models(args):
                 m.licence,
             )
         )
+    for name, notice in table.notice[table.notice != ""].items(): print(f"\nBefore you use {name}: {notice}.")
 
 def _fetch_models(args):
     "Fetch models by name and print where they are."

@@ -10,11 +10,12 @@ import numpy as np
 from ..compute.inference import compile_network, import_openvino, read_network
 from .crops import region_to_frame
 from .pyfeat_aus import PyFeatClassifier
-from ..models.weights import read_task_model
+from ..models.weights import read_regression, read_task_model
 from ..schema import AU_NAMES, BLENDSHAPE_NAMES
 
 # %% auto #0
-__all__ = ['BLENDSHAPES_OF_AU', 'Blendshapes', 'aus_from_blendshapes', 'load_au_classifier', 'measure_aus']
+__all__ = ['BLENDSHAPES_OF_AU', 'Blendshapes', 'aus_from_blendshapes', 'BlendshapeRegression', 'load_au_classifier',
+           'measure_aus']
 
 # %% ../../nbs/faces/06_action_units.ipynb #c006
 def _any_number_of_faces(model):
@@ -90,11 +91,31 @@ def aus_from_blendshapes(
     nothing = np.full(len(weights), np.nan)
     return np.stack([aus.get(au, nothing) for au in AU_NAMES], 1).astype(np.float32)
 
+# %% ../../nbs/faces/06_action_units.ipynb #action003
+class BlendshapeRegression:
+    """py-feat's regression from blendshapes: (N, 478, 2) mesh points in pixels to (N, 20) action units, 0 to 1, in the
+    order of `AU_NAMES`."""
+    name = "blendshapes_pls"
+
+    def __init__(self):
+        self.blendshapes = Blendshapes()
+        self.weights, self.constants = read_regression(self.name)
+
+    def predict(self,
+        weights, # (N, 52) in the order of `BLENDSHAPE_NAMES`
+    ) -> np.ndarray: # (N, 20), 0 to 1
+        "What the regression expects of these blendshapes."
+        return np.clip(np.asarray(weights, np.float32) @ self.weights + self.constants, 0, 1)
+
+    def __call__(self, mesh) -> np.ndarray: # (N, 20), 0 to 1
+        return self.predict(self.blendshapes(mesh))
+
 # %% ../../nbs/faces/06_action_units.ipynb #c052
 def load_au_classifier(
-    au_model: str = "xgb", # "xgb", "svm" or "blendshapes"
-) -> PyFeatClassifier | Blendshapes:
+    au_model: str = "xgb", # "xgb", "svm", "blendshapes" or "blendshapes_pls"
+) -> PyFeatClassifier | Blendshapes | BlendshapeRegression:
     "Load an action-unit model. Raises `ModelError` if its weights cannot be had."
+    if au_model == "blendshapes_pls": return BlendshapeRegression()
     return Blendshapes() if au_model == "blendshapes" else PyFeatClassifier(au_model)
 
 # %% ../../nbs/faces/06_action_units.ipynb #c054
@@ -106,5 +127,6 @@ def measure_aus(
     points: np.ndarray, # (N, P, 2) what `landmarker` gave for `crops`
 ) -> np.ndarray: # (N, 20) float32 in the order of `AU_NAMES`; NaN where the model has no such unit
     "Measure the action units of a batch of crops."
+    if au_model.name == "blendshapes_pls": return au_model(region_to_frame(regions, points))
     if au_model.name == "blendshapes": return aus_from_blendshapes(au_model(region_to_frame(regions, points)))
     return au_model(crops, landmarker.to_68(points))
