@@ -151,7 +151,11 @@ _EMOTION_LAW = ("EU: an AI system must not be used to infer emotions of people a
                 "safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f), applies since 2 February 2025)")
 
 _add("multitask", "action units", "face_multitask_v28.safetensors", HUB, "py-feat/face_multitask_v2",
-     size=None, sha256=None, image_size=256, citation=_CHEONG + ". The network: feat.multitask of py-feat 2.1.5",
+     size=None, sha256=None, image_size=256,
+     citation="Woo S., Debnath S., Hu R., Chen X., Liu Z., Kweon I. S., Xie S. (2023). ConvNeXt V2: Co-designing and Scaling "
+              "ConvNets with Masked Autoencoders. arXiv:2301.00808. Luo C., Song S., Xie W., Shen L., Gunes H. (2022). "
+              "Learning Multi-dimensional Edge Feature-based AU Relation Graph for Facial Action Unit Recognition. "
+              "arXiv:2205.01782. " + _CHEONG,
      licence="non-commercial research (py-feat, LICENSES/PYFEAT-V2.md); its backbone (ConvNeXt V2) is CC BY-NC 4.0, "
              "and terms of the training data apply beside it",
      trained_on="CelebV-HQ, BP4D, BP4D+, DISFA, EmotioNet, CK+, UNBC-McMaster, AM-FED and Aff-Wild2 (action units, mesh), "
