@@ -1,4 +1,4 @@
-"""py-feat's multitask network and its regression from blendshapes: the real loading, files that are not what they say, and a run."""
+"""py-feat's multitask network and its regression from blendshapes: real loading, hostile files, and a run."""
 import inspect
 import io
 import json
@@ -92,6 +92,7 @@ def test_engines(put):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=0.1)
 
 
+@pytest.mark.slow
 def test_without_openvino(put, monkeypatch):
     "Where OpenVINO does not read the network, torch runs it, and says so."
     path = put(multitask_file())
@@ -112,7 +113,8 @@ def test_on_a_gpu(put):
 def test_crops_as_py_feat():
     "Boxes inside, over each edge, larger than the picture, and smaller than a pixel."
     picture = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
-    boxes = np.array([[20.3, 10.1, 61.7, 70.2], [-30, -9, 25, 31], [100, 60, 160, 99], [-200, -90, 300, 200], [5, 5, 5.2, 5.3]], np.float32)
+    boxes = np.array([[20.3, 10.1, 61.7, 70.2], [-30, -9, 25, 31], [100, 60, 160, 99], [-200, -90, 300, 200],
+                      [5, 5, 5.2, 5.3]], np.float32)
     frame = torch.tensor(picture).permute(2, 0, 1)[None].float() / 255
     cut = import_feat("utils.image_operations").extract_face_square_pad_torch
     theirs, places = cut(frame, torch.tensor(boxes), face_size=256, expand_bbox=1.2)
@@ -171,13 +173,17 @@ def damaged(what, folder):
     ("pickle", "cannot be read"), ("pt", "cannot be read"), ("cut", "cannot be read"), ("empty", "cannot be read"),
     ("header", "cannot be read"), ("no plan", "has no plan"), ("plan is no JSON", "cannot be read"),
     ("plan is a list", "is a list, not a JSON object"), ("lacks", "lacks 6 tensors, such as pose.mlp.0.bias"),
-    ("more", "unknown 1 tensors, such as secret"), ("shape", "sc.s is .20, 3."), ("type", "sc.s is .* of torch.int32"),
+    pytest.param("more", "unknown 1 tensors, such as secret", marks=pytest.mark.slow),
+    ("shape", "sc.s is .20, 3."),
+    pytest.param("type", "sc.s is .* of torch.int32", marks=pytest.mark.slow),
     ("infinite", "sc.s holds numbers that are not finite"),
     ('{"backbone": "hf-hub:somebody/network"}', "backbone='hf-hub:somebody/network'"),
     ('{"backbone": "local-dir:/etc"}', "backbone='local-dir:/etc'"), ('{"backbone": 7}', "backbone=7"),
     ('{"afg_channels": 1000000000}', "afg_channels=1000000000"), ('{"n_au": 21}', "n_au=21"), ('{"n_au": true}', "n_au=True"),
-    ('{"mesh_normalized": false}', "mesh_normalized=False"), ('{"gaze_bins": 45}', "is .*, expected is"),
-    ('{"gaze_head_frame": true}', "mutually exclusive"), ('{"drop_path_rate": NaN}', "drop_path_rate=nan"),
+    ('{"mesh_normalized": false}', "mesh_normalized=False"),
+    pytest.param('{"gaze_bins": 45}', "is .*, expected is", marks=pytest.mark.slow),
+    pytest.param('{"gaze_head_frame": true}', "mutually exclusive", marks=pytest.mark.slow),
+    ('{"drop_path_rate": NaN}', "drop_path_rate=nan"),
 ])
 def test_a_file_that_is_not_the_network(what, said, put, tmp_path):
     kept = tmp_path / "kept"
