@@ -93,6 +93,8 @@ _NAMES = {
     "blendshapes": "MediaPipe's blendshapes",
     "xgb": "py-feat's XGBoost classifiers",
     "svm": "py-feat's support vector machines",
+    "blendshapes_pls": "py-feat's regression from MediaPipe's blendshapes",
+    "multitask": "py-feat's multitask network",
 }
 
 def _model(said, role):
@@ -156,6 +158,10 @@ def _say_measures(said):
     scale = str(said.get("au_scale", "not measured")).rstrip(".")
     if landmarks: yield f"Landmarks were measured with {_name(landmarks)}."
     if units: yield f"Action units were measured with {_name(units)}."
+    if units and units.get("name") == "multitask":
+        if said["arguments"].get("landmark_model") == "multitask": yield "Landmarks are points of its mesh."
+        yield ("It also gave categories of expression, valence and arousal: what annotators would say of a picture, not "
+               "what a person feels.")
     if scale and scale != "not measured": yield f"Scale of the action units: {scale}."
 
 _ENGINES = {

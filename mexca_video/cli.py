@@ -430,7 +430,7 @@ def _print_models(args):
     if args.json:
         print(table.reset_index().to_json(orient="records", indent=1))
         return
-    row = "{:14} {:13} {:5} {:>6}  {:16} {}".format
+    row = "{:15} {:13} {:5} {:>6}  {:16} {}".format
     print(row("name", "role", "here", "MB", "source", "licence"))
     for m in table.itertuples():
         print(
@@ -443,6 +443,8 @@ def _print_models(args):
                 m.licence,
             )
         )
+    for m in table[table.notice != ""].itertuples():
+        print(f"\nBefore you use {m.Index}: {m.notice}. Trained on: {m.trained_on}.")
 
 def _fetch_models(args):
     "Fetch models by name and print where they are."

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['EMPTY_VALUE', 'AU_TITLES', 'AU_NAMES', 'BOX_EDGES', 'AXES', 'MESH_AXES', 'ANGLES', 'SIDES', 'BLENDSHAPE_NAMES',
-           'LANDMARK_PARTS', 'STATUS', 'VARIABLES', 'LABELS', 'SIZES', 'ATTRIBUTES', 'JSON_ATTRIBUTES', 'CORRECTIONS',
-           'Variable', 'optional_dimensions', 'list_variables', 'face_shape', 'detected', 'person_slots',
+           'EXPRESSIONS', 'LANDMARK_PARTS', 'STATUS', 'VARIABLES', 'LABELS', 'SIZES', 'ATTRIBUTES', 'JSON_ATTRIBUTES',
+           'CORRECTIONS', 'Variable', 'optional_dimensions', 'list_variables', 'face_shape', 'detected', 'person_slots',
            'default_names', 'derive_status', 'Attribute', 'clean_attribute', 'history_line', 'HistoryStep',
            'read_history', 'is_correction', 'describe_variable', 'build_features', 'choose_aus']
 
@@ -57,6 +57,9 @@ BLENDSHAPE_NAMES = tuple((
     "mouthSmileRight mouthStretchLeft mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight"
 ).split())
 
+# %% ../nbs/01_schema.ipynb #schema017
+EXPRESSIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")
+
 # %% ../nbs/01_schema.ipynb #c012
 LANDMARK_PARTS = {
     "jaw": range(0, 17), "right_eyebrow": range(17, 22), "left_eyebrow": range(22, 27), "nose": range(27, 36),
@@ -98,6 +101,8 @@ _OPTIONAL_COORDINATES = {
     "blendshape": (("blendshape",), "str", "1", "Blendshape", "ARKit's name of a movement; sides are the subject's."),
     "mesh_axis": (("mesh_axis",), "str", "1", "Axis of the mesh",
                   "Origin at the top left; y points down, z away from the camera."),
+    "expression": (("expression",), "str", "1", "Category of expression",
+                   "A category that annotators give pictures of faces; not what somebody feels."),
     "event": (("frame",), "str", "1", "Running event",
               "Of several the one that began last; empty if there is none. All are in the global attribute events."),
     "event_time": (("frame",), "float64", "s", "Time since the onset of the event", "Missing if no event is running."),
@@ -115,7 +120,7 @@ _MEASURED = {
 # %% ../nbs/01_schema.ipynb #schema015
 _POSE = ((*_FACE, "angle"), "float32", "degree", "Head pose",
          "Against the camera's axis. Positive: looks up (pitch), turns to the subject's left (yaw), "
-         "tilts to the subject's left shoulder (roll). Turned by roll, then pitch, then yaw of the head's own axes.")
+         "tilts to the subject's left shoulder (roll). Tilted first, then turned, then nods, about the camera's axes.")
 _OPENNESS = ((*_FACE, "side"), "float32", "1", "Eye openness",
              "Eye aspect ratio: height of the opening by its width. About 0.3 open and 0.1 closed; differs by person.")
 _GAZE = ((*_FACE, "angle"), "float32", "degree", "Direction of the eyes in the head",
@@ -132,6 +137,12 @@ _MORE_MEASURED = {
     "face_blendshapes": ((*_FACE, "blendshape"), "float32", "1", "Blendshape weight", "0 to 1."),
     "face_mesh": ((*_FACE, "mesh_point", "mesh_axis"), "float32", "pixel", "Face mesh",
                   "478 points in MediaPipe's order; z in pixels too, from the middle of the head."),
+    "face_expression": ((*_FACE, "expression"), "float32", "1", "Probability of each category of expression",
+                        "0 to 1, sum 1: the category that annotators would give the face; not what somebody feels."),
+    "face_valence": (_FACE, "float32", "1", "Valence of the expression",
+                     "-1 (unpleasant) to 1 (pleasant), as annotators would rate the face; not what somebody feels."),
+    "face_arousal": (_FACE, "float32", "1", "Arousal of the expression",
+                     "-1 (calm) to 1 (excited), as annotators would rate the face; not what somebody feels."),
 }
 
 # %% ../nbs/01_schema.ipynb #schema008
@@ -175,6 +186,7 @@ LABELS = {
     "side": SIDES,
     "blendshape": BLENDSHAPE_NAMES,
     "mesh_axis": MESH_AXES,
+    "expression": EXPRESSIONS,
 }
 SIZES = {"landmark": 68, "mesh_point": 478} | {dim: len(entries) for dim, entries in LABELS.items()}
 

@@ -21,11 +21,12 @@ from . import chunks as chunking
 from .assemble import assemble, describe_missing, find_turn
 from .chunks import Checkpoint, Chunks
 from .doubts import note_doubts
-from .stream import FaceStream, warn_of_failures
+from .stream import FaceStream, blank_unseen, warn_of_failures
 from ..faces.crops import cut_for
 from ..faces.detection import SELECTION_METHODS, detect_faces, load_detector
 from ..faces.embedding import encode_faces, load_encoder
 from ..faces.measures import LandmarksAndUnits, check_measure, cut_regions_for, name_variables
+from ..faces.multitask import Multitask
 from ..faces.quality import Quality
 from ..files import file_sha256
 from ..models.registry import MODELS, model_record
@@ -110,12 +111,36 @@ def _check_models(o):
     "Models are known, and those that read each other's output are there."
     for argument, role in _ROLES.items():
         known = [name for name, model in MODELS.items() if model.role == role]
+        if argument == "landmark_model": known.append("multitask")
         if argument != "embeddings_model": known.append(None)
         _need(getattr(o, argument) in known, argument, getattr(o, argument), f"one of {known}")
-    _need(o.au_model is None or o.landmark_model is not None, "landmark_model", o.landmark_model,
-        f"a landmark model, since au_model={o.au_model!r} reads action units off landmarks; or set au_model=None too")
-    _need(o.au_model != "blendshapes" or o.landmark_model == "facemesh", "landmark_model", o.landmark_model,
-        "'facemesh', since au_model='blendshapes' reads its 478 points")
+    _check_pairs(o.landmark_model, o.au_model)
+
+def _check_pairs(landmarks, units):
+    "Does the action-unit model get what it reads?"
+    both = units == "multitask"
+    _need(landmarks != "multitask" or both, "landmark_model", landmarks,
+        "another model, or au_model='multitask' too, since both are one network")
+    _need(units is None or both or landmarks is not None, "landmark_model", landmarks,
+        f"a landmark model, since au_model={units!r} reads action units off landmarks; or set au_model=None too")
+    mesh = ("blendshapes", "blendshapes_pls")
+    _need(units not in mesh or landmarks == "facemesh", "landmark_model", landmarks,
+        f"'facemesh', since au_model={units!r} reads its 478 points")
+
+# %% ../../nbs/extraction/04_extractor.ipynb #extrac006
+def _separate_models(o):
+    "The landmark and the action-unit model that are not the multitask network."
+    return [None if name == "multitask" else name for name in (o.landmark_model, o.au_model)]
+
+def _also_filled(o):
+    "What the multitask network fills beside its expressions and action units."
+    if o.landmark_model == "multitask": return "face_landmarks", "face_pose"
+    return () if o.landmark_model else ("face_pose",)
+
+def _own_measures(o, more=()):
+    "The measures that an extractor has without being given any. `more`: see `name_variables`."
+    first = (o.extractor.keeping(more),) if _separate_models(o)[0] else ()
+    return (*first, o.multitask) if o.au_model == "multitask" else first
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c009
 class _Loaded:
@@ -155,7 +180,12 @@ class LoadedModels:
     @_Loaded
     def extractor(self) -> LandmarksAndUnits:
         "The landmark network and the action-unit model"
-        return LandmarksAndUnits(self.landmark_model, self.au_model, self.device, self.engine)
+        return LandmarksAndUnits(*_separate_models(self), self.device, self.engine)
+
+    @_Loaded
+    def multitask(self) -> Multitask:
+        "py-feat's multitask network, for `au_model=\"multitask\"`"
+        return Multitask(self.device, self.engine, _also_filled(self))
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c011
 class FaceExtractor(LoadedModels):
@@ -172,8 +202,8 @@ class FaceExtractor(LoadedModels):
         device = None, # where detection and embedding run: None (CPU), auto, cpu, cuda, mps or a torch.device
         max_cluster_frames: int | None = None, # upper bound of the samples given to spectral clustering; None: 2000
         embeddings_model: str = "vggface2", # vggface2, casia-webface or sface
-        au_model: str | None = "xgb", # xgb (0 to 1), svm (0 or 1), blendshapes (0 to 1) or None
-        landmark_model: str | None = "mobilefacenet", # mobilefacenet, mobilenet, pfld, facemesh or None
+        au_model: str | None = "xgb", # xgb (0 to 1), svm (0 or 1), blendshapes, blendshapes_pls or multitask (0 to 1), or None
+        landmark_model: str | None = "mobilefacenet", # mobilefacenet, mobilenet, pfld, facemesh, multitask or None
         *,
         engine: str = "exact", # exact (float32), or fast (bfloat16 where the processor or the GPU has it)
         detect_every: int = 1, # look everywhere in every n-th processed frame only, and follow faces in between
@@ -308,25 +338,32 @@ def extract(self: FaceExtractor,
     points = [None] * len(frames) if points is None else points
     failures = {}
     for image, box, five in zip(frames, boxes, points):
-        if box is None or len(box) == 0 or self.landmark_model is None:
+        if box is None or len(box) == 0:
             landmarks.append(None)
             aus.append(None)
             continue
-        regions, crops = cut_regions_for(self.extractor, image, box, None if five is None else five[:, :2])
-        sizes = np.full((len(box), 2), image.shape[1::-1])
-        found = self.extractor.measure(crops, regions, sizes, failures)
-        landmarks.append(list(found["face_landmarks"]))
+        found = _measure_frame(self, image, box, None if five is None else five[:, :2], failures)
+        landmarks.append(list(found["face_landmarks"]) if self.landmark_model else None)
         aus.append(found["face_aus"] if self.au_model else None)
     warn_of_failures(failures)
     return landmarks, aus
+
+def _measure_frame(extractor, image, boxes, eyes, failures):
+    "What the extractor's own measures say of the faces in a frame."
+    found = {}
+    sizes = np.full((len(boxes), 2), image.shape[1::-1])
+    measures = _own_measures(extractor)
+    for measure in measures:
+        regions, crops = cut_regions_for(measure, image, boxes, eyes)
+        found |= measure.measure(crops, regions, sizes, failures)
+    return blank_unseen(found, measures)
 
 # %% ../../nbs/extraction/04_extractor.ipynb #extrac001
 def _measures_of(extractor, arguments):
     "All measures of a run: the extractor's own, and what `measures` adds."
     more = _kept_besides(arguments)
-    if more and not extractor.landmark_model: name_variables(None, None, more)
-    own = (extractor.extractor.keeping(more),) if extractor.landmark_model else ()
-    return (*own, Quality(), *extractor.measures)
+    if more and not _separate_models(extractor)[0]: name_variables(None, None, more)
+    return (*_own_measures(extractor, more), Quality(), *extractor.measures)
 
 def _kept_besides(arguments):
     "Variables that are kept on request."
@@ -346,7 +383,7 @@ def make_stream(
 ) -> FaceStream:
     "What looks at frames. Models are loaded: a missing one is found out now, and before there are threads."
     size = MODELS[extractor.embeddings_model].embedding_size
-    extractor.encoder, extractor.extractor  # noqa: B018
+    extractor.encoder  # noqa: B018
     names = ("embeddings_model", "post_process", "detect_every", "device")
     options = {name: getattr(extractor, name) for name in names} | dict(everything=arguments["return_embeddings"])
     measures = _measures_of(extractor, arguments)
@@ -386,8 +423,9 @@ def _all_options(extractor):
     return options | ({"measures": names} if names else {})
 
 def _records(extractor):
-    names = ("mtcnn", extractor.embeddings_model, extractor.landmark_model, extractor.au_model)
-    return [model_record(name) for name in names if name]
+    names = ["mtcnn", extractor.embeddings_model, extractor.landmark_model, extractor.au_model]
+    if extractor.au_model == "blendshapes_pls": names.append("blendshapes")
+    return [model_record(name) for name in dict.fromkeys(names) if name]
 
 # %% ../../nbs/extraction/04_extractor.ipynb #extrac004
 _KEPT = ("return_embeddings", "return_blendshapes", "return_mesh") # of each face, on request

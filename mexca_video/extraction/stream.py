@@ -21,6 +21,7 @@ from ..compute.workers import map_ahead, wait_for, worker_pool
 from . import chunks as chunking
 from ..faces.crops import cut_for
 from ..faces.detection import find_faces
+from ..faces.landmarks import LEAST_PRESENCE
 from ..faces.measures import cut_regions_for, empty_values, measure_each
 from ..people.evidence import rate_quality
 from ..people.shots import CUT_LEAST, CUT_PEAK, SIGNATURE_SIZE, measure_change, measure_signature
@@ -28,7 +29,7 @@ from ..people.tracking import Sampler
 from ..schema import EMPTY_VALUE
 
 # %% auto #0
-__all__ = ['Detection', 'Frame', 'FaceStream', 'warn_of_failures']
+__all__ = ['Detection', 'Frame', 'FaceStream', 'blank_unseen', 'warn_of_failures']
 
 # %% ../../nbs/extraction/02_stream.ipynb #stream006
 class Detection(NamedTuple):
@@ -130,6 +131,17 @@ def _frames_of(stream, pool, dataset, batch_size, start, bar):
         bar.update(seen.position + 1 - bar.n)
         yield seen
 
+# %% ../../nbs/extraction/02_stream.ipynb #stream028
+def blank_unseen(
+    columns: dict, # what is measured, name -> (N, …)
+    measures: tuple, # of `Measure`
+) -> dict: # `columns`
+    "Take back what was measured where a landmark network sees no face; NaN in `presence` takes nothing back."
+    unseen = columns.get("presence", EMPTY_VALUE) < LEAST_PRESENCE
+    for name in {name for measure in measures for name in getattr(measure, "needs_face", ())}:
+        columns[name][unseen] = EMPTY_VALUE
+    return columns
+
 # %% ../../nbs/extraction/02_stream.ipynb #stream013
 @patch
 def measure_batch(self: FaceStream,
@@ -152,7 +164,7 @@ def measure_batch(self: FaceStream,
         regions = np.stack([face.looks[k][0] for face in faces])
         crops = torch.stack([face.looks[k][1] for face in faces])
         columns |= measure.measure(crops, regions, sizes, failures)
-    return columns, failures
+    return blank_unseen(columns, self.measures), failures
 
 # %% ../../nbs/extraction/02_stream.ipynb #stream015
 class _OpenChunk:

@@ -10,12 +10,12 @@ import numpy as np
 from ..compute.inference import compile_network, import_openvino, read_network
 from .crops import region_to_frame
 from .pyfeat_aus import PyFeatClassifier
-from ..models.weights import read_task_model
+from ..models.weights import read_regression, read_task_model
 from ..schema import AU_NAMES, BLENDSHAPE_NAMES
 
 # %% auto #0
-__all__ = ['BLENDSHAPES_OF_AU', 'SIDED_AUS', 'Blendshapes', 'aus_from_blendshapes', 'sides_from_blendshapes',
-           'load_au_classifier', 'measure_units']
+__all__ = ['BLENDSHAPES_OF_AU', 'SIDED_AUS', 'READ_FROM_MESH', 'Blendshapes', 'aus_from_blendshapes', 'sides_from_blendshapes',
+           'BlendshapeRegression', 'load_au_classifier', 'measure_units']
 
 # %% ../../nbs/faces/06_action_units.ipynb #c006
 def _any_number_of_faces(model):
@@ -104,11 +104,33 @@ def sides_from_blendshapes(
         sides[:, :, AU_NAMES.index(au)] = np.asarray(weights)[:, [right, left]]
     return sides
 
+# %% ../../nbs/faces/06_action_units.ipynb #action003t
+class BlendshapeRegression:
+    """py-feat's regression from blendshapes: (N, 478, 2) mesh points in pixels to (N, 20) action units, 0 to 1, in the
+    order of `AU_NAMES`."""
+    name = "blendshapes_pls"
+
+    def __init__(self):
+        self.blendshapes = Blendshapes()
+        self.weights, self.constants = read_regression(self.name)
+
+    def predict(self,
+        weights, # (N, 52) in the order of `BLENDSHAPE_NAMES`
+    ) -> np.ndarray: # (N, 20), 0 to 1
+        "What the regression expects of these blendshapes."
+        return np.clip(np.asarray(weights, np.float32) @ self.weights + self.constants, 0, 1)
+
+    def __call__(self, mesh) -> np.ndarray: # (N, 20), 0 to 1
+        return self.predict(self.blendshapes(mesh))
+
 # %% ../../nbs/faces/06_action_units.ipynb #c052
+READ_FROM_MESH = ("blendshapes", "blendshapes_pls") # models that want the face mesh
+
 def load_au_classifier(
-    au_model: str = "xgb", # "xgb", "svm" or "blendshapes"
-) -> PyFeatClassifier | Blendshapes:
+    au_model: str = "xgb", # "xgb", "svm", "blendshapes" or "blendshapes_pls"
+) -> PyFeatClassifier | Blendshapes | BlendshapeRegression:
     "Load an action-unit model. Raises `ModelError` if its weights cannot be had."
+    if au_model == "blendshapes_pls": return BlendshapeRegression()
     return Blendshapes() if au_model == "blendshapes" else PyFeatClassifier(au_model)
 
 # %% ../../nbs/faces/06_action_units.ipynb #c054
@@ -119,9 +141,13 @@ def measure_units(
     regions: np.ndarray, # (N, 4) where they were cut, see `cut_regions`
     points: np.ndarray, # (N, P, 2 or 3) what `landmarker` gave for `crops`
 ) -> dict: # name of a variable -> (N, …) float32; NaN where the model has no such unit
-    "Measure the action units of a batch of crops, and with blendshapes their sides."
-    if au_model.name != "blendshapes": return dict(face_aus=au_model(crops, landmarker.to_68(points)))
-    weights = au_model(region_to_frame(regions, points))
+    "Measure the action units of a batch of crops, and what comes with them: blendshapes, and their sides."
+    if au_model.name not in READ_FROM_MESH: return dict(face_aus=au_model(crops, landmarker.to_68(points)))
+    mesh = region_to_frame(regions, points)
+    if au_model.name == "blendshapes_pls":
+        weights = au_model.blendshapes(mesh)
+        return dict(face_aus=au_model.predict(weights), face_blendshapes=weights.astype(np.float32))
+    weights = au_model(mesh)
     return dict(
         face_aus=aus_from_blendshapes(weights),
         face_aus_side=sides_from_blendshapes(weights),

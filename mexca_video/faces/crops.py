@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 # %% auto #0
-__all__ = ['FACE_TEMPLATE', 'resize_boxes', 'resize_area', 'resize_levels', 'cut_area', 'cut_faces', 'cut_regions',
+__all__ = ['PADDINGS', 'FACE_TEMPLATE', 'resize_boxes', 'resize_area', 'resize_levels', 'cut_area', 'cut_faces', 'cut_regions',
            'region_to_frame', 'upright_regions', 'level_regions', 'align_regions', 'cut_for']
 
 # %% ../../nbs/faces/00_crops.ipynb #c006
@@ -148,9 +148,18 @@ def _blend(image, x, y, out):
 
 # %% ../../nbs/faces/00_crops.ipynb #crops007
 @kernel
-def _sample(image, regions, border, out):
-    """Fill `out` (N, 3, S, S) with what is at the cells of regions (N, 4); with `border`, the outermost pixels go on
-    outside."""
+def _reflect(x, size):
+    "Carry a place outside of 0 to `size` - 1 back inside, mirrored at the outer edges of the outermost pixels."
+    away = abs(x + 0.5)
+    turns = np.floor(away / size)
+    rest = away - turns * size
+    x = rest - 0.5 if turns % 2 == 0 else size - rest - 0.5
+    return min(max(x, 0), size - 1)
+
+@kernel
+def _sample(image, regions, padding, out):
+    """Fill `out` (N, 3, S, S) with what is at the cells of regions (N, 4). Outside is nothing (0), the outermost pixels
+    go on (1), or the picture is mirrored (2)."""
     size = out.shape[2]
     last_x = image.shape[1] - 1
     last_y = image.shape[0] - 1
@@ -168,25 +177,31 @@ def _sample(image, regions, border, out):
                 b = i + 0.5 - size / 2
                 x = cx + a * along - b * across - 0.5
                 y = cy + a * across + b * along - 0.5
-                if border:
+                if padding == 1:
                     x = min(max(x, 0), last_x)
                     y = min(max(y, 0), last_y)
+                elif padding == 2:
+                    x = _reflect(x, last_x + 1)
+                    y = _reflect(y, last_y + 1)
                 _blend(image, x, y, color)
                 for k in range(3): out[n, k, i, j] = color[k] / np.float32(255)
 
 # %% ../../nbs/faces/00_crops.ipynb #c027b
+PADDINGS = ("zeros", "border", "reflection") # as torch's `grid_sample` calls them
+
 def cut_regions(
     frame, # (H, W, 3) RGB uint8 array or tensor
     regions: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
     size: int, # side of the result in pixels
-    padding: str = "zeros", # what stands outside of the frame: "zeros" or "border"
+    padding: str = "zeros", # what stands outside of the frame: one of `PADDINGS`
 ) -> torch.Tensor: # (N, 3, size, size) float32, 0 to 1
     "Cut rotated regions out of a frame with bilinear sampling."
     import torch
-    if padding not in ("zeros", "border"): raise ValueError(f"padding={padding!r} is unknown. Use 'zeros' or 'border'.")
+    if padding not in PADDINGS: raise ValueError(f"padding={padding!r} is unknown. Use 'zeros', 'border' or 'reflection'.")
     out = np.empty((len(regions), 3, size, size), np.float32)
     compile_kernels(__name__)
-    _sample(np.ascontiguousarray(frame), np.asarray(regions, float).reshape(-1, 4), padding == "border", out)
+    regions = np.asarray(regions, float).reshape(-1, 4)
+    _sample(np.ascontiguousarray(frame), regions, PADDINGS.index(padding), out)
     return torch.from_numpy(out)
 
 # %% ../../nbs/faces/00_crops.ipynb #c028

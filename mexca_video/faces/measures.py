@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from ..compute.inference import ForkError
-from .action_units import load_au_classifier, measure_units
+from .action_units import READ_FROM_MESH, load_au_classifier, measure_units
 from .crops import cut_regions, region_to_frame
 from .eyes import eye_openness, gaze_from_mesh
 from .landmarks import LEAST_PRESENCE, MESH_TO_68, find_eyes, load_landmarker
@@ -83,9 +83,9 @@ def name_variables(
 ) -> tuple: # of names, see `VARIABLES`
     "What these models measure of a face. Raises `ValueError` for something in `more` that they do not."
     names = ["face_landmarks", "face_aus", "face_pose", "eye_openness"]
-    has = {"face_mesh": landmark_model == "facemesh", "face_blendshapes": au_model == "blendshapes"}
+    has = {"face_mesh": landmark_model == "facemesh", "face_blendshapes": au_model in READ_FROM_MESH}
     if has["face_mesh"]: names.append("eye_gaze")
-    if has["face_blendshapes"]: names.append("face_aus_side")
+    if au_model == "blendshapes": names.append("face_aus_side")
     for name in more:
         if not has.get(name):
             raise ValueError(f"{name} is not measured with landmark_model={landmark_model!r} and au_model={au_model!r}; "

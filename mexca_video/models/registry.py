@@ -44,6 +44,7 @@ class Model:
     distance_reach: float = 0.08  # how far a video may move it
     sure_length: float = 0  # mean length of a track's embeddings from which on it is sure; 0: the length says nothing
     scale: str = ""  # meaning of an action unit's value
+    notice: str = ""  # what one must know before using it, such as a law
 
 # %% ../../nbs/models/00_registry.ipynb #c007
 MODELS = {}  # name -> `Model`
@@ -145,6 +146,31 @@ _add("blendshapes", "action units", "face_landmarker.task", INDEX, *_wheels, mem
               "Sminchisescu C. (2023). Blendshapes GHUM: Real-time Monocular Facial Blendshape Prediction. "
               "arXiv:2309.05782")
 
+# %% ../../nbs/models/00_registry.ipynb #regist006
+_EMOTION_LAW = ("EU: an AI system must not be used to infer emotions of people at work or in education, unless for medical or "
+                "safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f), applies since 2 February 2025)")
+
+_add("multitask", "action units", "face_multitask_v28.safetensors", HUB, "py-feat/face_multitask_v2",
+     size=None, sha256=None, image_size=256,
+     citation="Woo S., Debnath S., Hu R., Chen X., Liu Z., Kweon I. S., Xie S. (2023). ConvNeXt V2: Co-designing and Scaling "
+              "ConvNets with Masked Autoencoders. arXiv:2301.00808. Luo C., Song S., Xie W., Shen L., Gunes H. (2022). "
+              "Learning Multi-dimensional Edge Feature-based AU Relation Graph for Facial Action Unit Recognition. "
+              "arXiv:2205.01782. " + _CHEONG,
+     licence="non-commercial research (py-feat, LICENSES/PYFEAT-V2.md); its backbone (ConvNeXt V2) is CC BY-NC 4.0, "
+             "and terms of the training data apply beside it",
+     trained_on="CelebV-HQ, BP4D, BP4D+, DISFA, EmotioNet, CK+, UNBC-McMaster, AM-FED and Aff-Wild2 (action units, mesh), "
+                "AffectNet, RAF-DB, FER+, ExpW and MELD (expression), AffectNet, Aff-Wild2 and AFEW-VA (valence, arousal), "
+                "ETH-XGaze, Gaze360, MPIIGaze and Columbia Gaze (gaze), as py-feat states",
+     scale="0 to 1, likeness to the network's prototype of the unit, trained to say whether it is present; not a FACS "
+           "intensity",
+     notice="Its categories, valence and arousal are what annotators would say of a picture, not what somebody feels. "
+            + _EMOTION_LAW)
+_add("blendshapes_pls", "action units", "bs_to_au_pls_v2.npz", HUB, "py-feat/bs_to_au", size=None, sha256=None,
+     licence="not stated in py-feat 2.1.5 (LICENSES/PYFEAT-V1.md); fitted to CelebV-HQ (non-commercial research)",
+     trained_on="blendshapes and outputs of `xgb` on about 350,000 frames of CelebV-HQ, as py-feat states",
+     scale="0 to 1, what a linear regression from blendshapes expects of `xgb`; not a FACS intensity",
+     citation=_CHEONG)
+
 # %% ../../nbs/models/00_registry.ipynb #c023
 class ModelError(RuntimeError):
     "A model cannot be had or cannot be read. The message says which, why, and what to do."
@@ -227,7 +253,7 @@ def model_table() -> pd.DataFrame:  # one row per model, index `name`
 
     rows = [dict(name=m.name, role=m.role, here=find_model(m.name) is not None, file=m.file, source=m.source,
                  location=" or ".join(m.location), size_mb=round(m.size / 1e6, 1) if m.size else None,
-                 sha256=m.sha256, licence=m.licence, trained_on=m.trained_on, citation=m.citation)
+                 sha256=m.sha256, licence=m.licence, notice=m.notice, trained_on=m.trained_on, citation=m.citation)
             for m in MODELS.values()]
     return pd.DataFrame(rows).set_index("name")
 

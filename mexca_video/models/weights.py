@@ -5,6 +5,7 @@
 # %% ../../nbs/models/03_weights.ipynb #weight002
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from io import BytesIO
@@ -15,12 +16,14 @@ import numpy as np
 from .fetch import MAX_MODEL_BYTES, checked_bytes, list_members, read_member, read_tensors
 from .imports import import_feat
 from .registry import MODELS, ModelError, find_model, model_error, named_model
+from ..schema import AU_NAMES, BLENDSHAPE_NAMES
 
 if TYPE_CHECKING:
     import torch
 
 # %% auto #0
-__all__ = ['TRUSTED_TYPES', 'read_state_dict', 'fill_network', 'read_au_classifier', 'read_sface', 'read_task_model']
+__all__ = ['TRUSTED_TYPES', 'read_state_dict', 'fill_network', 'read_au_classifier', 'read_sface', 'read_task_model',
+           'read_safetensors', 'read_regression']
 
 # %% ../../nbs/models/03_weights.ipynb #c097
 def _of_kind(name, ending, reader):
@@ -185,3 +188,68 @@ def read_task_model(
     "One TFLite model out of `face_landmarker.task`; fetched if need be. Models: MediaPipe."
     model = _of_kind(name, ".task", "read_task_model")
     return read_member(BytesIO(checked_bytes(model)), model.member, model.size)
+
+# %% ../../nbs/models/03_weights.ipynb #weight011
+def read_safetensors(
+    name: str,  # "multitask"
+) -> tuple:  # plan (dict); name -> tensor on the CPU
+    "Plan and weights of a network; fetched if need be. Raises `ModelError` for a file that is not whole."
+    from safetensors.torch import load
+
+    model = _of_kind(name, ".safetensors", "read_safetensors")
+    data = checked_bytes(model)
+    try:
+        weights = load(data)
+        header = json.loads(data[8:8 + int.from_bytes(data[:8], "little")])
+        plan = json.loads(header.get("__metadata__", {})["config"])
+        if not isinstance(plan, dict): raise ValueError(f"its plan is a {type(plan).__name__}, not a JSON object")
+        return plan, weights
+    except Exception as error:
+        reason = "it has no plan ('config' in its metadata)" if isinstance(error, KeyError) else error
+        raise model_error(model, f"in {find_model(name).parent} cannot be read: {reason}.") from error
+
+# %% ../../nbs/models/03_weights.ipynb #weight014
+def _read_npy(name, data, kind, shape):
+    "The array in the bytes of an npy file. Raises `ValueError` for another kind or shape, and for objects."
+    file = BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)): raise ValueError(f"{name} has the npy version {version}")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    found, _, dtype = read(file)
+    if dtype.kind not in kind or found != shape:
+        raise ValueError(f"{name} has the shape {found} of {dtype}; expected is {shape}")
+    if dtype.itemsize * int(np.prod(found)) != len(data) - file.tell():
+        raise ValueError(f"{name} has {len(data) - file.tell()} bytes for the shape {found} of {dtype}")
+    return np.load(BytesIO(data), allow_pickle=False)
+
+def _place_of(names, wanted, what):
+    "Where each wanted name stands among those of a file."
+    found = [str(name) for name in names]
+    if sorted(found) != sorted(wanted):
+        odd = sorted(set(found) ^ set(wanted))[:3] or ["a name twice"]
+        raise ValueError(f"its {what} are not the {len(wanted)} that are expected ({', '.join(odd)})")
+    return [found.index(name) for name in wanted]
+
+# %% ../../nbs/models/03_weights.ipynb #weight016
+_COLUMNS, _UNITS = len(BLENDSHAPE_NAMES), len(AU_NAMES)
+_PLS_ARRAYS = dict(coef=("f", (_COLUMNS, _UNITS)), intercept=("f", (_UNITS,)), bs_columns=("U", (_COLUMNS,)),
+                   au_columns=("U", (_UNITS,)))
+
+def read_regression(
+    name: str,  # "blendshapes_pls"
+) -> tuple:  # weights (52, 20), constants (20,), float32, in the orders of `BLENDSHAPE_NAMES` and `AU_NAMES`
+    "py-feat's regression from blendshapes to action units; fetched if need be. Raises `ModelError` for another file."
+    model = _of_kind(name, ".npz", "read_regression")
+    data = checked_bytes(model)
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as opened:
+            list_members(opened, 2**20)
+            parts = {key: _read_npy(key, opened.read(f"{key}.npy"), *form) for key, form in _PLS_ARRAYS.items()}
+        shapes = _place_of(parts["bs_columns"], BLENDSHAPE_NAMES, "blendshapes")
+        units = _place_of(parts["au_columns"], AU_NAMES, "action units")
+        weights = parts["coef"].astype(np.float32)[shapes][:, units]
+        constants = parts["intercept"].astype(np.float32)[units]
+        if not (np.isfinite(weights).all() and np.isfinite(constants).all()): raise ValueError("some numbers are not finite")
+        return weights, constants
+    except Exception as error:
+        raise model_error(model, f"in {find_model(name).parent} cannot be read: {error}.") from error

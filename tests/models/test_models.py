@@ -77,7 +77,7 @@ def test_import_is_light():
 
 
 def test_registry_is_complete():
-    roles = {"detection": 1, "embedding": 3, "landmarks": 4, "action units": 3}
+    roles = {"detection": 1, "embedding": 3, "landmarks": 4, "action units": 5}
     assert {role: sum(m.role == role for m in MODELS.values()) for role in roles} == roles
     for name, model in MODELS.items():
         assert name == model.name and model.file and model.location and model.licence and model.citation

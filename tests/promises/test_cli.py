@@ -123,6 +123,7 @@ def test_wrong_words(words, status, said, tmp_path):
 def test_models_and_fetch(monkeypatch):
     listed = run("models", command="mexca-video").stdout
     assert "blendshapes" in listed and "vggface2" in listed and "MIT" in listed
+    assert "Before you use multitask" in listed and "Article 5(1)(f)" in listed and "AffectNet" in listed
     records = json.loads(run("models", "--json", command="mexca-video").stdout)
     assert {"name", "sha256", "citation", "trained_on"} <= set(records[0])
     path = run("fetch", "sface", command="mexca-video").stdout.strip()
