@@ -14,7 +14,7 @@ import numpy as np
 
 from .intervals import find_runs
 from .review.corrections import list_tracks
-from .schema import AU_TITLES, LANDMARK_PARTS, STATUS, choose_aus, person_slots
+from .schema import AU_TITLES, LANDMARK_PARTS, STATUS, choose_aus, mark_aus, person_slots
 from .validators import need_features
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # %% auto #0
-__all__ = ['PALETTE', 'GRAY', 'LINES', 'MARKERS', 'USUAL_AUS', 'person_colors', 'face_lines', 'is_doubtful', 'draw_frame',
-           'draw_timeline', 'draw_action_units', 'draw_au_map', 'cut_face', 'draw_faces', 'draw_identity',
+__all__ = ['PALETTE', 'GRAY', 'LINES', 'MARKERS', 'USUAL_AUS', 'person_colors', 'face_lines', 'is_doubtful', 'explain_marks',
+           'draw_frame', 'draw_timeline', 'draw_action_units', 'draw_au_map', 'cut_face', 'draw_faces', 'draw_identity',
            'draw_summary']
 
 # %% ../nbs/06_figures.ipynb #c008
@@ -198,9 +198,24 @@ def _heading(one):
 
 def _texts(one, names, aus):
     "The label above and the label below one face."
-    values = [(au, float(one.face_aus.sel(au=au))) for au in aus]
+    values = [(name, float(one.face_aus.sel(au=au))) for au, name in zip(aus, mark_aus(one, aus))]
     below = [f"{au} {v:.2f} {_bar(v)}" if np.isfinite(v) else f"{au} –" for au, v in values]
     return _heading(one) if names else "", "\n".join(below)
+
+# %% ../nbs/06_figures.ipynb #figure001
+def explain_marks(
+    ds, # A features Dataset
+    aus, # Names of action units
+    before: str = "", # What stands before the line, such as a line break
+) -> str: # empty if none of them is marked
+    "Say what the asterisk of `mark_aus` means."
+    if mark_aus(ds, aus) == list(aus): return ""
+    return before + "* of doubtful or no worth with this model, see the page on accuracy"
+
+def _draw_note(ax, text):
+    "A line in the lower left corner of a picture."
+    box = dict(facecolor="white", edgecolor="none", alpha=0.7, pad=2)
+    ax.text(0.005, 0.01, text, transform=ax.transAxes, fontsize=6, va="bottom", gid="note", bbox=box)
 
 # %% ../nbs/06_figures.ipynb #c026
 def _frame_axes(image):
@@ -249,6 +264,7 @@ def draw_frame(
                     _draw_label(ax, text, corner.astype(float), colors[slot], f"{kind}:{slot}", kind == "name")
                 )
     _settle_all(ax, labels, row.face_box.values)
+    if note := explain_marks(ds, aus): _draw_note(ax, note)
     return ax
 
 # %% ../nbs/06_figures.ipynb #c036
@@ -444,7 +460,7 @@ def _draw_au(ax, ds, au, limits):
         )
     if not np.isfinite(values).any(): _nothing(ax, _why_no_line(ds))
     ax.set(ylim=limits)
-    ax.set_ylabel(f"{au}\n{fill(AU_TITLES[au], 14)}", rotation=0, ha="right", va="center", fontsize=8)
+    ax.set_ylabel(f"{mark_aus(ds, [au])[0]}\n{fill(AU_TITLES[au], 14)}", rotation=0, ha="right", va="center", fontsize=8)
     _bare(ax)
 
 # %% ../nbs/06_figures.ipynb #c053
@@ -501,7 +517,7 @@ def draw_action_units(
     for one in axes[:-1]: one.tick_params(labelbottom=False)
     missing = [_time_axis(one, ds) for one in axes][0]
     axes[-1].set_xlabel("Time (s)")
-    scale = fill(f"Activation ({ds.attrs['au_scale']})", 120)
+    scale = fill(f"Activation ({ds.attrs['au_scale']})", 120) + explain_marks(ds, aus, before="\n")
     _legend_above(axes[0], _person_handles(ds) + missing, title=scale, title_fontsize=8, alignment="left")
     return axes[0] if len(axes) == 1 else axes
 
@@ -521,7 +537,7 @@ def _draw_map(ax, ds, slot, limits):
         vmax=limits[1],
         gid=f"map:{slot}",
     )
-    ax.set_yticks(np.arange(len(values)) + 0.5, ds.au.values, fontsize=6)
+    ax.set_yticks(np.arange(len(values)) + 0.5, mark_aus(ds, ds.au.values), fontsize=6)
     ax.set(ylim=(len(values), 0))
     ax.tick_params(axis="x", labelsize=8)
     return mesh
@@ -556,7 +572,7 @@ def draw_au_map(
             color=colors[int(slot)] if colors[int(slot)] != "#F0E442" else "black",
             fontweight="bold",
         )
-    axes[-1].set_xlabel("Time (s)")
+    axes[-1].set_xlabel("Time (s)" + explain_marks(ds, ds.au.values, before="\n"))
     if ds.sizes["face"]:
         axes[0].figure.colorbar(
             mesh, ax=list(axes), label=fill(f"Activation ({ds.attrs['au_scale']})", 40), shrink=0.8 if n > 1 else 1

@@ -14,7 +14,7 @@ from ..models.weights import read_task_model
 from ..schema import AU_NAMES, BLENDSHAPE_NAMES
 
 # %% auto #0
-__all__ = ['BLENDSHAPES_OF_AU', 'Blendshapes', 'aus_from_blendshapes', 'load_au_classifier', 'measure_aus']
+__all__ = ['BLENDSHAPES_OF_AU', 'Blendshapes', 'aus_from_blendshapes', 'find_worth', 'load_au_classifier', 'measure_aus']
 
 # %% ../../nbs/faces/06_action_units.ipynb #c006
 def _any_number_of_faces(model):
@@ -89,6 +89,22 @@ def aus_from_blendshapes(
     aus["AU25"] = np.maximum(np.maximum(weight["jawOpen"] - weight["mouthClose"], lower_lip), 0)
     nothing = np.full(len(weights), np.nan)
     return np.stack([aus.get(au, nothing) for au in AU_NAMES], 1).astype(np.float32)
+
+# %% ../../nbs/faces/06_action_units.ipynb #action003
+_WORTH_OF_BLENDSHAPES = {
+    "good": ["AU01", "AU02", "AU05", "AU12", "AU26", "AU43"],
+    "doubtful": ["AU04", "AU15"],
+    "none": ["AU06", "AU07", "AU09", "AU10", "AU11", "AU17", "AU23", "AU24"],
+    "unknown": ["AU14", "AU20", "AU25", "AU28"],
+}
+
+def find_worth(
+    au_model: str | None, # name of the action-unit model
+) -> list | None: # of `schema.WORTHS`, in the order of `AU_NAMES`; None where nothing is known
+    "Say what each action unit of a model is worth."
+    if au_model != "blendshapes": return None
+    worth = {au: word for word, aus in _WORTH_OF_BLENDSHAPES.items() for au in aus}
+    return [worth[au] for au in AU_NAMES]
 
 # %% ../../nbs/faces/06_action_units.ipynb #c052
 def load_au_classifier(

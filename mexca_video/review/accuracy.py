@@ -97,7 +97,8 @@ def _open_table(labels):
         )
     except (ValueError, OSError) as error:
         raise ValueError(f"{labels}: this is not a CSV in UTF-8 ({' '.join(str(error).split())})") from error
-    return table, os.path.dirname(labels), lambda row: f"{labels}: line {row + 2}"
+    lines = np.flatnonzero((table != "").any(axis=1)) + 2 # that are not blank; the first is the header
+    return table.iloc[lines - 2].reset_index(drop=True), os.path.dirname(labels), lambda row: f"{labels}: line {lines[row]}"
 
 # %% ../../nbs/review/02_accuracy.ipynb #accura009
 def read_labels(
