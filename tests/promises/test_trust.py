@@ -208,7 +208,7 @@ for _name, _row in VARIABLES.items():
     RESULTS[f"{_name} turned round"] = reshaped(_name, *_row.dims[::-1], "pixel"), f"{_name} has the dimensions"
     RESULTS[f"{_name} without a dimension"] = reshaped(_name, *_row.dims[:-1]), f"{_name} has the dimensions" if len(_row.dims) > 1 else ""
     RESULTS[f"{_name} of another type"] = reshaped(_name, dtype="f4" if _row.dtype == "str" or "int" in _row.dtype else "S4"), f"{_name} "
-RESULTS.pop("time without a dimension"), RESULTS.pop("n_detected without a dimension"), RESULTS.pop("face_name without a dimension"), RESULTS.pop("shot without a dimension")
+RESULTS.pop("time without a dimension"), RESULTS.pop("n_detected without a dimension"), RESULTS.pop("face_name without a dimension"), RESULTS.pop("shot without a dimension"), RESULTS.pop("au_worth without a dimension")
 for _dim in ("au", "box_edge", "axis", "landmark"):
     RESULTS[f"half of {_dim}"] = lambda path, dim=_dim: demo_features().isel({dim: slice(1)}).to_netcdf(path, engine="netcdf4"), f"1 entries along {_dim}"
 

@@ -165,7 +165,7 @@ def run(folder, people):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faces", type=Path, default=FACES, help="folder of photographs with an index.csv (default: ../shared/faces/london)")
-    parser.add_argument("--people", type=int, default=1000, help="how many of its people (default: all)")
+    parser.add_argument("--people", type=int, default=40, help="how many of its people (default: 40)")
     parser.add_argument("--outdir", type=Path, default=Path("out"), help="folder to write robustness.csv to (default: out)")
     args = parser.parse_args()
     table, n, face = run(args.faces, args.people)
