@@ -14,7 +14,8 @@ from ..models.weights import read_task_model
 from ..schema import AU_NAMES, BLENDSHAPE_NAMES
 
 # %% auto #0
-__all__ = ['BLENDSHAPES_OF_AU', 'Blendshapes', 'aus_from_blendshapes', 'find_worth', 'load_au_classifier', 'measure_aus']
+__all__ = ['BLENDSHAPES_OF_AU', 'LEAST_FACE_SIZE', 'Blendshapes', 'aus_from_blendshapes', 'find_worth', 'load_au_classifier',
+           'measure_aus']
 
 # %% ../../nbs/faces/06_action_units.ipynb #c006
 def _any_number_of_faces(model):
@@ -105,6 +106,12 @@ def find_worth(
     if au_model != "blendshapes": return None
     worth = {au: word for word, aus in _WORTH_OF_BLENDSHAPES.items() for au in aus}
     return [worth[au] for au in AU_NAMES]
+
+# %% ../../nbs/faces/06_action_units.ipynb #action006
+LEAST_FACE_SIZE = {
+    "AU01": 20, "AU02": 41, "AU04": 29, "AU05": 41, "AU07": 21, "AU10": 20, "AU12": 29, "AU14": 41,
+    "AU15": 45, "AU17": 30, "AU20": 29, "AU24": 29, "AU25": 29, "AU26": 20, "AU28": 29, "AU43": 29,
+} # pixels, of the embedded set
 
 # %% ../../nbs/faces/06_action_units.ipynb #c052
 def load_au_classifier(
