@@ -4,8 +4,20 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from mexca_video import FaceExtractor, demo_features, sample_path
+from mexca_video import (
+    FaceExtractor,
+    check_features,
+    demo_features,
+    draw_action_units,
+    draw_au_map,
+    draw_frame,
+    load,
+    sample_path,
+    save,
+    share_safe,
+)
 from mexca_video.cli import main
+from mexca_video.faces.action_units import LEAST_FACE_SIZE, find_worth
 from mexca_video.review.accuracy import (
     draw_accuracy,
     draw_people,
@@ -15,7 +27,7 @@ from mexca_video.review.accuracy import (
     score_aus,
     validate_aus,
 )
-from mexca_video.schema import AU_NAMES, STATUS
+from mexca_video.schema import AU_NAMES, STATUS, WORTHS, mark_aus
 
 from places import SHARED
 
@@ -230,3 +242,43 @@ def test_everybody_smiles():
     table = validate_aus(LONDON / "index.csv").set_index(["au", "measure"])
     assert table.value["AU12", "AUC"] >= 0.94 and table.high["AU12", "AUC"] > 0.95 and table.people["AU12", "AUC"] == 102
     assert table.value["AU10", "AUC"] == pytest.approx(0.83, abs=0.02) and table.value["AU07", "AUC"] == pytest.approx(0.77, abs=0.02)
+
+
+# --- What a unit is worth ---------------------------------------------------------------------------------------------------
+
+
+def test_a_result_of_the_embedded_set_says_what_its_units_are_worth(features, tmp_path):
+    worth = dict(zip(AU_NAMES, find_worth("blendshapes")))
+    assert dict(zip(features.au.values, features.au_worth.values)) == worth and check_features(features) == []
+    measured = features.face_aus.notnull().any(["frame", "face"])
+    assert (features.au_worth[~measured] == "none").all() and set(LEAST_FACE_SIZE) == set(features.au.values[measured])
+    assert load(save(features, tmp_path / "result.nc")).identical(features)
+    assert share_safe(features).au_worth.identical(features.au_worth)
+    assert features.sel(au=["AU10"]).au_worth.item() == "none"
+
+
+@pytest.mark.parametrize("model", ["xgb", "svm", None])
+def test_nothing_is_said_of_units_of_which_nothing_is_known(model):
+    assert find_worth(model) is None
+
+
+def test_a_wrong_word_is_noticed():
+    ds = demo_features()
+    ds["au_worth"] = "au", ["excellent", *ds.au_worth.values[1:]]
+    assert check_features(ds) == [f"'au_worth' says excellent, not {', '.join(WORTHS)}."]
+
+
+def test_figures_mark_doubtful_units(features):
+    import matplotlib.pyplot as plt
+
+    first = draw_action_units(features, ["AU12", "AU10"])
+    assert [ax.get_ylabel().split("\n")[0] for ax in first] == ["AU12", "AU10*"]
+    assert "* of doubtful or no worth" in first[0].get_legend().get_title().get_text()
+    assert "*" not in draw_action_units(features, "AU12").get_legend().get_title().get_text()
+    rows = draw_au_map(features)[0].get_yticklabels()
+    assert [row.get_text() for row in rows] == mark_aus(features, AU_NAMES)
+    ax = draw_frame(features, None, int(features.frame[0]), aus=["AU12", "AU04"])
+    texts = [text.get_text() for text in ax.texts]
+    assert any("AU04* " in text and "AU12 " in text for text in texts) and any(text.startswith("* of doubtful") for text in texts)
+    assert not any("*" in text.get_text() for text in draw_frame(features.drop_vars("au_worth"), None, int(features.frame[0]), aus=["AU04"]).texts)
+    plt.close("all")
