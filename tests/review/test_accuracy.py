@@ -201,7 +201,7 @@ def test_every_file_is_measured_once_and_only_where_it_is_coded(pictures):
 
 @pytest.fixture(scope="module")
 def coded(tmp_path_factory):
-    "Three of the package's photographs and two frames of a clip."
+    "Three of the package's photographs."
     folder = tmp_path_factory.mktemp("coded")
     lines = [f"{sample_path('joy')},joy,,1", f"{sample_path('anger')},anger,,0", f"{sample_path('surprise')},surprise,,0"]
     (folder / "labels.csv").write_text("\n".join(["file,person,frame,AU12", *lines]), encoding="utf-8")
@@ -264,7 +264,7 @@ def test_nothing_is_said_of_units_of_which_nothing_is_known(model):
 
 def test_a_wrong_word_is_noticed():
     ds = demo_features()
-    ds["au_worth"] = "au", ["excellent", *ds.au_worth.values[1:]]
+    ds = ds.assign_coords(au_worth=("au", ["excellent", *ds.au_worth.values[1:]], ds.au_worth.attrs))
     assert check_features(ds) == [f"'au_worth' says excellent, not {', '.join(WORTHS)}."]
 
 
