@@ -517,7 +517,7 @@ def draw_action_units(
     for one in axes[:-1]: one.tick_params(labelbottom=False)
     missing = [_time_axis(one, ds) for one in axes][0]
     axes[-1].set_xlabel("Time (s)")
-    scale = fill(f"Activation ({ds.attrs['au_scale']})", 120) + explain_marks(ds, aus, before="\n")
+    scale = fill(f"Activation ({ds.attrs['au_scale']})" + explain_marks(ds, aus, before=". "), 120)
     _legend_above(axes[0], _person_handles(ds) + missing, title=scale, title_fontsize=8, alignment="left")
     return axes[0] if len(axes) == 1 else axes
 

@@ -273,7 +273,7 @@ def test_figures_mark_doubtful_units(features):
 
     first = draw_action_units(features, ["AU12", "AU10"])
     assert [ax.get_ylabel().split("\n")[0] for ax in first] == ["AU12", "AU10*"]
-    assert "* of doubtful or no worth" in first[0].get_legend().get_title().get_text()
+    assert "* of doubtful or no worth" in " ".join(first[0].get_legend().get_title().get_text().split())
     assert "*" not in draw_action_units(features, "AU12").get_legend().get_title().get_text()
     rows = draw_au_map(features)[0].get_yticklabels()
     assert [row.get_text() for row in rows] == mark_aus(features, AU_NAMES)
