@@ -213,7 +213,8 @@ def explain_marks(
     return before + "* of doubtful or no worth with this model, see the page on accuracy"
 
 def _draw_note(ax, text):
-    "A line in the lower left corner of a picture."
+    "A line in the lower left corner of a picture, if there is something to say."
+    if not text: return
     box = dict(facecolor="white", edgecolor="none", alpha=0.7, pad=2)
     ax.text(0.005, 0.01, text, transform=ax.transAxes, fontsize=6, va="bottom", gid="note", bbox=box)
 
@@ -248,7 +249,7 @@ def draw_frame(
     image = _picture(ds, video, frame)
     colors = person_colors(ds)
     labels = []
-    ax = _frame_axes(image) if ax is None else ax
+    if ax is None: ax = _frame_axes(image)
     ax.imshow(image)
     ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5), autoscale_on=False)
     ax.set_axis_off()
@@ -259,12 +260,11 @@ def draw_frame(
         if boxes: _draw_box(ax, box, colors[slot], slot, bool(is_doubtful(one)))
         if landmarks: _draw_landmarks(ax, one.face_landmarks.values, colors[slot], slot)
         for text, corner, kind in zip(_texts(one, names, aus), (box[:2], box[[0, 3]]), ("name", "aus")):
-            if text:
-                labels.append(
-                    _draw_label(ax, text, corner.astype(float), colors[slot], f"{kind}:{slot}", kind == "name")
-                )
+            if not text: continue
+            label = _draw_label(ax, text, corner.astype(float), colors[slot], f"{kind}:{slot}", kind == "name")
+            labels.append(label)
     _settle_all(ax, labels, row.face_box.values)
-    if note := explain_marks(ds, aus): _draw_note(ax, note)
+    _draw_note(ax, explain_marks(ds, aus))
     return ax
 
 # %% ../nbs/06_figures.ipynb #c036
