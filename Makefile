@@ -4,7 +4,7 @@ OUT ?= out
 BIN := .venv/bin
 export PYTHONUTF8 := 1
 
-.PHONY: demo test test-all test-minimum lint bench audit notebooks readme docs clean
+.PHONY: demo test test-all test-minimum lint bench accuracy robustness audit notebooks readme docs clean
 
 demo: .venv/.runtime
 	$(BIN)/mexca-video demo --outdir $(OUT)
@@ -23,6 +23,14 @@ test-all: .venv/.dev .venv/.docs
 # Speed, on a GPU too where there is one, deviations of the fast engine, memory by length, identification by number; writes benchmark.csv and benchmark.png to OUT.
 bench: .venv/.bench
 	$(BIN)/python tools/benchmarks/bench.py --outdir $(OUT)
+
+# Action units against photographs of known expressions, and the same faces in other pictures; FACES is a folder with an index.csv. Each writes its tables to OUT.
+FACES ?= ../shared/faces/london
+accuracy: .venv/.dev
+	$(BIN)/python tools/benchmarks/accuracy.py --faces $(FACES) --outdir $(OUT)
+
+robustness: .venv/.dev
+	$(BIN)/python tools/benchmarks/robustness.py --faces $(FACES) --outdir $(OUT)
 
 # The same for the lowest versions that settings.ini claims: an environment of its own, about 3 GB to download. CI has no time for it.
 test-minimum:

@@ -327,12 +327,12 @@ def _delete_own(checkpoint, extractor, path, args):
 
 # %% ../nbs/07_cli.ipynb #p20a0008
 @contextmanager
-def _warnings_as_lines(path="", program="extract-faces"):
+def _warnings_as_lines(path="", command="extract-faces"):
     "Within it, a warning is one line on standard error that names the file."
     from tqdm import tqdm
     said = set()
     def show(message, *args, **kwargs):
-        line = f"{program}: {_one_line(message, path)}"
+        line = f"{command}: {_one_line(message, path)}"
         if line not in said: tqdm.write(line, file=sys.stderr) # above the progress bar, not into it
         said.add(line)
     with warnings.catch_warnings():
@@ -493,6 +493,60 @@ def _write_tables(args):
             print(f"mexca-video: {_one_line(error, path)}", file=sys.stderr)
             failed += 1
     return failed
+
+# %% ../nbs/07_cli.ipynb #cli005t
+def _validate(args):
+    "Print how well the action units agree with labels; write the table and the figure that are asked for."
+    from mexca_video.files import write_atomically
+    from mexca_video.review.accuracy import draw_accuracy, validate_aus
+    for path in filter(None, (args.output, args.figure)): check_place(path)
+    extractor = FaceExtractor(None) if args.models == "default" else FaceExtractor.embedded()
+    with _warnings_as_lines(command="mexca-video"):
+        table = validate_aus(args.labels, extractor, args.threshold, seed=args.seed, show_progress=True)
+    for line in _list_accuracy(table): print(line)
+    if args.output:
+        with write_atomically(args.output) as part: table.round(6).to_csv(part, index=False, lineterminator="\n")
+        print(f"written: {args.output}")
+    if args.figure:
+        figure = draw_accuracy(table).figure
+        with write_atomically(args.figure) as part: figure.savefig(part, dpi=150, format=_figure_kind(args.figure))
+        print(f"written: {args.figure}")
+
+def _figure_kind(path):
+    "Format of a figure by the ending of its name."
+    return Path(path).suffix[1:].lower() or "png"
+
+def _list_accuracy(table):
+    "A line for each unit and label, with the numbers that it has."
+    keys = ["au", "label", "against", "people", "pictures", "positive", "missing"]
+    row = "{:5} {:20} {:10} {:>6} {:>8} {:>8} {:>7}  {}".format
+    yield row(*keys, "numbers, with 95 % by resampling people")
+    for key, rows in table.groupby(keys, sort=False):
+        known = [m for m in rows.itertuples() if m.value == m.value]
+        numbers = [f"{m.measure} {m.value:.2f} ({m.low:.2f} to {m.high:.2f})" for m in known]
+        yield row(*key, ", ".join(numbers) or "not to be computed")
+
+# %% ../nbs/07_cli.ipynb #cli006t
+def _add_validate(commands):
+    "The parser of `mexca-video validate`."
+    validate = commands.add_parser("validate", help="say how well action units agree with what people have coded")
+    validate.add_argument(
+        "labels",
+        metavar="LABELS.csv",
+        help="a row for each coded picture or piece of a clip: file (relative to the CSV), person, and a column for "
+        "each unit, such as AU12 (0 and 1, or 0 to 5, or A to E), or a column expression; optionally frame, or start "
+        "and end in seconds, and x and y, a point in the face",
+    )
+    validate.add_argument(
+        "--models", choices=("embedded", "default"), default="embedded", help="set of models (default: embedded)"
+    )
+    validate.add_argument(
+        "--threshold", type=float, default=0.5, help="a value above it counts as the unit, for F1 (default: 0.5)"
+    )
+    validate.add_argument("--seed", type=int, default=0, help="of the draws of people for the intervals (default: 0)")
+    validate.add_argument("-o", "--output", metavar="TABLE.csv", help="file to write all numbers to")
+    validate.add_argument("--figure", metavar="FIGURE.png", help="file to draw the AUC of each unit to")
+    validate.set_defaults(do=_validate)
 
 # %% ../nbs/07_cli.ipynb #cli005
 def _export_options(args, target):
@@ -688,6 +742,7 @@ def _make_main_parser():
     demo.add_argument("-o", "--outdir", default="out", help="folder to write to (default: out)")
     _add_analysis(commands)
     _add_export(commands)
+    _add_validate(commands)
     for command, do in ((models, _print_models), (fetch, _fetch_models), (table, _write_tables), (demo, _run_demo)):
         command.set_defaults(do=do)
     return parser

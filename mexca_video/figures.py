@@ -15,7 +15,7 @@ import numpy as np
 from .analysis.events import list_events
 from .intervals import find_runs
 from .review.corrections import list_tracks
-from .schema import AU_TITLES, LANDMARK_PARTS, STATUS, choose_aus, person_slots
+from .schema import AU_TITLES, LANDMARK_PARTS, STATUS, choose_aus, mark_aus, person_slots
 from .validators import need_features
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # %% auto #0
-__all__ = ['PALETTE', 'GRAY', 'LINES', 'MARKERS', 'USUAL_AUS', 'person_colors', 'face_lines', 'is_doubtful', 'draw_frame',
-           'draw_timeline', 'draw_action_units', 'draw_head', 'draw_au_map', 'cut_face', 'draw_faces', 'draw_identity',
-           'draw_summary']
+__all__ = ['PALETTE', 'GRAY', 'LINES', 'MARKERS', 'USUAL_AUS', 'person_colors', 'face_lines', 'is_doubtful', 'explain_marks',
+           'draw_frame', 'draw_timeline', 'draw_action_units', 'draw_head', 'draw_au_map', 'cut_face', 'draw_faces',
+           'draw_identity', 'draw_summary']
 
 # %% ../nbs/06_figures.ipynb #c008
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
@@ -199,9 +199,25 @@ def _heading(one):
 
 def _texts(one, names, aus):
     "The label above and the label below one face."
-    values = [(au, float(one.face_aus.sel(au=au))) for au in aus]
+    values = [(name, float(one.face_aus.sel(au=au))) for au, name in zip(aus, mark_aus(one, aus))]
     below = [f"{au} {v:.2f} {_bar(v)}" if np.isfinite(v) else f"{au} –" for au, v in values]
     return _heading(one) if names else "", "\n".join(below)
+
+# %% ../nbs/06_figures.ipynb #figure001
+def explain_marks(
+    ds, # A features Dataset
+    aus, # Names of action units
+    before: str = "", # What stands before the line, such as a line break
+) -> str: # empty if none of them is marked
+    "Say what the asterisk of `mark_aus` means."
+    if mark_aus(ds, aus) == list(aus): return ""
+    return before + "* of doubtful or no worth with this model, see the page on accuracy"
+
+def _draw_note(ax, text):
+    "A line in the lower left corner of a picture, if there is something to say."
+    if not text: return
+    box = dict(facecolor="white", edgecolor="none", alpha=0.7, pad=2)
+    ax.text(0.005, 0.01, text, transform=ax.transAxes, fontsize=6, va="bottom", gid="note", bbox=box)
 
 # %% ../nbs/06_figures.ipynb #c026
 def _frame_axes(image):
@@ -234,7 +250,7 @@ def draw_frame(
     image = _picture(ds, video, frame)
     colors = person_colors(ds)
     labels = []
-    ax = _frame_axes(image) if ax is None else ax
+    if ax is None: ax = _frame_axes(image)
     ax.imshow(image)
     ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5), autoscale_on=False)
     ax.set_axis_off()
@@ -245,11 +261,11 @@ def draw_frame(
         if boxes: _draw_box(ax, box, colors[slot], slot, bool(is_doubtful(one)))
         if landmarks: _draw_landmarks(ax, one.face_landmarks.values, colors[slot], slot)
         for text, corner, kind in zip(_texts(one, names, aus), (box[:2], box[[0, 3]]), ("name", "aus")):
-            if text:
-                labels.append(
-                    _draw_label(ax, text, corner.astype(float), colors[slot], f"{kind}:{slot}", kind == "name")
-                )
+            if not text: continue
+            label = _draw_label(ax, text, corner.astype(float), colors[slot], f"{kind}:{slot}", kind == "name")
+            labels.append(label)
     _settle_all(ax, labels, row.face_box.values)
+    _draw_note(ax, explain_marks(ds, aus))
     return ax
 
 # %% ../nbs/06_figures.ipynb #c036
@@ -394,7 +410,7 @@ def _emptiness(ds):
     n = ds.sizes["frame"]
     return f"no face in {n} frame{'s' * (n != 1)}" if n else "no frames"
 
-# %% ../nbs/06_figures.ipynb #figure001
+# %% ../nbs/06_figures.ipynb #figure001x1
 _EVENT_TINTS = ("#BBCCEE", "#FFCCCC", "#CCDDAA", "#EEEEBB", "#CCEEFF", "#DDDDDD")
 _LANES = 3
 _LANE = 0.65 # height of a lane, in rows of the timeline
@@ -524,7 +540,7 @@ def _draw_au(ax, ds, au, limits):
     if "au_baseline" in ds.attrs: ax.axhline(0, color="#777777", linewidth=0.8, zorder=1, gid="zero")
     if not np.isfinite(values).any(): _nothing(ax, _why_no_line(ds))
     ax.set(ylim=limits)
-    ax.set_ylabel(f"{au}\n{fill(AU_TITLES[au], 14)}", rotation=0, ha="right", va="center", fontsize=8)
+    ax.set_ylabel(f"{mark_aus(ds, [au])[0]}\n{fill(AU_TITLES[au], 14)}", rotation=0, ha="right", va="center", fontsize=8)
     _bare(ax)
 
 # %% ../nbs/06_figures.ipynb #c053
@@ -581,7 +597,7 @@ def draw_action_units(
     for one in axes[:-1]: one.tick_params(labelbottom=False)
     missing = [_time_axis(one, ds) + _shade_events(one, ds) for one in axes][0]
     axes[-1].set_xlabel("Time (s)")
-    scale = fill(f"Activation ({ds.attrs['au_scale']})", 120)
+    scale = fill(f"Activation ({ds.attrs['au_scale']})" + explain_marks(ds, aus, before=". "), 120)
     _legend_above(axes[0], _person_handles(ds) + missing, title=scale, title_fontsize=8, alignment="left")
     return axes[0] if len(axes) == 1 else axes
 
@@ -661,7 +677,7 @@ def _draw_map(ax, ds, slot, limits):
         vmax=limits[1],
         gid=f"map:{slot}",
     )
-    ax.set_yticks(np.arange(len(values)) + 0.5, ds.au.values, fontsize=6)
+    ax.set_yticks(np.arange(len(values)) + 0.5, mark_aus(ds, ds.au.values), fontsize=6)
     ax.set(ylim=(len(values), 0))
     ax.tick_params(axis="x", labelsize=8)
     return mesh
@@ -697,7 +713,7 @@ def draw_au_map(
             color=colors[int(slot)] if colors[int(slot)] != "#F0E442" else "black",
             fontweight="bold",
         )
-    axes[-1].set_xlabel("Time (s)")
+    axes[-1].set_xlabel("Time (s)" + explain_marks(ds, ds.au.values, before="\n"))
     if ds.sizes["face"]:
         axes[0].figure.colorbar(
             mesh, ax=list(axes), label=fill(f"Activation ({ds.attrs['au_scale']})", 40), shrink=0.8 if n > 1 else 1

@@ -383,6 +383,7 @@ def demo_features(
         time=frame / _DEMO_FPS,
         n_detected=present.sum(axis=1),
         shot=np.zeros(n_frames, int),
+        au_worth=["unknown"] * len(AU_NAMES),
         attrs=_demo_attributes(n_frames, n_faces, arguments),
         **values,
     )

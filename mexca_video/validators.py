@@ -20,6 +20,7 @@ from mexca_video.schema import (
     SIZES,
     STATUS,
     VARIABLES,
+    WORTHS,
     clean_attribute,
     describe_variable,
     optional_dimensions,
@@ -138,6 +139,8 @@ def _check_names(ds, face, face_name):
     for name, wanted in LABELS.items():
         found = tuple(ds[name].values) if _usable(ds, name) else wanted
         if found != wanted: yield f"{name!r} is {', '.join(map(str, found))}, not {', '.join(wanted)}."
+    if _usable(ds, "au_worth") and (other := set(ds.au_worth.values.tolist()) - set(WORTHS)):
+        yield f"'au_worth' says {', '.join(sorted(other))}, not {', '.join(WORTHS)}."
     if len(set(face)) < len(face): yield "'face' names a slot twice."
     if len(set(face_name)) < len(face_name): yield "'face_name' gives two slots the same name."
     if any(not str(name).strip() for name in face_name): yield "'face_name' has an empty name."

@@ -22,6 +22,7 @@ from .assemble import assemble, describe_missing, find_turn
 from .chunks import Checkpoint, Chunks
 from .doubts import note_doubts
 from .stream import FaceStream, blank_unseen, warn_of_failures
+from ..faces.action_units import find_worth
 from ..faces.crops import cut_for
 from ..faces.detection import SELECTION_METHODS, detect_faces, load_detector
 from ..faces.embedding import encode_faces, load_encoder
@@ -539,4 +540,4 @@ def _assemble(extractor, dataset, filepath, chunks, arguments):
     whole = chunks.done == len(dataset)
     if whole and (turn := find_turn(dataset, faces, extractor.detector)): attrs["video_turned"] = turn
     if names.proposals: attrs["identity_proposals"] = json.dumps(names.proposals)
-    return note_doubts(build_features(attrs=attrs, **tables))
+    return note_doubts(build_features(attrs=attrs, au_worth=find_worth(extractor.au_model), **tables))

@@ -14,8 +14,8 @@ from ..models.weights import read_regression, read_task_model
 from ..schema import AU_NAMES, BLENDSHAPE_NAMES
 
 # %% auto #0
-__all__ = ['BLENDSHAPES_OF_AU', 'SIDED_AUS', 'READ_FROM_MESH', 'Blendshapes', 'aus_from_blendshapes', 'sides_from_blendshapes',
-           'BlendshapeRegression', 'load_au_classifier', 'measure_units']
+__all__ = ['BLENDSHAPES_OF_AU', 'SIDED_AUS', 'LEAST_FACE_SIZE', 'READ_FROM_MESH', 'Blendshapes', 'aus_from_blendshapes',
+           'sides_from_blendshapes', 'BlendshapeRegression', 'load_au_classifier', 'measure_units']
 
 # %% ../../nbs/faces/06_action_units.ipynb #c006
 def _any_number_of_faces(model):
@@ -122,6 +122,12 @@ class BlendshapeRegression:
 
     def __call__(self, mesh) -> np.ndarray: # (N, 20), 0 to 1
         return self.predict(self.blendshapes(mesh))
+
+# %% ../../nbs/faces/06_action_units.ipynb #action006
+LEAST_FACE_SIZE = {
+    "AU01": 20, "AU02": 41, "AU04": 29, "AU05": 41, "AU07": 21, "AU10": 20, "AU12": 29, "AU14": 41,
+    "AU15": 45, "AU17": 30, "AU20": 29, "AU24": 29, "AU25": 29, "AU26": 20, "AU28": 29, "AU43": 29,
+} # pixels, of the embedded set
 
 # %% ../../nbs/faces/06_action_units.ipynb #c052
 READ_FROM_MESH = ("blendshapes", "blendshapes_pls") # models that want the face mesh

@@ -12,9 +12,17 @@ import ipywidgets
 import numpy as np
 import traitlets
 
-from ..figures import USUAL_AUS, draw_frame, draw_timeline, face_lines, is_doubtful, person_colors
+from mexca_video.figures import (
+    USUAL_AUS,
+    draw_frame,
+    draw_timeline,
+    explain_marks,
+    face_lines,
+    is_doubtful,
+    person_colors,
+)
 from ..review.validation import flag_frames
-from ..schema import ANGLES, choose_aus
+from ..schema import ANGLES, choose_aus, mark_aus
 from ..validators import need_features
 from .base import Viewer, make_button, values_or_nan
 from .widgets import Picture
@@ -73,7 +81,7 @@ class FrameFaces:
         self.pose = ds.face_pose.values if "face_pose" in ds else np.full((*ds.face_label.shape, 3), np.nan)
         self.sharpness = values_or_nan(ds, "face_sharpness")
         self.doubtful = is_doubtful(ds)
-        self.aus = list(aus)
+        self.aus = mark_aus(ds, aus)
         self.values = ds.face_aus.sel(au=list(aus)).values
 
     def of(self, row) -> list[dict]:
@@ -125,13 +133,14 @@ def describe_frame(
     reasons: list[str], # why it is flagged
     faces: list[dict], # of `FrameFaces`
     selected: int, # slot of the selected face, -1 if none
+    remark: str = "", # a line below
 ) -> str: # HTML
     "Where we are, why the frame is flagged, who is selected; below it track and evidence of each face."
     parts = [f"frame {ds.frame.values[row]}, {ds.time.values[row]:.2f} s ({row + 1} of {ds.sizes['frame']})"]
     parts += [f"flagged: {reason}" for reason in reasons]
     parts += [f"selected: {face['label']}" for face in faces if face["slot"] == selected]
     notes = [f"{face['label']}: {face['note']}" for face in faces if face["note"]]
-    lines = [" · ".join(parts), " · ".join(notes)]
+    lines = [" · ".join(parts), " · ".join(notes), remark]
     return "<br>".join(html.escape(line) for line in lines if line)
 
 # %% ../../nbs/viewers/02_detections.ipynb #vdet023
@@ -245,11 +254,13 @@ class DetectionViewer(_FrameByFrame, _DetectionParts):
 
     def _toggle(self, change):
         self.picture.show = [name for name, toggle in self.toggles.items() if toggle.value]
+        self._describe()
 
     def _describe(self):
         reasons = self.flagged.reason[self.flagged.frame == self.frame].tolist()
+        remark = explain_marks(self.dataset, self.aus) if "aus" in self.picture.show else ""
         self.where.value = describe_frame(
-            self.dataset, self.slider.value, reasons, self.picture.faces, self.selected
+            self.dataset, self.slider.value, reasons, self.picture.faces, self.selected, remark
         )
         if self.question not in self.children: self.say("")
 

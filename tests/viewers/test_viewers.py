@@ -387,9 +387,10 @@ def test_what_cannot_be_saved_is_told(features, clip, tmp_path):
 def test_action_units_that_are_asked_for(features, clip):
     "One name will do, and so will a part of the action units; nothing asked for are the usual ones."
     from mexca_video.figures import USUAL_AUS
+    from mexca_video.schema import mark_aus
 
     units = lambda viewer: [au for au, _ in viewer.picture.faces[0]["aus"]]
-    assert units(view_detections(features, clip)) == units(view_timeline(features, clip).frames) == list(USUAL_AUS)
+    assert units(view_detections(features, clip)) == units(view_timeline(features, clip).frames) == mark_aus(features, USUAL_AUS)
     assert units(view_detections(features, clip, aus="AU12")) == ["AU12"] == units(view_timeline(features, clip, aus="AU12").frames)
     for view in (view_detections, view_timeline):
         with pytest.raises(ValueError, match="no action unit 'AU99'"): view(features, clip, aus=("AU12", "AU99"))
