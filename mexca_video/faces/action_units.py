@@ -15,7 +15,7 @@ from ..schema import AU_NAMES, BLENDSHAPE_NAMES
 
 # %% auto #0
 __all__ = ['BLENDSHAPES_OF_AU', 'SIDED_AUS', 'LEAST_FACE_SIZE', 'READ_FROM_MESH', 'Blendshapes', 'aus_from_blendshapes',
-           'sides_from_blendshapes', 'BlendshapeRegression', 'load_au_classifier', 'measure_units']
+           'sides_from_blendshapes', 'BlendshapeRegression', 'find_worth', 'load_au_classifier', 'measure_units']
 
 # %% ../../nbs/faces/06_action_units.ipynb #c006
 def _any_number_of_faces(model):
@@ -122,6 +122,22 @@ class BlendshapeRegression:
 
     def __call__(self, mesh) -> np.ndarray: # (N, 20), 0 to 1
         return self.predict(self.blendshapes(mesh))
+
+# %% ../../nbs/faces/06_action_units.ipynb #worth003
+_WORTH_OF_BLENDSHAPES = {
+    "good": ["AU01", "AU02", "AU05", "AU12", "AU26", "AU43"],
+    "doubtful": ["AU04", "AU15"],
+    "none": ["AU06", "AU07", "AU09", "AU10", "AU11", "AU17", "AU23", "AU24"],
+    "unknown": ["AU14", "AU20", "AU25", "AU28"],
+}
+
+def find_worth(
+    au_model: str | None, # name of the action-unit model
+) -> list | None: # of `schema.WORTHS`, in the order of `AU_NAMES`; None where nothing is known
+    "Say what each action unit of a model is worth."
+    if au_model != "blendshapes": return None
+    worth = {au: word for word, aus in _WORTH_OF_BLENDSHAPES.items() for au in aus}
+    return [worth[au] for au in AU_NAMES]
 
 # %% ../../nbs/faces/06_action_units.ipynb #action006
 LEAST_FACE_SIZE = {

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
 from .landmarks import MESH_TO_68
-from ..models.registry import _package_folder
 
 # %% auto #0
 __all__ = ['canonical_face', 'angles_of', 'rotation_of', 'fit_rotation', 'turned_to_the_front', 'pose_from_mesh', 'pose_from_68']
@@ -21,7 +22,8 @@ def canonical_face() -> np.ndarray: # (468, 3) x, y, z in centimetres
     "MediaPipe's canonical face, seen from the front."
     import torch
 
-    path = _package_folder("feat", "resources") / "canonical_face_model.pt"
+    folder = Path(find_spec("feat").submodule_search_locations[0])
+    path = folder / "resources" / "canonical_face_model.pt"
     return torch.load(path, map_location="cpu", weights_only=True).double().numpy()
 
 # %% ../../nbs/faces/07_pose.ipynb #pose009
