@@ -538,7 +538,8 @@ def _unassign_faces(ds, persons, faces):
 # %% ../../nbs/review/00_corrections.ipynb #c068c
 def _same_labels(ds, where, dim):
     "Has `where` as many entries along `dim`, and the same labels if it has any?"
-    return where.sizes[dim] == ds.sizes[dim] and (dim not in where.coords or where[dim].equals(ds[dim]))
+    return where.sizes[dim] == ds.sizes[dim] and (
+        dim not in where.coords or np.array_equal(where[dim].values, ds[dim].values))
 
 def _face_mask(ds, where):
     "(frame, face) bool: `where`, brought to the frames and slots of `ds`."
