@@ -1,8 +1,8 @@
 """Tests, part by part: python tools/run.py [short | long]
 
-short: how the notebooks are written; notebooks and modules are in step; every notebook runs; pytest without what is
-marked slow. long: what is marked slow; what compares numbers, as other processors would compute them; how far results
-are apart there.
+short: how the notebooks are written; notebooks and modules are in step; the notebooks of the library run; pytest
+without what is marked slow. long: tutorials and explanations run; what is marked slow; what compares numbers, as other
+processors would compute them; how far results are apart there.
 """
 import os
 import shutil
@@ -44,9 +44,9 @@ def check_lint():
     return succeeds([BIN / "python", "tools/lint.py"])
 
 
-def check_notebooks():
-    "Every notebook runs from top to bottom; two at a time."
-    return succeeds([BIN / "nbdev_test", "--n_workers", "2", "--do_print"])
+def check_notebooks(*which):
+    "Notebooks run from top to bottom; two at a time."
+    return succeeds([BIN / "nbdev_test", "--n_workers", "2", "--do_print", *which])
 
 
 def check_tests(which):
@@ -75,8 +75,11 @@ def check_processors():
     return succeeds([BIN / "python", "tools/processors.py"])
 
 
-SHORT = {"lint": check_lint, "nbdev": check_clean, "notebooks": check_notebooks, "pytest": partial(check_tests, "not slow")}
-LONG = {"slow tests": partial(check_tests, "slow")}
+TEXTS = "tutorials|explanations"  # folders of notebooks that export nothing
+SHORT = {"lint": check_lint, "nbdev": check_clean, "notebooks": partial(check_notebooks, "--skip_folder_re", f"^([_.]|{TEXTS})")}
+SHORT |= {"pytest": partial(check_tests, "not slow")}
+LONG = {f"notebooks, {name}": partial(check_notebooks, "--path", f"nbs/{name}") for name in TEXTS.split("|")}
+LONG |= {"slow tests": partial(check_tests, "slow")}
 LONG |= {f"numeric tests, {setting}": partial(check_numbers, setting) for setting in SETTINGS if setting}
 LONG |= {"results of other processors": check_processors}
 

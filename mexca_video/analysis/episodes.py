@@ -316,14 +316,22 @@ def draw_episodes(
 # %% ../../nbs/analysis/02_episodes.ipynb #episod045
 def relative_openness(
     ds,  # features Dataset with `eye_openness`
-) -> xr.DataArray:  # (frame, face), 1: as wide as the person's open eye
-    "Openness of the eyes, divided by the person's own 90 % quantile."
-    values = _read_word(ds, "eye_openness")
-    return values / values.quantile(0.9, "frame").drop_vars("quantile")
+    window: float = 2.0,  # s
+) -> xr.DataArray:  # (frame, face), 1: as wide as the eye is open around that time
+    "Openness of the eyes, divided by the person's own open eye: the 90 % quantile around each frame."
+    values = _read_word(ds, "eye_openness").transpose("frame", "face")
+    usual = values.quantile(0.9, "frame").drop_vars("quantile")
+    around = values.rolling(frame=_window_frames(ds, window), center=True, min_periods=1).construct("near")
+    return values / np.maximum(around.quantile(0.9, "near").drop_vars("quantile"), usual / 2)
+
+def _window_frames(ds, window):
+    "An odd number of frames that are about `window` seconds."
+    step = float(np.median(np.diff(ds.time))) if ds.sizes["frame"] > 1 else window
+    return 2 * int(window / step / 2) + 1
 
 def find_blinks(
     ds,  # features Dataset with `eye_openness`
-    on: float = 0.65,  # of the person's open eye
+    on: float = 0.65,  # of the open eye
     off: float = 0.8,
     min_duration: float = 0.05,  # s
     max_duration: float = 0.5,  # s; longer closures are no blinks
@@ -345,8 +353,7 @@ def nod_depth(
 ) -> xr.DataArray:  # (frame, face) degrees, positive: lower than usual
     "How far the head is lowered below the running median of its pitch."
     pitch = _read_word(ds, "pitch").transpose("frame", "face")
-    step = float(np.median(np.diff(ds.time))) if ds.sizes["frame"] > 1 else window
-    usual = pitch.rolling(frame=2 * int(window / step / 2) + 1, center=True, min_periods=1).median()
+    usual = pitch.rolling(frame=_window_frames(ds, window), center=True, min_periods=1).median()
     return usual - pitch
 
 def find_turns(

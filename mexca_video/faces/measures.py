@@ -116,11 +116,8 @@ class LandmarksAndUnits:
         other.variables = name_variables(*self._models, more)
         return other
 
-    @property
-    def size(self) -> int: return self.landmarker.size
-
-    @property
-    def padding(self) -> str: return self.landmarker.padding
+    size = property(lambda self: self.landmarker.size)
+    padding = property(lambda self: self.landmarker.padding)
 
     def regions(self, image, boxes, eyes=None) -> np.ndarray: # (N, 4)
         "Where the landmark network wants to look; it looks for the eyes itself if they are not given."

@@ -178,12 +178,13 @@ class Readings(NamedTuple):
     mesh: np.ndarray # (N, 478, 3) x, y, z as a share of the picture's side
     blendshapes: np.ndarray # (N, 52) in the order of `BLENDSHAPE_NAMES`, 0 to 1; NaN if the file has none
 
-# %% ../../nbs/faces/11_multitask.ipynb #multit026
+# %% ../../nbs/faces/11_multitask.ipynb #multit034
 _READ = 224 # side of the picture in the network
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
 EXPRESSION_VARIABLES = ("face_aus", "face_expression", "face_valence", "face_arousal")
 
+# %% ../../nbs/faces/11_multitask.ipynb #multit026
 class Multitask:
     "py-feat's multitask network as a measure of faces."
     name = "multitask"
@@ -200,8 +201,8 @@ class Multitask:
         self.needs_face = self.variables # NaN where a landmark network sees no face
         self.device = find_device(device)
         self.engine = engine
-        self.network = _as_graph(_load_network(), self.device.type == "cpu")
-        self.network.to(self.device, memory_format=torch.channels_last)
+        network = _as_graph(_load_network(), self.device.type == "cpu")
+        self.network = network.to(self.device, memory_format=torch.channels_last)
         self.compiled = _compile(self.network, engine) if self.device.type == "cpu" else None
 
     def regions(self, image, boxes, eyes=None) -> np.ndarray: # (N, 4)
@@ -220,7 +221,7 @@ class Multitask:
     def measure(self,
         crops, # (N, 3, 256, 256) tensor, 0 to 1
         regions: np.ndarray, # (N, 4) where they were cut
-        sizes: np.ndarray, # (N, 2) of the frames; not needed
+        sizes, # of the frames; not needed
         failures: dict, # what failed -> list of causes
     ) -> dict: # name -> (N, …) float32 for each of `variables`
         "NaN for a face that fails."

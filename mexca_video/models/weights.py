@@ -215,12 +215,13 @@ def _read_npy(name, data, kind, shape):
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)): raise ValueError(f"{name} has the npy version {version}")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    found, _, dtype = read(file)
+    found, by_column, dtype = read(file)
     if dtype.kind not in kind or found != shape:
         raise ValueError(f"{name} has the shape {found} of {dtype}; expected is {shape}")
     if dtype.itemsize * int(np.prod(found)) != len(data) - file.tell():
         raise ValueError(f"{name} has {len(data) - file.tell()} bytes for the shape {found} of {dtype}")
-    return np.load(BytesIO(data), allow_pickle=False)
+    flat = np.frombuffer(data, dtype, offset=file.tell())
+    return flat.reshape(found, order="F" if by_column else "C")
 
 def _place_of(names, wanted, what):
     "Where each wanted name stands among those of a file."

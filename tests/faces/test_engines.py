@@ -121,7 +121,7 @@ def test_a_gpu_that_has_no_room_for_a_batch(monkeypatch):
     "Torch's cascade sees several frames at once, here on the CPU; without room it takes half of them."
     extractor, sizes = FaceExtractor.embedded(3, landmark_model=None, au_model=None), []
     extractor.detector.fast = FastMTCNN(extractor.detector, compiled=False)
-    stream = make_stream(extractor, False)
+    stream = make_stream(extractor, dict(return_embeddings=False, return_blendshapes=False, return_mesh=False))
     with VideoDataset(sample_clip(), skip_frames=48) as video: images = [video[i]["Image"].numpy() for i in range(len(video))]
     alone, detect = [stream.look_at([image])[0] for image in images], extractor.detector.fast.detect
     def small(frames, near=None):

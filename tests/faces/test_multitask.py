@@ -14,7 +14,7 @@ from safetensors.torch import save as as_safetensors
 from mexca_video import FaceExtractor, check_features, load, save, to_table
 from mexca_video.extraction.extractor import EMBEDDED
 from mexca_video.faces import multitask
-from mexca_video.faces.action_units import BlendshapeRegression, load_au_classifier, measure_aus
+from mexca_video.faces.action_units import BlendshapeRegression, load_au_classifier, measure_units
 from mexca_video.faces.crops import cut_regions
 from mexca_video.faces.multitask import EXPRESSION_VARIABLES, Multitask, angles_of_vectors, square_regions
 from mexca_video.models.fetch import fetch_model
@@ -228,7 +228,7 @@ def test_regression_measures(embedded_cache):
     assert isinstance(model, BlendshapeRegression)
     mesh = np.random.default_rng(0).uniform(size=(3, 478, 2))
     regions = np.array([[100, 100, 80, 0.1]] * 3)
-    aus = measure_aus(model, None, None, regions, mesh)
+    aus = measure_units(model, None, None, regions, mesh)["face_aus"]
     assert aus.shape == (3, 20) and aus.dtype == np.float32 and ((aus >= 0) & (aus <= 1)).all()
 
 
