@@ -19,8 +19,8 @@ from .pose import pose_from_68, pose_from_mesh
 from ..schema import EMPTY_VALUE, VARIABLES, face_shape
 
 # %% auto #0
-__all__ = ['CUES', 'Measure', 'measure_each', 'empty_values', 'name_variables', 'LandmarksAndUnits', 'cut_regions_for',
-           'check_measure']
+__all__ = ['CUES', 'Measure', 'measure_each', 'empty_values', 'name_variables', 'LandmarksAndUnits', 'describe_head',
+           'cut_regions_for', 'check_measure']
 
 # %% ../../nbs/faces/10_measures.ipynb #measur006
 class Measure(Protocol):
@@ -133,23 +133,12 @@ class LandmarksAndUnits:
         "NaN for a face that fails or is not seen."
         return _measure_landmarks(self, crops, regions, sizes, failures)
 
-# %% ../../nbs/faces/10_measures.ipynb #measur015
-def _measure_landmarks(model, crops, regions, sizes, failures):
-    found = {name: empty_values(name, len(regions)) for name in (*model.variables, "presence")}
-    look = lambda i: zip(*model.landmarker.measure(crops[i]))
-    seen = measure_each(look, np.arange(len(regions)), "landmarks", failures)
-    valid = [i for i, face in enumerate(seen) if face is not None and np.isfinite(face[0]).all()]
-    for i in valid: found["presence"][i] = seen[i][1]
-    there = np.array([i for i in valid if not seen[i][1] < LEAST_PRESENCE], int)
-    if len(there) == 0: return found
-    points = np.stack([seen[i][0] for i in there])
-    parts = _describe_head(region_to_frame(regions[there], points), sizes[there])
-    parts |= _measure_units(model, crops[there], regions[there], points, failures)
-    for name in parts.keys() & found.keys(): found[name][there] = parts[name]
-    return found
-
-def _describe_head(points, sizes):
-    "What follows from landmarks (N, 68, 2), or from a mesh (N, 478, 3), in pixels of the frame."
+# %% ../../nbs/faces/10_measures.ipynb #measur026
+def describe_head(
+    points: np.ndarray, # landmarks (N, 68, 2), or a mesh (N, 478, 3), pixels
+    sizes: np.ndarray, # (N, 2) width and height of the frame of each, pixels
+) -> dict: # name of a variable -> (N, …)
+    "What follows from where the points of a face are."
     if points.shape[-1] == 2:
         return dict(face_landmarks=points, face_pose=pose_from_68(points), eye_openness=eye_openness(points))
     openness = eye_openness(points[:, MESH_TO_68])
@@ -160,6 +149,21 @@ def _describe_head(points, sizes):
         eye_gaze=gaze_from_mesh(points, openness),
         face_mesh=points,
     )
+
+# %% ../../nbs/faces/10_measures.ipynb #measur015
+def _measure_landmarks(model, crops, regions, sizes, failures):
+    found = {name: empty_values(name, len(regions)) for name in (*model.variables, "presence")}
+    look = lambda i: zip(*model.landmarker.measure(crops[i]))
+    seen = measure_each(look, np.arange(len(regions)), "landmarks", failures)
+    valid = [i for i, face in enumerate(seen) if face is not None and np.isfinite(face[0]).all()]
+    for i in valid: found["presence"][i] = seen[i][1]
+    there = np.array([i for i in valid if not seen[i][1] < LEAST_PRESENCE], int)
+    if len(there) == 0: return found
+    points = np.stack([seen[i][0] for i in there])
+    parts = describe_head(region_to_frame(regions[there], points), sizes[there])
+    parts |= _measure_units(model, crops[there], regions[there], points, failures)
+    for name in parts.keys() & found.keys(): found[name][there] = parts[name]
+    return found
 
 def _measure_units(model, crops, regions, points, failures):
     "Action units and what comes with them, name -> (N, …); NaN for a face that fails."

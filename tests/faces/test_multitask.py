@@ -312,7 +312,7 @@ def test_a_run(embedded_cache, clip, tmp_path, landmarks, monkeypatch):
     for name in EXPRESSION_VARIABLES: assert (ds[name].notnull().all([d for d in ds[name].dims[2:]]) == there).all()
     np.testing.assert_allclose(ds.face_expression.sum("expression").where(there).values[there.values], 1, atol=1e-5)
     assert tuple(ds.expression.values) == EXPRESSIONS
-    assert ("face_pose" in ds) == (landmarks != "facemesh") and "eye_gaze" not in ds
+    assert "face_pose" in ds and ("eye_gaze" in ds) == (landmarks == "facemesh")
     assert ds.face_landmarks.notnull().any() == (landmarks is not None)
     assert ds.attrs["au_scale"] == MODELS["multitask"].scale
     names = [model["name"] for model in json.loads(ds.attrs["models"])]

@@ -205,9 +205,10 @@ def measure_stages(extractor, path, count):
 
     from mexca_video import VideoDataset
     from mexca_video.faces.action_units import measure_units
-    from mexca_video.faces.crops import cut_for
+    from mexca_video.faces.crops import cut_for, region_to_frame
     from mexca_video.faces.detection import find_faces
-    from mexca_video.faces.measures import cut_regions_for
+    from mexca_video.faces.measures import cut_regions_for, describe_head
+    from mexca_video.faces.quality import Quality
 
     def timed(work):
         times = []
@@ -231,9 +232,14 @@ def measure_stages(extractor, path, count):
         squares, patches = np.concatenate([c[0] for c in cuts]), torch.cat([c[1] for c in cuts])
         marks, landmarks = timed(lambda: landmarker(patches))
         _, aus = timed(lambda: measure_units(extractor.extractor.au_classifier, landmarker, patches, squares, marks))
+        sizes = np.full((len(squares), 2), frames[0].shape[1::-1])
+        _, head = timed(lambda: describe_head(region_to_frame(squares, marks), sizes))
+        quality = Quality()
+        looked, look = timed(lambda: [cut_regions_for(quality, image, boxes)[1] for image, (boxes, _, _) in zip(frames, faces) if boxes is not None])
+        _, rate = timed(lambda: quality.measure(torch.cat(looked), None, None, {}))
     finally: torch.set_num_threads(threads)
     return [("decode", decode), ("MTCNN: pyramid and P-Net", propose), ("MTCNN: R-Net", refine), ("MTCNN: O-Net", decide), ("cut for embedding", cut), ("embedding", embed),
-            ("cut for landmarks", square), ("landmarks", landmarks), ("action units", aus)]
+            ("cut for landmarks", square), ("landmarks", landmarks), ("action units", aus), ("pose and eyes", head), ("sharpness and brightness", look + rate)]
 
 
 # GPU
