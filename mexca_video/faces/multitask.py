@@ -197,8 +197,7 @@ class Multitask:
     ):
         import torch
         self.size = MODELS[self.name].image_size
-        self.variables = (*EXPRESSION_VARIABLES, *also)
-        self.needs_face = self.variables # NaN where a landmark network sees no face
+        self.variables = self.needs_face = (*EXPRESSION_VARIABLES, *also) # NaN where a landmark network sees no face
         self.device = find_device(device)
         self.engine = engine
         network = _as_graph(_load_network(), self.device.type == "cpu")
