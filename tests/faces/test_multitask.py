@@ -2,6 +2,7 @@
 import inspect
 import io
 import json
+import os
 import pickle
 import shutil
 import warnings
@@ -61,7 +62,8 @@ def compare(ours, theirs, eps=1e-4):
 def test_from_the_hub_as_py_feat(hub, cache):
     serve(hub, "multitask")
     model = Multitask()
-    assert model.compiled is not None and (cache / FILE).is_file()
+    narrow = "SSE41" in os.environ.get("ONEDNN_MAX_CPU_ISA", "")  # there OpenVINO does not read it, and torch runs it
+    assert (model.compiled is not None or narrow) and (cache / FILE).is_file()
     theirs = import_feat("multitask.inference").MultitaskModel(weights_path=str(cache / FILE))
     pictures = crops(3)
     ours = model(pictures)
