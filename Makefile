@@ -46,6 +46,7 @@ notebooks: .venv/.dev
 	for notebook in $$(find nbs -name "*.ipynb" -not -path "*/.*" | sort); do \
 	  $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=600 --ExecutePreprocessor.store_widget_state=False $$notebook || exit 1; done
 	$(BIN)/nbdev_clean
+	$(BIN)/python tools/tidy.py
 	$(BIN)/nbdev_export
 	$(MAKE) readme
 

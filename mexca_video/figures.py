@@ -15,7 +15,7 @@ import numpy as np
 from .analysis.events import list_events
 from .intervals import find_runs
 from .review.corrections import list_tracks
-from .schema import AU_TITLES, LANDMARK_PARTS, STATUS, choose_aus, mark_aus, person_slots
+from .schema import AU_TITLES, EXPRESSIONS, LANDMARK_PARTS, STATUS, choose_aus, mark_aus, person_slots
 from .validators import need_features
 
 if TYPE_CHECKING:
@@ -604,6 +604,13 @@ def draw_action_units(
 # %% ../nbs/06_figures.ipynb #figure001x0
 _ANGLE_LOOKS = {"pitch": ("#0072B2", "-"), "yaw": ("#D55E00", "-"), "roll": ("#666666", ":")}
 _SIDE_LOOKS = {"right": ("#0072B2", "-"), "left": ("#D55E00", "--")}
+_EXPRESSION_LOOKS = {name: (PALETTE[k], "-") for k, name in enumerate(EXPRESSIONS)}
+_RATING_LOOKS = {"valence": ("#0072B2", "-"), "arousal": ("#D55E00", "--")}
+
+def _ratings(ds):
+    "Valence and arousal side by side."
+    both = ds[["face_valence", "face_arousal"]].rename(face_valence="valence", face_arousal="arousal")
+    return both.to_array("rating", name="rating").transpose(..., "rating")
 
 def _head_rows(ds, aus):
     "What can be drawn of a head: (title, looks of the lines, values with the dimensions frame and that of the lines)."
@@ -613,6 +620,8 @@ def _head_rows(ds, aus):
         ("Eyes in\nthe head (°)", _ANGLE_LOOKS, "eye_gaze"),
     ]
     found = [(title, looks, ds[name]) for title, looks, name in rows if name in ds]
+    if "face_valence" in ds: found.append(("What raters\nwould give", _RATING_LOOKS, _ratings(ds)))
+    if "face_expression" in ds: found.append(("What they\nwould say", _EXPRESSION_LOOKS, ds.face_expression))
     if "face_aus_side" in ds: found += [(f"{au}\nby side", _SIDE_LOOKS, ds.face_aus_side.sel(au=au)) for au in aus]
     return found
 
@@ -637,7 +646,7 @@ def draw_head(
     aus = "AU12", # Names of action units whose sides are drawn, or one name
     ax = None, # One Axes for each row; `None`: a new figure
 ) -> np.ndarray: # of Axes
-    """Draw head pose, eye openness, direction of the eyes and sides of action units of one person over time.
+    """Draw head pose, eye openness, direction of the eyes, expression and sides of action units of one person over time.
 
     Raises `ValueError` for somebody unknown, and where the result has none of it.
     """

@@ -22,9 +22,9 @@ from mexca_video.figures import (
     person_colors,
 )
 from ..review.validation import flag_frames
-from ..schema import ANGLES, choose_aus, mark_aus
+from ..schema import ANGLES, EXPRESSIONS, SIDES, choose_aus, mark_aus
 from ..validators import need_features
-from .base import Viewer, make_button, values_or_nan
+from .base import Viewer, make_button
 from .widgets import Picture
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ SHOWN = ("boxes", "names", "tracks", "landmarks", "aus") # "tracks": number of t
 LEAST_CONFIDENCE = 0.5 # frames with identities below it are flagged, 0 to 1
 
 # %% auto #0
-__all__ = ['SHOWN', 'LEAST_CONFIDENCE', 'choose_ink', 'label_face', 'note_face', 'FrameFaces', 'row_for_key', 'next_frame',
-           'describe_frame', 'make_toggles', 'DetectionViewer', 'view_detections']
+__all__ = ['SHOWN', 'LEAST_CONFIDENCE', 'choose_ink', 'label_face', 'list_notes', 'name_expression', 'note_face', 'FrameFaces',
+           'row_for_key', 'next_frame', 'describe_frame', 'make_toggles', 'DetectionViewer', 'view_detections']
 
 # %% ../../nbs/viewers/02_detections.ipynb #vdet008
 def choose_ink(
@@ -55,16 +55,49 @@ def label_face(
     name = "doubtful" if doubtful else name
     return f"{name} {confidence:.2f}" if np.isfinite(confidence) else name
 
+# %% ../../nbs/viewers/02_detections.ipynb #detect000
+# what is said of a face: the word, the variable, the entry of its last dimension, how the number is written
+_NOTES = (
+    ("track", "face_track", None, ".0f"),
+    ("evidence", "face_evidence", None, ".2f"),
+    *((angle, "face_pose", angle, ".0f") for angle in ANGLES),
+    *((f"{side} eye open", "eye_openness", side, ".2f") for side in SIDES),
+    *((f"eyes {angle}", "eye_gaze", angle, ".0f") for angle in ANGLES[:2]),
+    ("sharpness", "face_sharpness", None, ".2f"),
+    ("valence", "face_valence", None, ".2f"),
+    ("arousal", "face_arousal", None, ".2f"),
+)
+
+def list_notes(
+    ds, # a features Dataset
+) -> dict: # word -> (values (frame, face), how they are written), as far as the result knows them
+    "What can be said of each face beside who it is."
+    found = {}
+    for word, name, entry, form in _NOTES:
+        if name not in ds: continue
+        values = ds[name] if entry is None else ds[name].sel({ds[name].dims[-1]: entry})
+        found[word] = values.values, form
+    return found
+
+# %% ../../nbs/viewers/02_detections.ipynb #detect001
+def name_expression(
+    shares: np.ndarray, # (7,) probabilities in the order of `EXPRESSIONS`
+) -> str: # empty if they are unknown
+    "The category that annotators would most likely give."
+    if not np.isfinite(shares).all(): return ""
+    return f"annotators would say {EXPRESSIONS[shares.argmax()]} {shares.max():.2f}"
+
 def note_face(
-    track: float, # number of the track, NaN if unknown
-    evidence: float, # that the track is a face, 0 to 1, NaN if unknown
-    pose: np.ndarray = (np.nan, np.nan, np.nan), # (3,) pitch, yaw, roll in degrees, NaN if unknown
-    sharpness: float = np.nan, # 0 to 1, NaN if unknown
+    notes: dict, # from `list_notes`
+    expressions, # (frame, face, 7) probabilities, or `None`
+    row: int, # of the frame
+    k: int, # number of the slot
 ) -> str:
-    "Track, evidence, pose and sharpness, as far as the result knows them."
-    parts = [("track", track, ".0f"), ("evidence", evidence, ".2f")]
-    parts += [(angle, value, ".0f") for angle, value in zip(ANGLES, pose)] + [("sharpness", sharpness, ".2f")]
-    return ", ".join(f"{word} {value:{form}}" for word, value, form in parts if np.isfinite(value))
+    "Track, evidence, pose, eyes, quality and expression, as far as the result knows them."
+    values = [(word, values[row, k], form) for word, (values, form) in notes.items()]
+    parts = [f"{word} {value:{form}}" for word, value, form in values if np.isfinite(value)]
+    if expressions is not None: parts.append(name_expression(expressions[row, k]))
+    return ", ".join(part for part in parts if part)
 
 # %% ../../nbs/viewers/02_detections.ipynb #vdet013
 class FrameFaces:
@@ -76,10 +109,8 @@ class FrameFaces:
         self.box = ds.face_box.values
         self.marks = ds.face_landmarks.values
         self.confidence = ds.face_confidence.values
-        self.track = values_or_nan(ds, "face_track")
-        self.evidence = values_or_nan(ds, "face_evidence")
-        self.pose = ds.face_pose.values if "face_pose" in ds else np.full((*ds.face_label.shape, 3), np.nan)
-        self.sharpness = values_or_nan(ds, "face_sharpness")
+        self.notes = list_notes(ds)
+        self.expressions = ds.face_expression.values if "face_expression" in ds else None
         self.doubtful = is_doubtful(ds)
         self.aus = mark_aus(ds, aus)
         self.values = ds.face_aus.sel(au=list(aus)).values
@@ -99,7 +130,7 @@ class FrameFaces:
             ink=choose_ink(color),
             lines=[line.round(1).tolist() for line in lines],
             label=label_face(str(self.names[k]), self.confidence[row, k], doubtful),
-            note=note_face(self.track[row, k], self.evidence[row, k], self.pose[row, k], self.sharpness[row, k]),
+            note=note_face(self.notes, self.expressions, row, k),
             doubtful=doubtful,
             aus=[[au, _number(value)] for au, value in zip(self.aus, self.values[row, k])],
         )

@@ -568,5 +568,5 @@ def test_detections_tell_track_and_evidence(tracked, clip, old):
     face = next(face for face in viewer.picture.faces if face["doubtful"])
     assert face["label"] == "doubtful" and face["note"].startswith(f"track {int(tracked.face_track.max())}, evidence 0.20, pitch ") and face["color"] == "#999999"
     assert face["note"] in viewer.where.value and "tracks" in viewer.toggles
-    plain = view_detections(old.drop_vars(["face_pose", "face_sharpness"]), clip)
+    plain = view_detections(old.drop_vars(["face_pose", "eye_openness", "eye_gaze", "face_sharpness"]), clip)
     assert "tracks" not in plain.toggles and plain.picture.faces[0]["note"] == "" and "<br>" not in plain.where.value

@@ -1,10 +1,11 @@
-"""How well do the action units of the embedded set tell smiles from neutral faces? `make accuracy` writes accuracy.csv and own_neutral.csv to OUT."""
+"""How well do the action units of the embedded set tell smiles from neutral faces? `make accuracy` writes accuracy.csv, own_neutral.csv and readings.csv to OUT."""
 import argparse
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from readings import try_readings
 
 ROOT = Path(__file__).resolve().parents[2]
 FACES = ROOT.parent / "shared" / "faces" / "london"  # Face Research Lab London Set, with an index.csv of file, person and expression
@@ -30,7 +31,7 @@ def main():
     parser.add_argument("--outdir", type=Path, default=Path("out"), help="folder to write to (default: out)")
     args = parser.parse_args()
     measured = measure_labels(args.faces / "index.csv", show_progress=True)
-    tables = dict(accuracy=score_aus(measured), own_neutral=pd.DataFrame(compare_with_own(measured)))
+    tables = dict(accuracy=score_aus(measured), own_neutral=pd.DataFrame(compare_with_own(measured)), readings=try_readings(args.faces))
     args.outdir.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         print(table.round(3).to_string(index=False), args.outdir / f"{name}.csv", sep="\n")
