@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import hashlib
+import json
 import os
 import sys
 import tempfile
@@ -14,12 +16,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from ..files import cache_folder, read_whole, write_atomically
 
 if TYPE_CHECKING:
     import openvino
@@ -202,10 +206,42 @@ class Network:
             outs = list(self.local.request.infer(list(inputs), share_inputs=True, share_outputs=False).values())
         return [out[:n] for out in outs] if room > n else outs
 
+# %% ../../nbs/compute/00_inference.ipynb #infere006
+_KEPT = 4 # files for each network, such as those of both engines on two kinds of machine
+_LARGEST = 2**30 # bytes of such a file
+_SETTINGS = ("ONEDNN", "DNNL", "OV_", "OPENVINO", "OMP_", "MKL_") # first letters of the variables that matter
+
+def _place_of(source, options):
+    "Where a compiled network is kept: the first word of `source`, and a checksum of all that it depends on."
+    openvino, _ = import_openvino()
+    machine = [_core().get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
+    settings = sorted((name, value) for name, value in os.environ.items() if name.startswith(_SETTINGS))
+    facts = [source, options, openvino.__version__, machine, settings]
+    key = hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:24]
+    return cache_folder() / "compiled" / f"{source.split()[0]}-{key}.bin"
+
+def _take_up(path, options):
+    "The network that is kept there, `None` if there is none that is whole."
+    try: data = read_whole(path, _LARGEST)
+    except (OSError, ValueError): return None
+    if hashlib.sha256(data[32:]).digest() != data[:32]: return None
+    try: return _core().import_model(data[32:], "CPU", options)
+    except Exception: return None # from another OpenVINO in spite of its name
+
+def _put_down(compiled, path):
+    "Keep a compiled network, and the newest others of its name."
+    with suppress(OSError, RuntimeError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = compiled.export_model().getvalue()
+        with write_atomically(path) as part: part.write_bytes(hashlib.sha256(data).digest() + data)
+        others = sorted(path.parent.glob(f"{path.stem.rsplit('-', 1)[0]}-*.bin"), key=lambda other: -other.stat().st_mtime)
+        for other in others[_KEPT:]: other.unlink()
+
 # %% ../../nbs/compute/00_inference.ipynb #c011
 def compile_network(
-    model, # `openvino.Model`
+    model, # `openvino.Model`, or a function without parameters that gives one
     engine: str = "exact", # one of `ENGINES`
+    source: str = "", # name and weights of the network, if it is to be kept; see `weights_source`
 ) -> Network:
     "Compile a network for the CPU, one core for each thread that runs it."
     precision = "bf16" if engine == "fast" and has_bfloat16() else "f32"
@@ -216,7 +252,14 @@ def compile_network(
         "INFERENCE_PRECISION_HINT": precision,
     }
     core = prepare_inference()
-    with _call(): return Network(core.compile_model(model, "CPU", options))
+    place = _place_of(source, options) if source else None
+    with _call(): kept = _take_up(place, options) if place else None
+    if kept: return Network(kept)
+    model = model() if callable(model) else model
+    with _call():
+        compiled = core.compile_model(model, "CPU", options)
+        if place: _put_down(compiled, place)
+    return Network(compiled)
 
 # %% ../../nbs/compute/00_inference.ipynb #networ001
 def find_device(
@@ -256,19 +299,23 @@ def compile_module(
     module, # `torch.nn.Module` that takes (N, 3, size, size)
     size: int, # side of its pictures in pixels
     engine: str = "exact", # one of `ENGINES`
+    source: str = "", # see `compile_network`
 ) -> Network:
     "Compile a network of torch for the CPU, for any number of pictures."
+    prepare_inference()
+    return compile_network(partial(_read_module, module, size), engine, source)
+
+def _read_module(module, size):
+    "A network of torch as an `openvino.Model`."
     import warnings
 
     import torch
     openvino, _ = import_openvino()
-    prepare_inference()
     with _call(), torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore") # tracing warns of every size that it takes for a constant
         example = torch.zeros(1, 3, size, size)
         traced = torch.jit.freeze(torch.jit.trace(module, example, check_trace=False))
-        model = openvino.convert_model(traced, example_input=example, input=[-1, 3, size, size])
-    return compile_network(model, engine)
+        return openvino.convert_model(traced, example_input=example, input=[-1, 3, size, size])
 
 # %% ../../nbs/compute/00_inference.ipynb #c015c
 def to_device(

@@ -24,7 +24,7 @@ from .doubts import note_doubts
 from .stream import FaceStream, blank_unseen, warn_of_failures
 from ..faces.action_units import find_worth
 from ..faces.crops import cut_for
-from ..faces.detection import SELECTION_METHODS, detect_faces, load_detector
+from ..faces.detection import SELECTION_METHODS, Cascade, detect_faces, load_detector
 from ..faces.embedding import encode_faces, load_encoder
 from ..faces.measures import LandmarksAndUnits, check_measure, cut_regions_for, name_variables
 from ..faces.multitask import Multitask
@@ -154,19 +154,33 @@ class _Loaded:
         if obj is None: return self
         if self.name not in vars(obj): setattr(obj, self.name, self.load(obj))
         return getattr(obj, self.name)
-    def __delete__(self, obj): vars(obj).pop(self.name, None)
+    def __delete__(self, obj):
+        for name in (self.name, *_LEAVES_WITH.get(self.name, ())): vars(obj).pop(name, None)
 
-# %% ../../nbs/extraction/04_extractor.ipynb #extrac003
+_LEAVES_WITH = dict(_detector=("_cascade",)) # what has no use without another one
+
 _DETECTOR_OPTIONS = (
     "min_face_size", "thresholds", "factor", "post_process", "select_largest", "selection_method", "keep_all"
 )
 
+# %% ../../nbs/extraction/04_extractor.ipynb #extrac003
 class LoadedModels:
     "The models of an extractor; each is loaded when it is first used, and may be deleted."
     @_Loaded
     def detector(self) -> facenet_pytorch.MTCNN:
         "`facenet_pytorch.MTCNN`"
         return load_detector(self.device, **{name: getattr(self, name) for name in _DETECTOR_OPTIONS})
+
+    @_Loaded
+    def cascade(self) -> Cascade:
+        "The detector's weights and options, without facenet-pytorch"
+        return Cascade(**{name: getattr(self, name) for name in _DETECTOR_OPTIONS})
+
+    @property
+    def finder(self) -> object: # `facenet_pytorch.MTCNN`, or `Cascade`
+        "What a run asks: the detector where it is loaded or on a GPU, else its weights, which are there much sooner"
+        ready = "_detector" in vars(self) or find_device(self.device).type != "cpu"
+        return self.detector if ready else self.cascade
 
     @_Loaded
     def encoder(self) -> object: # `facenet_pytorch.InceptionResnetV1`, or `SFace`
@@ -388,7 +402,7 @@ def make_stream(
     names = ("embeddings_model", "post_process", "detect_every", "device")
     options = {name: getattr(extractor, name) for name in names} | dict(everything=arguments["return_embeddings"])
     measures = _measures_of(extractor, arguments)
-    return FaceStream(extractor.detector, extractor.encode, size, measures, **options)
+    return FaceStream(extractor.finder, extractor.encode, size, measures, **options)
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c048
 _PACKAGES = ("torch", "facenet-pytorch", "py-feat", "spectralcluster", "openvino", "av", "xarray", "numpy")
@@ -538,6 +552,6 @@ def _assemble(extractor, dataset, filepath, chunks, arguments):
     attrs = _describe(extractor, dataset, filepath, arguments, names.how)
     attrs |= describe_missing(dataset, faces["decoded"], chunks.done)
     whole = chunks.done == len(dataset)
-    if whole and (turn := find_turn(dataset, faces, extractor.detector)): attrs["video_turned"] = turn
+    if whole and (turn := find_turn(dataset, faces, extractor.finder)): attrs["video_turned"] = turn
     if names.proposals: attrs["identity_proposals"] = json.dumps(names.proposals)
     return note_doubts(build_features(attrs=attrs, au_worth=find_worth(extractor.au_model), **tables))

@@ -10,6 +10,7 @@ import numpy as np
 from ..compute.inference import compile_network, import_openvino, read_network
 from .crops import region_to_frame
 from .pyfeat_aus import PyFeatClassifier
+from ..models.fetch import weights_source
 from ..models.weights import read_regression, read_task_model
 from ..schema import AU_NAMES, BLENDSHAPE_NAMES
 
@@ -54,7 +55,8 @@ class Blendshapes:
     name = "blendshapes"
 
     def __init__(self):
-        self.network = compile_network(_any_number_of_faces(read_network(read_task_model("blendshapes"))))
+        def read(): return _any_number_of_faces(read_network(read_task_model("blendshapes")))
+        self.network = compile_network(read, source=weights_source("blendshapes"))
 
     def __call__(self, mesh) -> np.ndarray: # (N, 52), 0 to 1
         return self.network(np.ascontiguousarray(mesh[:, _MESH_TO_146, :2], np.float32))[0]

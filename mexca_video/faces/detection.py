@@ -5,19 +5,22 @@
 # %% ../../nbs/faces/02_detection.ipynb #c003
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..compute.inference import find_device
 from .mtcnn import FastMTCNN
+from ..models.fetch import read_tensors
+from ..models.registry import find_model
 
 if TYPE_CHECKING:
     from facenet_pytorch import MTCNN
 
 # %% auto #0
-__all__ = ['SELECTION_METHODS', 'load_detector', 'order_faces', 'detect_faces', 'find_faces', 'eye_angles', 'look_turned',
-           'find_rotation']
+__all__ = ['SELECTION_METHODS', 'load_detector', 'Cascade', 'order_faces', 'detect_faces', 'find_faces', 'eye_angles',
+           'look_turned', 'find_rotation']
 
 # %% ../../nbs/faces/02_detection.ipynb #c009
 def load_detector(
@@ -29,6 +32,41 @@ def load_detector(
     detector = MTCNN(**options, device=find_device(device)).eval()
     detector.fast = FastMTCNN(detector)
     return detector
+
+# %% ../../nbs/faces/02_detection.ipynb #detect005
+_POOLED = dict(pnet=(2,), rnet=(3, 3), onet=(3, 3, 2)) # sizes of the windows in which each network takes maxima
+
+def _read_network(name):
+    "The weights of one of MTCNN's networks, under the names that they have in it."
+    tensors = read_tensors((find_model("mtcnn") / f"{name}.pt").read_bytes())
+    network = SimpleNamespace(**{f"pool{i}": SimpleNamespace(kernel_size=size) for i, size in enumerate(_POOLED[name], 1)})
+    for key, tensor in tensors.items():
+        layer, part = key.split(".")
+        if not hasattr(network, layer): setattr(network, layer, SimpleNamespace())
+        setattr(getattr(network, layer), part, tensor)
+    return network
+
+# %% ../../nbs/faces/02_detection.ipynb #detect006
+class Cascade:
+    "MTCNN's weights and options without MTCNN, for `find_faces` on a CPU."
+    def __init__(self,
+        min_face_size: int = 20, # smallest face that is looked for, in pixels
+        thresholds: tuple = (0.6, 0.7, 0.7), # of the three stages, each 0 to 1
+        factor: float = 0.709, # step of the image pyramid
+        select_largest: bool = True, # order of the faces: largest first, else most probable first
+        selection_method: str | None = None, # overrides select_largest, see `SELECTION_METHODS`
+        keep_all: bool = True, # keep every face, else the first only
+        post_process: bool = True, # not needed: nothing is cut out here
+    ):
+        self.min_face_size = min_face_size
+        self.thresholds = thresholds
+        self.factor = factor
+        self.select_largest = select_largest
+        self.selection_method = selection_method or ("largest" if select_largest else "probability")
+        self.keep_all = keep_all
+        self.device = find_device("cpu")
+        self.pnet, self.rnet, self.onet = map(_read_network, _POOLED)
+        self.fast = FastMTCNN(self)
 
 # %% ../../nbs/faces/02_detection.ipynb #c014
 SELECTION_METHODS = ("probability", "largest", "largest_over_threshold", "center_weighted_size")
@@ -83,7 +121,7 @@ def detect_faces(
 
 # %% ../../nbs/faces/02_detection.ipynb #c020
 def find_faces(
-    detector, # from `load_detector`
+    detector, # from `load_detector`, or a `Cascade`
     frames, # (B, H, W, 3) RGB uint8 array, or a list of (H, W, 3)
     near: list = None, # B arrays (N, 4): look for faces only where these boxes are
 ) -> tuple: # four lists of B: boxes (N, 4), probs (N,), points (N, 5, 2), `None` without a face; number of faces

@@ -19,6 +19,7 @@ from mexca_video.compute.inference import (
     read_network,
     run_module,
 )
+from ..models.fetch import weights_source
 from ..models.registry import MODELS
 from ..models.weights import fill_network, read_sface
 
@@ -31,7 +32,8 @@ __all__ = ['SFace', 'load_encoder', 'encode_faces']
 # %% ../../nbs/faces/03_embedding.ipynb #c014
 class SFace:
     "SFace in OpenVINO: (N, 3, 112, 112) RGB, 0 to 255, to (N, 128)."
-    def __init__(self, engine="exact"): self.network = compile_network(read_network(read_sface()), engine)
+    def __init__(self, engine="exact"):
+        self.network = compile_network(lambda: read_network(read_sface()), engine, weights_source("sface"))
     def __call__(self, crops) -> np.ndarray: # (N, 128) float32
         return self.network(np.ascontiguousarray(crops, np.float32))[0]
 
@@ -51,9 +53,10 @@ def load_encoder(
     network.device = find_device(device)
     network.engine = engine
     network.eval().to(network.device, memory_format=torch.channels_last)
-    network.compiled = (
-        compile_module(network, MODELS[embeddings_model].image_size, engine) if network.device.type == "cpu" else None
-    )
+    network.compiled = None
+    if network.device.type == "cpu":
+        source = weights_source(embeddings_model, "facenet-pytorch")
+        network.compiled = compile_module(network, MODELS[embeddings_model].image_size, engine, source)
     return network
 
 # %% ../../nbs/faces/03_embedding.ipynb #c017

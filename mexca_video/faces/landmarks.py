@@ -11,6 +11,7 @@ import numpy as np
 
 from ..compute.inference import compile_module, compile_network, find_device, read_network, run_module
 from .crops import cut_regions, level_regions, region_to_frame, upright_regions
+from ..models.fetch import weights_source
 from ..models.imports import import_feat
 from ..models.registry import MODELS
 from ..models.weights import fill_network, read_task_model
@@ -46,7 +47,7 @@ class PyFeatLandmarker:
         fill_network(self.network, name)
         self.network.device = self.device # py-feat's MobileFaceNet moves its input there
         self.network.eval().to(self.device, memory_format=torch.channels_last)
-        self.compiled = compile_module(self.network, self.size, engine) if self.device.type == "cpu" else None
+        self.compiled = _compile(self.network, name, engine) if self.device.type == "cpu" else None
 
     def regions(self, boxes, eyes=None) -> np.ndarray: # (N, 4) cx, cy, side, angle
         "Where the network looks, see `upright_regions`."
@@ -81,6 +82,9 @@ def _feat_network(name, size):
             return import_feat("landmark_detectors.basenet_test").MobileNet_GDConv(136)
     return import_feat("landmark_detectors.pfld_compressed_test").PFLDInference()
 
+def _compile(network, name, engine):
+    return compile_module(network, MODELS[name].image_size, engine, weights_source(name, "py-feat"))
+
 # %% ../../nbs/faces/04_landmarks.ipynb #c014
 MESH_TO_68 = [
     127, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 356, # jaw
@@ -100,7 +104,9 @@ class FaceMesh:
 
     def __init__(self, engine="exact"):
         self.size = MODELS["facemesh"].image_size
-        self.network = compile_network(read_network(read_task_model("facemesh")), engine)
+        self.network = compile_network(
+            lambda: read_network(read_task_model("facemesh")), engine, weights_source("facemesh")
+        )
 
     def regions(self, boxes, eyes) -> np.ndarray: # (N, 4) cx, cy, side, angle
         "Where the network looks, see `level_regions`."

@@ -35,7 +35,7 @@ from mexca_video.models.registry import (
 )
 
 # %% auto #0
-__all__ = ['MAX_MODEL_BYTES', 'list_members', 'read_member', 'read_tensors', 'fetch_model', 'checked_bytes']
+__all__ = ['MAX_MODEL_BYTES', 'list_members', 'read_member', 'read_tensors', 'fetch_model', 'checked_bytes', 'weights_source']
 
 # %% ../../nbs/models/02_fetch.ipynb #c046
 def _digest(path):
@@ -292,3 +292,13 @@ def checked_bytes(
         )
     _check(model, path, hashlib.sha256(data).hexdigest())
     return data
+
+# %% ../../nbs/models/02_fetch.ipynb #fetch012
+def weights_source(
+    name: str, # a key of `MODELS`, a model of one file
+    package: str = "", # the package whose code builds the network
+) -> str: # name, checksum of the weights, version of the package
+    "What a network depends on. The model is fetched if need be, and checked. Raises `ModelError` as `fetch_model` does."
+    parts = [name, _digest(fetch_model(name))]
+    if package: parts += [package, metadata.version(package)]
+    return " ".join(parts)

@@ -123,8 +123,8 @@ def stop_after(monkeypatch, extractor, frames, error=KeyboardInterrupt):
     "Raise `error` when `extractor` has looked at `frames` frames."
     look_at, seen = FaceStream.look_at, []
     def count(self, images):
-        if self.detector is extractor.detector: seen.append(1)
-        if len(seen) > frames and self.detector is extractor.detector: raise error
+        if self.detector is extractor.finder: seen.append(1)
+        if len(seen) > frames and self.detector is extractor.finder: raise error
         return look_at(self, images)
     monkeypatch.setattr(FaceStream, "look_at", count)
 
