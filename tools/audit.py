@@ -32,7 +32,7 @@ def licence(distribution):
     "The licence that a distribution states: in its metadata, else in the first line of its licence file."
     data = distribution.metadata
     classifiers = [line.split(" :: ")[-1] for line in data.get_all("Classifier") or [] if line.startswith("License :: ") and line.count(" :: ") > 1]
-    stated = data["License-Expression"] or ", ".join(classifiers) or data["License"] or licence_file(distribution)
+    stated = data.get("License-Expression") or ", ".join(classifiers) or data.get("License") or licence_file(distribution)
     return next((line.strip()[:60] for line in stated.splitlines() if line.strip()), "not stated")
 
 
