@@ -20,9 +20,11 @@ lint: .venv/.dev
 test-all: .venv/.dev .venv/.docs
 	$(BIN)/python tools/run.py long
 
-# Speed, on a GPU too where there is one, deviations of the fast engine, memory by length, identification by number; writes benchmark.csv and benchmark.png to OUT.
+# Speed, on a GPU too where there is one, deviations of the fast engine, memory by length, identification by number, the first frame, and a film of two hours in 4K (a few GB on disk for a while); writes tables and a figure to OUT.
 bench: .venv/.bench
 	$(BIN)/python tools/benchmarks/bench.py --outdir $(OUT)
+	$(BIN)/python tools/benchmarks/cold.py --outdir $(OUT)
+	$(BIN)/python tools/benchmarks/film.py --outdir $(OUT)
 
 # Action units against photographs of known expressions, and the same faces in other pictures; FACES is a folder with an index.csv. Each writes its tables to OUT.
 FACES ?= ../shared/faces/london

@@ -50,6 +50,7 @@ def run_once(clip, cache):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--outdir", type=Path, default=Path("out"), help="folder to write cold.csv to (default: out)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each kind, alternating (default: 5)")
     args = parser.parse_args()
     found = []
@@ -67,6 +68,8 @@ def main():
                 found += [dict(cache=kind, stage=name, seconds=a, processor=b, peak_mb=c) for name, a, b, c in (*rows, total)]
     table = pd.DataFrame(found).groupby(["cache", "stage"], sort=False).median().round(2)
     print(table.to_string(), f"Medians of {args.repeats}.", sep="\n")
+    args.outdir.mkdir(parents=True, exist_ok=True)
+    table.to_csv(args.outdir / "cold.csv", lineterminator="\n")
     wall = table.seconds.unstack(0).loc["to the first result"]
     print(f"With compiled networks in the cache: {wall['from the cache'] / wall['compiled anew']:.2f} of the time without.")
 

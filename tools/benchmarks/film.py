@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pandas as pd
 
 from mexca_video import VideoDataset, sample_image, sample_path
 
@@ -49,6 +50,7 @@ def repeat(part, path, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--outdir", type=Path, default=Path("out"), help="folder to write film.csv to (default: out)")
     parser.add_argument("--minutes", type=float, default=120, help="length of the film (default: 120)")
     parser.add_argument("--frames", type=int, default=20, help="frames that are asked for, far from each other (default: 20)")
     args = parser.parse_args()
@@ -57,21 +59,35 @@ def main():
         part, film = Path(folder) / "part.mp4", Path(folder) / "film.mp4"
         write_part(part, 10, "libx264")
         repeat(part, film, int(args.minutes * 60))
-        print(f"{args.minutes:g} minutes of {SIZE[0]}x{SIZE[1]} at {RATE} frames a second, {film.stat().st_size / 1e9:.1f} GB")
         Path("/proc/self/clear_refs").write_text("5")  # what was needed to write the film does not count
-        before, began = peak_mb(), time.perf_counter()
-        video = VideoDataset(film)
-        print(f"index of {len(video)} frames: {time.perf_counter() - began:.1f} s, {peak_mb() - before:.0f} MB")
-        random, times = np.random.default_rng(0), []
-        for i in random.integers(0, len(video), args.frames):
-            began = time.perf_counter()
-            video[int(i)]
-            times.append(time.perf_counter() - began)
-        print(f"one frame anywhere: {np.median(times):.2f} s in the middle, {max(times):.2f} s at most; {peak_mb() - before:.0f} MB by then")
-        began = time.perf_counter()
-        for i in range(len(video) // 2, len(video) // 2 + 25): video[i]
-        print(f"the next frame: {(time.perf_counter() - began) / 25:.3f} s, mean of 25")
-        video.close()
+        rows = measure(film, args.frames, peak_mb())
+        rows.insert(0, ("size of the file", round(film.stat().st_size / 1e6), "MB"))
+    table = pd.DataFrame(rows, columns=["what", "value", "unit"])
+    print(f"{args.minutes:g} minutes of {SIZE[0]}x{SIZE[1]} at {RATE} frames a second", table.to_string(index=False), sep="\n")
+    args.outdir.mkdir(parents=True, exist_ok=True)
+    table.to_csv(args.outdir / "film.csv", index=False, lineterminator="\n")
+
+
+def seconds(work):
+    "How long something takes."
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def measure(film, count, before):
+    "Rows (what, value, unit)."
+    opened = []
+    index = seconds(lambda: opened.append(VideoDataset(film)))
+    video, memory = opened[0], peak_mb() - before
+    times = [seconds(lambda i=i: video[int(i)]) for i in np.random.default_rng(0).integers(0, len(video), count)]
+    middle = len(video) // 2
+    following = [seconds(lambda i=i: video[i]) for i in range(middle, middle + RATE)]
+    seeks = peak_mb() - before
+    video.close()
+    return [("frames", len(video), "1"), ("index", round(index, 2), "s"), ("memory of the index", round(memory), "MB"),
+            ("a frame anywhere, median", round(np.median(times), 2), "s"), ("a frame anywhere, slowest", round(max(times), 2), "s"),
+            ("the next frame, median", round(1000 * np.median(following)), "ms"), ("memory with pictures", round(seeks), "MB")]
 
 
 if __name__ == "__main__": main()
