@@ -14,13 +14,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..compute.inference import count_cores
 from .manifest import check_manifest, read_manifest
 from mexca_video.corpus.runs import (
-    Job,
     corpus_status,
     forget_failures,
     list_jobs,
@@ -45,10 +45,9 @@ WORKER_MEMORY = 3 * 2**30  # bytes of one process
 
 def import_distributed() -> object:  # the package `distributed`
     "Import Dask. Raises ImportError that says how to install it."
-    try: import distributed
+    try: return import_module("distributed")
     except ImportError as error:
         raise ImportError('this needs dask and distributed, which are not installed: pip install "mexca_video[corpus]"') from error
-    return distributed
 
 def count_workers(
     need: int = WORKER_MEMORY,  # bytes of memory of one
