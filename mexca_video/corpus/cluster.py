@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['WORKER_MEMORY', 'MOST_RETURNS', 'SETTINGS', 'ANSWER_SECONDS', 'OPTIONS', 'import_distributed', 'count_workers',
-           'take_shard', 'slurm_script', 'load_models', 'spread', 'open_client', 'process_corpus']
+           'take_shard', 'slurm_script', 'spread', 'open_client', 'process_corpus']
 
 # %% ../../nbs/corpus/02_cluster.ipynb #cluste006
 WORKER_MEMORY = 3 * 2**30  # bytes of one process
@@ -75,7 +75,7 @@ def take_shard(
 def slurm_script(
     manifest: str | os.PathLike,
     out: str | os.PathLike,
-    words: tuple = ("--embedded",),  # further words of `mexca-video corpus run`
+    words: tuple = (),  # further words of `mexca-video corpus run`
     *,
     shards: int = 8,  # jobs of the array
     cores: int = 4,  # of each job
@@ -99,30 +99,19 @@ srun {shlex.join(command)} --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
 _KEPT = {}  # what was unpacked in this process
 _ONE_AT_A_TIME = threading.Lock()
 
-def load_models(
-    extractor,  # nothing is done for what is no `FaceExtractor`
-    options: dict,  # of `apply`
-) -> object:  # `extractor`
-    "Load the models of an extractor: a missing one is found out now."
-    from mexca_video.extraction.extractor import FaceExtractor, make_stream
-
-    asked = {name: options.get(name, False) for name in ("return_embeddings", "return_blendshapes", "return_mesh")}
-    if isinstance(extractor, FaceExtractor): make_stream(extractor, asked)
-    return extractor
-
 def _pack_extractor(extractor):
     "An extractor as bytes, without its models."
     import cloudpickle
 
     return cloudpickle.dumps(renew(extractor))
 
-def _unpack_extractor(packed, options):
-    "The extractor with its models, the same one each time."
+def _unpack_extractor(packed):
+    "The extractor, the same one each time."
     import cloudpickle
 
     if packed not in _KEPT:
         _KEPT.clear()
-        _KEPT[packed] = load_models(cloudpickle.loads(packed), options)
+        _KEPT[packed] = cloudpickle.loads(packed)
     return _KEPT[packed]
 
 # %% ../../nbs/corpus/02_cluster.ipynb #cluste017
@@ -130,7 +119,7 @@ def _do_job(job, out, packed, options):
     "What a worker does with one video: its record, and whether it is a new one."
     if not (Path(out) / "corpus.csv").is_file():
         raise FileNotFoundError(f"{socket.gethostname()} does not see {out}; a worker needs the folders under the same path")
-    with _ONE_AT_A_TIME: return _do_one(job, out, _unpack_extractor(packed, options), options)
+    with _ONE_AT_A_TIME: return _do_one(job, out, _unpack_extractor(packed), options)
 
 def _do_one(job, out, extractor, options):
     "The record of a video, and whether it is a new one."
@@ -191,6 +180,7 @@ def _own_cluster(workers):
         distributed.Client(cluster) as client,
     ): yield client
 
+# %% ../../nbs/corpus/02_cluster.ipynb #cluste022
 @contextmanager
 def open_client(
     client=None,  # address of a scheduler, or a `distributed.Client`, which stays open
@@ -217,7 +207,7 @@ def _connect(address):
         raise ConnectionError(f"the scheduler at {address} has no worker; start some with `dask worker {address}`") from error
     return client
 
-# %% ../../nbs/corpus/02_cluster.ipynb #cluste023
+# %% ../../nbs/corpus/02_cluster.ipynb #cluste024
 OPTIONS = ("batch_size", "rotate", "return_embeddings", "return_blendshapes", "return_mesh")  # of `apply`
 
 def _check_settings(table, extractor, workers, options):
@@ -237,7 +227,6 @@ def _check_settings(table, extractor, workers, options):
 def _do_all(jobs, out, extractor, client, options):
     "Job, record and whether it is new, for each job in the order in which they end."
     if client is None:
-        load_models(extractor, options)
         for job in jobs: yield job, *_do_one(job, out, extractor, options)
         return
     from distributed import KilledWorker
@@ -251,7 +240,7 @@ def _do_all(jobs, out, extractor, client, options):
             raise RuntimeError(f"a worker cannot work ({found}); what is done is kept, so start the same again") from found
         yield job, *found
 
-# %% ../../nbs/corpus/02_cluster.ipynb #cluste024
+# %% ../../nbs/corpus/02_cluster.ipynb #cluste025
 def _follow(rows, bar):
     "Let a progress bar follow; returns the jobs that another run holds."
     held = []
@@ -264,7 +253,7 @@ def _follow(rows, bar):
         bar.update()
     return held
 
-# %% ../../nbs/corpus/02_cluster.ipynb #cluste025
+# %% ../../nbs/corpus/02_cluster.ipynb #cluste026
 def process_corpus(
     manifest: str | os.PathLike | pd.DataFrame,  # corpus.csv, or what `read_manifest` returned
     out: str | os.PathLike,  # folder to write to, made if it is not there

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['STATES', 'MOST_DEATHS', 'STATUS_COLUMNS', 'Job', 'list_jobs', 'read_record', 'write_record', 'make_record',
-           'expecting', 'run_options', 'describe_job', 'process_video', 'describe_extractor', 'renew', 'open_folder',
-           'forget_failures', 'corpus_status']
+           'expecting', 'run_options', 'describe_job', 'load_models', 'process_video', 'describe_extractor', 'renew',
+           'open_folder', 'read_settings', 'forget_failures', 'corpus_status']
 
 # %% ../../nbs/corpus/01_runs.ipynb #runs006
 class Job(NamedTuple):
@@ -151,6 +151,7 @@ def _mark_events(ds, job):
     if job.events: return add_events(ds, read_events(job.events), replace=True)
     return remove_events(ds) if "event" in ds.coords else ds
 
+# %% ../../nbs/corpus/01_runs.ipynb #runs018
 def _measure(job, out, extractor, run, options):
     "Measure a video, or take the result that is there, write it, and count what is in it."
     from mexca_video.extraction.doubts import has_status
@@ -167,7 +168,7 @@ def _measure(job, out, extractor, run, options):
     people = int(ds.face_label.notnull().any("frame").sum())
     return dict(frames=ds.sizes["frame"], faces=faces, people=people)
 
-# %% ../../nbs/corpus/01_runs.ipynb #runs019
+# %% ../../nbs/corpus/01_runs.ipynb #runs020
 MOST_DEATHS = 2  # of processes, after which a video is set aside
 
 def _begin(path, run):
@@ -185,12 +186,22 @@ def _set_aside(job, run, dead):
              "it is left out until it is retried")
     return make_record(job, "set_aside", run, error=error, attempts=len(dead))
 
-# %% ../../nbs/corpus/01_runs.ipynb #runs021
+# %% ../../nbs/corpus/01_runs.ipynb #runs022
 def _in_one_line(error, job):
     "An error in one line that names files as the manifest does."
     text = " ".join(str(error).split()).replace(job.video, job.name)
     plain = isinstance(error, (ValueError, OSError)) and text
     return text if plain else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+def load_models(
+    extractor,  # nothing is done for what is no `FaceExtractor`
+    options: dict,  # of `apply`
+) -> None:
+    "Load the models of an extractor, if they are not: a missing one is found out now."
+    from mexca_video.extraction.extractor import FaceExtractor, make_stream
+
+    asked = {name: options.get(name, False) for name in ("return_embeddings", "return_blendshapes", "return_mesh")}
+    if isinstance(extractor, FaceExtractor): make_stream(extractor, asked)
 
 def _work_on(job, out, extractor, options):
     "Do a video whose lock is held; returns its record."
@@ -199,12 +210,14 @@ def _work_on(job, out, extractor, options):
     except Exception as error: return make_record(job, "failed", error=_in_one_line(error, job))
     same = known is not None and [known.get("sha256"), known.get("arguments")] == key
     if same and (known["state"] != "done" or (Path(out) / "results" / f"{job.id}.nc").is_file()): return known
+    load_models(extractor, options)
     begun = Path(out) / "begun" / f"{job.id}.json"
     dead = _begin(begun, key)
     record = _set_aside(job, key, dead) if len(dead) >= MOST_DEATHS else None
     try: return record or _attempt(job, out, extractor, run, key, options) | dict(attempts=len(dead) + 1)
     finally: begun.unlink(missing_ok=True)
 
+# %% ../../nbs/corpus/01_runs.ipynb #runs023
 def _attempt(job, out, extractor, run, key, options):
     "Measure a video; returns its record, also of a failure."
     started = _now()
@@ -221,14 +234,17 @@ def _plain_warnings(texts):
     "Each once, without the name of the class."
     return [text.split("Warning: ", 1)[-1] for text in dict.fromkeys(texts)]
 
-# %% ../../nbs/corpus/01_runs.ipynb #runs022
+# %% ../../nbs/corpus/01_runs.ipynb #runs024
 def process_video(
     job: Job,
     out: str | os.PathLike,  # folder of the corpus, from `open_folder`
     extractor,  # `FaceExtractor`
     **options,  # of `apply`
 ) -> dict:  # its record; state "running" if another process works on it
-    "Do a video if it is not done, and keep what came of it. Whatever goes wrong with the video is in the record."
+    """Do a video if it is not done, and keep what came of it. Whatever goes wrong with the video is in the record.
+
+    Raises what the loading of models raises.
+    """
     from filelock import FileLock, Timeout
 
     try:
@@ -237,7 +253,7 @@ def process_video(
             return record if record == read_record(out, job.id) else write_record(out, record)
     except Timeout: return dict(id=job.id, video=job.name, state="running")
 
-# %% ../../nbs/corpus/01_runs.ipynb #runs024
+# %% ../../nbs/corpus/01_runs.ipynb #runs026
 def describe_extractor(
     extractor,  # `FaceExtractor`, or an object of a class that keeps its arguments as attributes
 ) -> dict:  # argument to value
@@ -274,7 +290,19 @@ def _relative(path, folder):
     try: return Path(os.path.relpath(path, folder)).as_posix()
     except ValueError: return Path(path).as_posix()
 
-# %% ../../nbs/corpus/01_runs.ipynb #runs032
+# %% ../../nbs/corpus/01_runs.ipynb #runs027
+def read_settings(
+    out: str | os.PathLike,
+) -> tuple:  # arguments of the extractor, options of `apply`
+    "How was a corpus run last? Raises ValueError where the extractor cannot be made again from text."
+    path = Path(out) / "run.json"
+    try: found = json.loads(path.read_bytes())
+    except FileNotFoundError: raise FileNotFoundError(f"{out} holds no run.json, so no corpus was run there") from None
+    if found["extractor"].get("measures"):
+        raise ValueError(f"{path}: the extractor has measures of its own, {found['extractor']['measures']}; retry in Python")
+    return found["extractor"], found["options"]
+
+# %% ../../nbs/corpus/01_runs.ipynb #runs035
 def forget_failures(
     out: str | os.PathLike,
     ids=None,  # of videos; None: all that failed or were set aside
@@ -294,7 +322,7 @@ def forget_failures(
         except Timeout: continue
     return gone
 
-# %% ../../nbs/corpus/01_runs.ipynb #runs035
+# %% ../../nbs/corpus/01_runs.ipynb #runs038
 STATUS_COLUMNS = ("state", "attempts", "seconds", "frames", "faces", "people", "warnings", "started", "ended", "error")
 
 def corpus_status(
