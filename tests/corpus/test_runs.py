@@ -133,8 +133,7 @@ def test_a_killed_run_goes_on(study, tmp_path):
 def test_two_runs_share_a_folder(study, tmp_path):
     log, out = tmp_path / "log", tmp_path / "out"
     first, second = (start(study, out, log=str(log), seconds=0.3) for _ in range(2))
-    wait_until(lambda: (out / "begun").is_dir() and any((out / "begun").iterdir()))
-    assert "running" in set(corpus_status(out).state)
+    wait_until(lambda: (out / "corpus.csv").is_file() and "running" in set(corpus_status(out).state))
     for process in (first, second):
         process.join(60)
         assert process.exitcode == 0
