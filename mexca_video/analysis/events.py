@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 # %% auto #0
-__all__ = ['EVENT_COLUMNS', 'MAX_EVENT_BYTES', 'CLOCKS', 'tidy_events', 'read_events', 'frame_step', 'list_events', 'add_events',
-           'included', 'mark_frames', 'remove_events']
+__all__ = ['EVENT_COLUMNS', 'MAX_EVENT_BYTES', 'CLOCKS', 'EVENT_STEPS', 'tidy_events', 'read_events', 'frame_step', 'list_events',
+           'add_events', 'included', 'mark_frames', 'remove_events', 'redo_step']
 
 # %% ../../nbs/analysis/00_events.ipynb #events006
 EVENT_COLUMNS = ("onset", "duration", "type", "label", "subject", "source")
@@ -498,8 +498,6 @@ def add_events(
 
     Raises ValueError for an unknown type in exclude, and if no event is in the clip.
     """
-    import pandas as pd
-
     need_features(ds, "time", some_aus=True)
     new = tidy_events(events)
     exclude = [exclude] if isinstance(exclude, str) else list(exclude)
@@ -508,15 +506,20 @@ def add_events(
     new["onset"] += _find_shift(ds, offset, clock)
     new["excluded"] = new.get("excluded", False) | new.type.isin(exclude)
     _warn_of_outside(ds, new)
-    parts = [part for part in (list_events(ds), new) if len(part)] if not replace else [new]
-    table = tidy_events(pd.concat(parts)) if parts else new
-    said = dict(events=len(new), types=new.type.value_counts(sort=False).to_dict(), sources=sorted({*new.source} - {""}),
-                offset=float(offset), clock=clock or CLOCKS[0], exclude=exclude, replace=replace)
-    return _mark(ds, table).assign_attrs(history=_append(ds, "add_events", said))
+    table = new if replace else _join(list_events(ds), new)
+    said = dict(events=_as_entries(new), offset=float(offset), clock=clock or CLOCKS[0], exclude=exclude, replace=replace)
+    return _mark(ds, table).assign_attrs(history=_append(ds, history_line("add_events", said)))
 
-def _append(ds, function, arguments):
+def _join(*tables):
+    "One tidy table of several."
+    import pandas as pd
+
+    parts = [table for table in tables if len(table)]
+    return tidy_events(pd.concat(parts)) if parts else tables[-1]
+
+def _append(ds, line):
     "The history with one more line."
-    return "\n".join(filter(None, [ds.attrs.get("history"), history_line(function, arguments)]))
+    return "\n".join(filter(None, [ds.attrs.get("history"), line]))
 
 # %% ../../nbs/analysis/00_events.ipynb #events066
 def included(
@@ -566,9 +569,36 @@ def remove_events(
     if unknown := [name for name in types or [] if name not in set(table.type)]:
         raise ValueError(f"there is no event of the type {unknown[0]!r}; the types are "
                          f"{', '.join(map(repr, table.type.unique())) or 'none'}")
-    kept = table[~table.type.isin(table.type if types is None else types)].reset_index(drop=True)
-    said = _append(ds, "remove_events", {"types": types, "events": len(table) - len(kept)})
+    kept = _without(table, types)
+    said = _append(ds, history_line("remove_events", {"types": types, "events": len(table) - len(kept)}))
     if len(kept): return _mark(ds, kept).assign_attrs(history=said)
-    bare = ds.drop_vars(["event", "event_time", "excluded"], errors="ignore").assign_attrs(history=said)
+    return _unmark(ds).assign_attrs(history=said)
+
+def _without(table, types):
+    "The events of other types; none for None."
+    return table[~table.type.isin(table.type if types is None else types)].reset_index(drop=True)
+
+def _unmark(ds):
+    "The same without the coordinates and the attribute of events."
+    bare = ds.drop_vars(["event", "event_time", "excluded"], errors="ignore").copy()
     bare.attrs.pop("events", None)
     return bare
+
+# %% ../../nbs/analysis/00_events.ipynb #events076
+EVENT_STEPS = ("add_events", "remove_events")
+
+def redo_step(
+    ds,  # features Dataset
+    step,  # `schema.HistoryStep` of one of `EVENT_STEPS`
+) -> xr.Dataset:
+    "Do a line of a history again, which becomes the last line of the new one. Raises ValueError for a line without events."
+    said = step.arguments
+    history = _append(ds, step.text)
+    if step.function == "remove_events":
+        kept = _without(list_events(ds), said.get("types"))
+        return (_mark(ds, kept) if len(kept) else _unmark(ds)).assign_attrs(history=history)
+    if not isinstance(said.get("events"), list): raise ValueError("the line does not hold the events")
+    new = tidy_events(said["events"])
+    if "excluded" not in new: new["excluded"] = False
+    table = new if said.get("replace") else _join(list_events(ds), new)
+    return _mark(ds, table).assign_attrs(history=history)
