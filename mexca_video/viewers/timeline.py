@@ -224,6 +224,7 @@ class _EventEdits(_Undo):
         moved = abs((end - onset) - length) < 1e-6
         onset = self.snap(onset)
         self.edit(onset=onset, duration=one.duration if moved else max(self.snap(end) - onset, 0.0))
+        if moved: self.pick(onset + 1e-6)
 
 # %% ../../nbs/viewers/03_timeline.ipynb #timeli009
 class _EventKeys(_EventEdits):

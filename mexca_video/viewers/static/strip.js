@@ -75,7 +75,7 @@ function build(el) {
 }
 
 function addEvent({ track }, model, one, index) {
-  const bar = add(track, "button", "mexca-event", one.type);
+  const bar = add(track, "button", "mexca-event", one.end > one.onset ? one.type : "");
   bar.dataset.index = index;
   bar.title = one.title;
   bar.setAttribute("aria-label", one.title);
