@@ -320,14 +320,27 @@ def relative_openness(
 ) -> xr.DataArray:  # (frame, face), 1: as wide as the eye is open around that time
     "Openness of the eyes, divided by the person's own open eye: the 90 % quantile around each frame."
     values = _read_word(ds, "eye_openness").transpose("frame", "face")
-    usual = values.quantile(0.9, "frame").drop_vars("quantile")
+    if not ds.sizes["frame"]: return values
     around = values.rolling(frame=_window_frames(ds, window), center=True, min_periods=1).construct("near")
-    return values / np.maximum(around.quantile(0.9, "near").drop_vars("quantile"), usual / 2)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)  # where no face is: NaN, as it should be
+        usual = values.quantile(0.9, "frame").drop_vars("quantile")
+        opened = around.quantile(0.9, "near").drop_vars("quantile")
+    return values / np.maximum(opened, usual / 2)
 
 def _window_frames(ds, window):
     "An odd number of frames that are about `window` seconds."
     step = float(np.median(np.diff(ds.time))) if ds.sizes["frame"] > 1 else window
     return 2 * int(window / step / 2) + 1
+
+def _find_short(ds, of, rule):
+    "Episodes of at most `max_duration`, without those of which neither begin nor end is seen."
+    step = float(np.median(np.diff(ds.time.values))) if ds.sizes["frame"] > 1 else 0.0
+    if step > rule["max_duration"] / 3:
+        raise ValueError(f"frames are {step:.2f} s apart, and what lasts at most {rule['max_duration']:g} s falls between them; "
+                         "analyse more of them, with a smaller skip_frames")
+    found = find_episodes(ds, of, **rule)
+    return found[~(found.censored_start & found.censored_end)].reset_index(drop=True)
 
 def find_blinks(
     ds,  # features Dataset with `eye_openness`
@@ -337,8 +350,9 @@ def find_blinks(
     max_duration: float = 0.5,  # s; longer closures are no blinks
     max_gap: float = 0.05,  # s
 ) -> pd.DataFrame:  # as `find_episodes`; the peak is the moment at which the eye is least open
-    "Find blinks. Frames should be at most 0.05 s apart."
-    return find_episodes(ds, relative_openness, on, off, min_duration, max_duration, max_gap)
+    "Find blinks. Frames should be at most 0.05 s apart; raises ValueError where they are over `max_duration` / 3 apart."
+    rule = dict(on=on, off=off, min_duration=min_duration, max_duration=max_duration, max_gap=max_gap)
+    return _find_short(ds, relative_openness, rule)
 
 # %% ../../nbs/analysis/02_episodes.ipynb #episod048
 def turn_from_camera(
@@ -353,6 +367,7 @@ def nod_depth(
 ) -> xr.DataArray:  # (frame, face) degrees, positive: lower than usual
     "How far the head is lowered below the running median of its pitch."
     pitch = _read_word(ds, "pitch").transpose("frame", "face")
+    if not ds.sizes["frame"]: return pitch
     usual = pitch.rolling(frame=_window_frames(ds, window), center=True, min_periods=1).median()
     return usual - pitch
 
@@ -375,5 +390,6 @@ def find_nods(
     max_duration: float = 1.0,  # s
     max_gap: float = 0.0,  # s
 ) -> pd.DataFrame:  # as `find_episodes`, one row for each dip
-    "Find dips of the head. Frames should be at most 0.08 s apart."
-    return find_episodes(ds, nod_depth, on, off, min_duration, max_duration, max_gap)
+    "Find dips of the head. Frames should be at most 0.08 s apart; raises ValueError over `max_duration` / 3."
+    rule = dict(on=on, off=off, min_duration=min_duration, max_duration=max_duration, max_gap=max_gap)
+    return _find_short(ds, nod_depth, rule)

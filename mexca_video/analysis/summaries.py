@@ -127,7 +127,7 @@ def bootstrap_interval(
     draws: int = 1000,
     seed: int = 0,  # the same seed, the same interval
 ) -> tuple:  # (low, high), NaN where the error is not known
-    "Interval of the mean from blocks of successive values, stretched to the standard error."
+    "Interval of the mean from blocks of successive values, made as wide as the standard error asks for."
     from scipy.stats import norm, t
 
     values = np.asarray(values, float)
@@ -140,8 +140,8 @@ def bootstrap_interval(
     means = _draw_means(values, min(max(block, 1), longest), draws, np.random.default_rng(seed))
     mean = np.nanmean(values)
     tail = (1 + level) / 2
-    stretch = t.ppf(tail, max(error.effective_size - 1, 1)) / norm.ppf(tail) * error.standard_error / means.std()
-    low, high = mean + stretch * (np.quantile(means, [1 - tail, tail]) - means.mean())
+    wider = t.ppf(tail, max(error.effective_size - 1, 1)) / norm.ppf(tail) * error.standard_error / means.std()
+    low, high = mean + wider * (np.quantile(means, [1 - tail, tail]) - means.mean())
     return float(low), float(high)
 
 # %% ../../nbs/analysis/03_summaries.ipynb #summar019

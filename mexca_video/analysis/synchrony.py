@@ -152,8 +152,10 @@ def compare_to_chance(
 def _slot_of(ds, name, argument):
     "Position of a person in a result."
     names = [str(n) for n in ds.face_name.values]
-    if names.count(str(name)) != 1:
-        raise ValueError(f"{argument}={name!r}: the result has the people {', '.join(names)}")
+    person = person_slots(ds.face_box, ds.face_label)
+    people = [one for one, known in zip(names, person) if known]
+    if people.count(str(name)) != 1:
+        raise ValueError(f"{argument}={name!r}: the result has the people {', '.join(people) or 'nobody'}")
     return names.index(str(name))
 
 def _common_moments(results):
@@ -172,6 +174,8 @@ def _series_at(ds, of, slot, moments):
 
 def _pseudo_partners(results, of, moments):
     "Series of all people of other results, counted from the beginning of each."
+    if not isinstance(results, list | tuple):
+        raise ValueError(f"surrogates={results!r}: give 'shift', 'segments' or a list of results; number= says how many")
     moments = moments - moments[0]
     partners = []
     for ds in results:
