@@ -54,7 +54,8 @@ def check_episodes(
     if lacking := [name for name in EPISODE_NEEDS if name not in getattr(episodes, "columns", ())]:
         raise ValueError(f"episodes has no column {', '.join(lacking)}; give the table of find_episodes")
     if strange := sorted({*episodes.face} - {*ds.face.values.tolist()}):
-        raise ValueError(f"episodes has the slots {strange}, and ds has {ds.face.values.tolist()}; find the episodes in ds")
+        raise ValueError(f"episodes has the slots {strange}, and ds has {ds.face.values.tolist()}; find the "
+                         "episodes in ds")
 
 def _episode_title(one):
     unseen = [word for word in ("start", "end") if getattr(one, f"censored_{word}", False)]
@@ -70,7 +71,8 @@ def place_episodes(
     if episodes is None: return []
     def share(row): return 1 - float(ax.transData.transform((0, row))[1])/ax.figure.bbox.height
     rows = {int(slot): row for row, slot in enumerate(ds.face.values)}
-    places = {slot: dict(top=share(row - _HALF), height=share(row + _HALF) - share(row - _HALF)) for slot, row in rows.items()}
+    ends = {slot: (share(row - _HALF), share(row + _HALF)) for slot, row in rows.items()}
+    places = {slot: dict(top=top, height=bottom - top) for slot, (top, bottom) in ends.items()}
     return [dict(onset=float(one.onset), offset=float(one.offset), peak=float(one.peak_time), title=_episode_title(one),
                  **places[int(one.face)]) for one in episodes.itertuples()]
 
@@ -93,7 +95,8 @@ def describe_event(
 ) -> str:
     "An event in words."
     parts = [f"{one.type} ({one.label})" if one.label else one.type, one.subject]
-    parts.append(f"{one.onset:.2f} to {one.onset + one.duration:.2f} s" if one.duration > 0 else f"at {one.onset:.2f} s")
+    when = f"{one.onset:.2f} to {one.onset + one.duration:.2f} s" if one.duration > 0 else f"at {one.onset:.2f} s"
+    parts.append(when)
     return ", ".join(filter(None, [*parts, "left out" if one.excluded else ""]))
 
 def list_bars(
@@ -212,7 +215,8 @@ class _EventEdits(_Undo):
 
     def edit(self, **values) -> None:
         "Change some values of the chosen event."
-        if self.chosen < 0: return self.say("Choose an event first: click on it, or press , or . to go through them.", "error")
+        if self.chosen < 0:
+            return self.say("Choose an event first: click on it, or press , or . to go through them.", "error")
         entries = self.events.to_dict("records")
         entries[self.chosen] |= values
         self.change(entries, entries[self.chosen])
@@ -285,7 +289,8 @@ class _EventChoice(_EventKeys):
         onset = self.events.onset.values
         after = int(np.searchsorted(onset, self.strip.time + 1e-6)) - (step < 0)
         row = self.chosen + step if self.chosen >= 0 else after
-        if not 0 <= row < len(onset): return self.say(f"There is no event {'after' if step > 0 else 'before'} this one.")
+        if not 0 <= row < len(onset):
+            return self.say(f"There is no event {'after' if step > 0 else 'before'} this one.")
         self.show_event(row)
 
     def show_event(self, row) -> None:
@@ -312,8 +317,8 @@ KEYS = { # what each key does in the strip, in words
 
 def keys_html() -> str:
     "The keys and the mouse in words, folded up."
-    mouse = ("Mouse: drag in an empty place of the lanes for a new event, or click twice; drag an event to move it, or one "
-             "of its ends. A click elsewhere shows the moment.")
+    mouse = ("Mouse: drag in an empty place of the lanes for a new event, or click twice; drag an event to move "
+             "it, or one of its ends. A click elsewhere shows the moment.")
     rows = "".join(f"<tr><td><kbd>{key}</kbd></td><td>{text}</td></tr>" for key, text in KEYS.items())
     return f"<details><summary>Keys</summary><table>{rows}</table>{mouse}</details>"
 
@@ -339,7 +344,7 @@ class _TimelineParts(_EventChoice):
         self.for_chosen = [
             make_button("Begins here", "the event begins with the shown frame (i)", self.begin_here),
             make_button("Ends here", "the event ends with the shown frame (o)", self.end_here),
-            make_button("Leave out", "leave the event's frames out of analyses, or count them again (x)", self.exclude_event),
+            make_button("Leave out", "leave its frames out of analyses, or count them again (x)", self.exclude_event),
             make_button("Delete event", "take the chosen event away (Delete)", self.delete_event),
         ]
         self.back = make_button("Undo", "take back the last change of events (Ctrl+z)", self.undo)
@@ -349,8 +354,9 @@ class _TimelineParts(_EventChoice):
     def actions(self) -> dict:
         "What the keys do."
         return {
-            "e": self.set_event, "i": self.begin_here, "o": self.end_here, "x": self.exclude_event, "F2": self.kind.focus,
-            "Delete": self.delete_event, "Backspace": self.delete_event, "Escape": lambda: self.choose(-1),
+            "e": self.set_event, "i": self.begin_here, "o": self.end_here, "x": self.exclude_event,
+            "F2": self.kind.focus, "Delete": self.delete_event, "Backspace": self.delete_event,
+            "Escape": lambda: self.choose(-1),
             "Shift+ArrowLeft": lambda: self.shift_event(-1), "Shift+ArrowRight": lambda: self.shift_event(1),
             ",": lambda: self.choose_next(-1), ".": lambda: self.choose_next(1),
             "Ctrl+z": self.undo, "Ctrl+y": self.redo, "Ctrl+Shift+z": self.redo,
@@ -439,7 +445,7 @@ def view_timeline(
     aus = None, # as for `view_detections`
     least_confidence: float = LEAST_CONFIDENCE, # as for `view_detections`
     episodes = None, # table of `find_episodes`, drawn over the persons' bars
-    path = None, # .nc file, written after each change of an event; if it exists, the work goes on there. `None`: in memory only
+    path = None, # .nc file, written after each change of an event; if it exists, the work goes on there
 ) -> TimelineViewer: # `.dataset` is the result with its events, `.events` their table
     """The timeline with a cursor, linked to the frames below it: a click on the timeline shows the frame.
 

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from mexca_video import demo_features, find_episodes
-from mexca_video.analysis.episodes import EPISODE_COLUMNS, count_episodes, find_blinks, find_nods, find_sections, read_series
+from mexca_video.analysis.episodes import (
+    EPISODE_COLUMNS,
+    count_episodes,
+    find_blinks,
+    find_nods,
+    find_sections,
+    read_series,
+)
 
 
 def made_up(time, values, **more):
