@@ -347,8 +347,8 @@ class _TimelineParts(_EventChoice):
             make_button("Leave out", "leave its frames out of analyses, or count them again (x)", self.exclude_event),
             make_button("Delete event", "take the chosen event away (Delete)", self.delete_event),
         ]
-        self.back = make_button("Undo", "take back the last change of events (Ctrl+z)", self.undo)
-        self.again = make_button("Redo", "do it again (Ctrl+y)", self.redo)
+        self.back = make_button("Undo event", "take back the last change of events (Ctrl+z)", self.undo)
+        self.again = make_button("Redo event", "do it again (Ctrl+y)", self.redo)
         return [new, self.kind, *self.for_chosen, self.back, self.again]
 
     def actions(self) -> dict:
