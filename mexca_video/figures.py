@@ -19,13 +19,14 @@ from .schema import AU_TITLES, EXPRESSIONS, LANDMARK_PARTS, STATUS, choose_aus, 
 from .validators import need_features
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # %% auto #0
 __all__ = ['PALETTE', 'GRAY', 'LINES', 'MARKERS', 'USUAL_AUS', 'person_colors', 'face_lines', 'is_doubtful', 'explain_marks',
-           'draw_frame', 'draw_timeline', 'draw_action_units', 'draw_head', 'draw_au_map', 'cut_face', 'draw_faces',
-           'draw_identity', 'draw_summary']
+           'draw_frame', 'lay_events', 'draw_timeline', 'draw_action_units', 'draw_head', 'draw_au_map', 'cut_face',
+           'draw_faces', 'draw_identity', 'draw_summary']
 
 # %% ../nbs/06_figures.ipynb #c008
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
@@ -415,9 +416,12 @@ _EVENT_TINTS = ("#BBCCEE", "#FFCCCC", "#CCDDAA", "#EEEEBB", "#CCEEFF", "#DDDDDD"
 _LANES = 3
 _LANE = 0.65 # height of a lane, in rows of the timeline
 
-def _shown_events(ds):
-    "The events that reach into the shown time, with their end (s), lane and tint."
+def lay_events(
+    ds, # a features Dataset
+) -> pd.DataFrame:
+    "The events that reach into the shown time: `row` in `list_events`, end (s), lane from 0, and tint, a colour."
     table = list_events(ds)
+    table = table.assign(row=np.arange(len(table)))
     edges = _edges(ds)
     tints = {kind: _EVENT_TINTS[k % len(_EVENT_TINTS)] for k, kind in enumerate(dict.fromkeys(table.type))}
     table = table.assign(end=table.onset + table.duration.fillna(0), tint=table.type.map(tints))
@@ -432,7 +436,7 @@ def _shown_events(ds):
 
 def _events_height(ds):
     "Rows of the timeline that its events take."
-    table = _shown_events(ds)
+    table = lay_events(ds)
     return _LANE*(int(table.lane.max()) + 1) + 0.1 if len(table) else 0
 
 def _event_look(event):
@@ -452,7 +456,7 @@ def _event_handles(table):
 def _draw_event_rows(ax, ds):
     "The events above the first row of a timeline; returns the legend's entries for them."
     from matplotlib.patches import Rectangle
-    table = _shown_events(ds)
+    table = lay_events(ds)
     points = ax.bbox.width/ax.figure.dpi*72/max(np.ptp(ax.get_xlim()), 1e-9) # of a second
     for event in table.itertuples():
         y = -0.6 - _LANE*(event.lane + 1)
@@ -469,7 +473,7 @@ def _draw_event_rows(ax, ds):
 # %% ../nbs/06_figures.ipynb #figure008
 def _shade_events(ax, ds):
     "The events as tinted spans behind lines over time; returns the legend's entries for them."
-    table = _shown_events(ds)
+    table = lay_events(ds)
     for event in table.itertuples():
         gid = f"event:{event.type}"
         look = _event_look(event) | dict(alpha=0.5, zorder=0, gid=gid)
@@ -479,7 +483,7 @@ def _shade_events(ax, ds):
 
 def _band_events(ax, ds):
     "The events as a thin band on the upper edge of Axes; returns the legend's entries for them."
-    table = _shown_events(ds)
+    table = lay_events(ds)
     for event in table.itertuples():
         width = max(event.end - event.onset, 0.003*np.ptp(_edges(ds)))
         ax.broken_barh([(event.onset, width)], (1, 0.04), transform=ax.get_xaxis_transform(), clip_on=False,

@@ -30,7 +30,8 @@ def list_lags(
     "The lags of a window. Raises ValueError for a window that ends before it begins."
     first, last = map(float, window)
     if not (step > 0 and first < last and np.isfinite([first, last]).all()):
-        raise ValueError(f"window={window!r} with a step of {step} s has no lags; give (first, last) second, such as (-1, 3)")
+        raise ValueError(f"window={window!r} with a step of {step} s has no lags; give (first, last) second, such "
+                         "as (-1, 3)")
     return first + step * np.arange(int(np.floor((last - first) / step + 1e-6)) + 1)
 
 def _cut(time, values, counted, onset, lags):
@@ -103,7 +104,8 @@ def _choose_events(ds, events):
     if events is None: return table[~table.excluded]
     types = [events] if isinstance(events, str) else list(events)
     if unknown := [name for name in types if name not in set(table.type)]:
-        raise ValueError(f"there is no event of the type {unknown[0]!r}; the types are {', '.join(map(repr, table.type.unique()))}")
+        raise ValueError(f"there is no event of the type {unknown[0]!r}; the types are "
+                         f"{', '.join(map(repr, table.type.unique()))}")
     return table[table.type.isin(types)]
 
 def _entries(events):
@@ -113,7 +115,8 @@ def _entries(events):
 def _choose_values(ds, what):
     "Values (frame, face, …) as a DataArray."
     if hasattr(what, "dims"):
-        if not {"frame", "face"} <= set(what.dims): raise ValueError(f"what has the dimensions {what.dims}; it needs frame and face")
+        if not {"frame", "face"} <= set(what.dims):
+            raise ValueError(f"what has the dimensions {what.dims}; it needs frame and face")
         return what.sel(frame=ds.frame, face=ds.face).transpose("frame", "face", ...)
     aus = choose_aus(ds, what)
     return ds.face_aus.sel(au=aus[0] if isinstance(what, str) else aus).transpose("frame", "face", ...)
@@ -136,7 +139,9 @@ def _before(mean, lags, baseline):
     "Mean (…, 1) over the lags of a baseline, the last one not included; NaN without any value."
     first, last = map(float, baseline)
     own = (lags >= first - 1e-6) & (lags < last - 1e-6)
-    if not own.any(): raise ValueError(f"baseline={baseline!r} holds no lag of the window; give (first, last) second, such as (-1, 0)")
+    if not own.any():
+        raise ValueError(f"baseline={baseline!r} holds no lag of the window; give (first, last) second, such as "
+                         "(-1, 0)")
     known = np.isfinite(mean[..., own])
     total = np.where(known, mean[..., own], 0).sum(-1, keepdims=True)
     with np.errstate(invalid="ignore"): return total / known.sum(-1, keepdims=True)
@@ -147,14 +152,14 @@ def align_to_events(
     events=None,  # a type or types of the events in ds; None: all that are not excluded; or a table as of `read_events`
     window: tuple = (-1.0, 3.0),  # first and last lag, s
     *,
-    what="AU12",  # an action unit, a list of them, or a DataArray (frame, face, …) such as ds.face_pose.sel(angle="pitch")
+    what="AU12",  # an action unit, a list of them, or a DataArray (frame, face, …) such as ds.face_pose
     over: str = "occurrences",  # the independent units: "occurrences" of each person, or "people"
     method: str = "t",  # of the interval, or "bootstrap"; see `mean_interval`
     level: float = 0.95,  # of the interval
     baseline: tuple | None = None,  # lags whose mean is subtracted from each occurrence, such as (-1, 0)
     step: float | None = None,  # between lags, s; None: the time between processed frames
     seed: int = 0,  # of the bootstrap
-) -> xr.Dataset:  # (face_name, event, …, lag) mean, low, high, n, share_missing and its parts; without face_name over people
+) -> xr.Dataset:  # (face_name, event, …, lag) mean, low, high, n, share_missing; without face_name over people
     """Average what faces do around events.
 
     Raises ValueError for an unknown type, a window without lags, and where there is nothing to average.
@@ -162,7 +167,8 @@ def align_to_events(
     films = list(ds) if isinstance(ds, (list, tuple)) else [ds]
     for one in films: need_features(one, "face_aus", "face_box", "face_label", "face_name", "time", some_aus=True)
     if not films: raise ValueError("ds is an empty list; give at least one result")
-    if over not in ("occurrences", "people"): raise ValueError(f"over={over!r} is unknown; use 'occurrences' or 'people'")
+    if over not in ("occurrences", "people"):
+        raise ValueError(f"over={over!r} is unknown; use 'occurrences' or 'people'")
     lags = list_lags(window, step or max(map(frame_step, films)))
     cells = {}
     for one in films:
@@ -199,7 +205,8 @@ def _by_person(cells, like, lags, how):
         for k, reason in enumerate(MISSING): arrays[f"share_{reason}"][at] = (why == k + 1).mean(0)
         occurrences[at] = len(found)
     return _as_dataset(arrays, occurrences, ("face_name", "event", *more, "lag"),
-                       {"face_name": people, "event": kinds, "lag": lags} | {dim: like[dim] for dim in more if dim in like.coords})
+                       {"face_name": people, "event": kinds, "lag": lags}
+                       | {dim: like[dim] for dim in more if dim in like.coords})
 
 # %% ../../nbs/analysis/05_alignment.ipynb #alignm021
 _DESCRIBED = {

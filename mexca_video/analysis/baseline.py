@@ -34,7 +34,8 @@ def _check_method(during, method, quantile):
     "Refuse what is no way to take a baseline."
     if method not in METHODS: raise ValueError(f"method={method!r} is unknown; use {' or '.join(map(repr, METHODS))}")
     if not 0 <= quantile <= 1: raise ValueError(f"quantile={quantile!r} is not between 0 and 1; 0.1 is usual")
-    if during is None: raise ValueError("during is None; name an event, give (first, last) second, 'quantile' or a Dataset")
+    if during is None:
+        raise ValueError("during is None; name an event, give (first, last) second, 'quantile' or a Dataset")
 
 def _reduce(values, during, method, quantile):
     "Baseline along the first axis; NaN where nothing was measured."
@@ -85,7 +86,8 @@ def _compare(ds, other):
     if other.attrs.get("au_scale") != ds.attrs.get("au_scale"):
         raise ValueError(f"during has the scale {other.attrs.get('au_scale')!r} and ds {ds.attrs.get('au_scale')!r}; "
                          "measure both with the same model")
-    if list(other.au.values) != list(ds.au.values): raise ValueError("during has other action units than ds, or another order")
+    if list(other.au.values) != list(ds.au.values):
+        raise ValueError("during has other action units than ds, or another order")
 
 def _take(ds, name, during, method, quantile):
     "Baseline (face, …) of a variable, and in how many frames each person was measured (face,)."
@@ -98,7 +100,8 @@ def _take(ds, name, during, method, quantile):
     if source is ds: return base, count
     place = _by_name(ds, source)
     known = place >= 0
-    return np.where(known.reshape(-1, *[1] * (base.ndim - 1)), base[place], EMPTY_VALUE), np.where(known, count[place], 0)
+    whose = known.reshape(-1, *[1] * (base.ndim - 1))
+    return np.where(whose, base[place], EMPTY_VALUE), np.where(known, count[place], 0)
 
 # %% ../../nbs/analysis/01_baseline.ipynb #baseli015
 _SUBTRACTED = ("face_aus", "face_aus_side")
@@ -140,7 +143,8 @@ def subtract_baseline(
     need_features(ds, some_aus=True)
     if missing not in ("raise", "nan"): raise ValueError(f"missing={missing!r} is unknown; use 'raise' or 'nan'")
     _check_method(during, method, quantile)
-    if "au_baseline" in ds.attrs: raise ValueError("a baseline was subtracted already (au_baseline); start from the result before that")
+    if "au_baseline" in ds.attrs:
+        raise ValueError("a baseline was subtracted already (au_baseline); start from the result before that")
     if hasattr(during, "data_vars"): _compare(ds, during)
     names = [name for name in _SUBTRACTED if name in ds and (not hasattr(during, "data_vars") or name in during)]
     found = {name: _take(ds, name, during, method, quantile) for name in names}
@@ -153,7 +157,8 @@ def subtract_baseline(
     note = json.dumps(_note(ds, during, method, quantile, count), ensure_ascii=False)
     said = json.loads(note) | {"least": least, "missing": missing}
     history = "\n".join(filter(None, [ds.attrs.get("history"), history_line("subtract_baseline", said)]))
-    return work.assign_attrs(au_baseline=note, history=history, au_scale=f"{ds.attrs['au_scale']}; minus the person's baseline")
+    scale = f"{ds.attrs['au_scale']}; minus the person's baseline"
+    return work.assign_attrs(au_baseline=note, history=history, au_scale=scale)
 
 def _subtract(work, name, base, empty):
     "Subtract in place; all that a person of `empty` has becomes NaN."

@@ -52,9 +52,9 @@ def _read_word(ds, word):
 # %% ../../nbs/analysis/02_episodes.ipynb #episod007
 def read_series(
     ds,  # features Dataset
-    of: str | Callable,  # "AU12", "yaw", "presence", a variable, some of them with "and" or "or", or ds -> (frame, face)
+    of: str | Callable,  # "AU12", "yaw", "presence", a variable, some with "and" or "or", or ds -> (frame, face)
 ) -> xr.DataArray:  # (frame, face) float64, NaN where there is no value
-    """Read one value for each face in each frame; none where the coordinate `excluded` says that a frame does not count.
+    """Read one value for each face in each frame; none where `excluded` says that a frame does not count.
 
     Raises `ValueError` for a word that the result does not have, and for one without any value.
     """
@@ -70,8 +70,8 @@ def read_series(
                 both = one if both is None else np.minimum(both, one)
             values = both if values is None else np.maximum(values, both)
     if set(getattr(values, "dims", ())) != {"frame", "face"}:
-        raise ValueError(f"of returned {type(values).__name__} with dimensions {getattr(values, 'dims', None)}; give an "
-                         "xarray.DataArray (frame, face)")
+        raise ValueError(f"of returned {type(values).__name__} with dimensions {getattr(values, 'dims', None)}; "
+                         "give an xarray.DataArray (frame, face)")
     if "excluded" in ds.variables: values = values.where(ds.excluded == 0)
     return values.transpose("frame", "face").astype(float).rename(name_series(of))
 
@@ -176,8 +176,8 @@ def _row(ds, slot, bout, t, v, rows, sign):
 
 # %% ../../nbs/analysis/02_episodes.ipynb #episod021
 EPISODE_COLUMNS = (
-    "video_file", "face", "face_name", "of", "onset", "offset", "duration", "peak_time", "peak", "mean", "area", "frames",
-    "missing", "starts", "ends", "censored_start", "censored_end", "peak_frame",
+    "video_file", "face", "face_name", "of", "onset", "offset", "duration", "peak_time", "peak", "mean", "area",
+    "frames", "missing", "starts", "ends", "censored_start", "censored_end", "peak_frame",
 )
 
 class _Rule(NamedTuple):
@@ -190,12 +190,15 @@ class _Rule(NamedTuple):
 def _make_rule(on, off, min_duration, max_duration, max_gap):
     "The rule, with what was left out filled in; raises `ValueError` for one that cannot be."
     if off is None and on <= 0:
-        raise ValueError(f"on={on} has no half to take for off; give off=… too (below on: high values; above: low ones)")
+        raise ValueError(f"on={on} has no half to take for off; give off=… too (below on: high values; above: low "
+                         "ones)")
     off = on / 2 if off is None else off
     longest = np.inf if max_duration is None else max_duration
     if not (np.isfinite([on, off]).all() and 0 <= min_duration <= longest and max_gap >= 0):
-        raise ValueError(f"on={on}, off={off}, min_duration={min_duration}, max_duration={max_duration}, max_gap={max_gap}: "
-                         "thresholds are numbers, durations are seconds from 0, and the least is not above the greatest")
+        raise ValueError(f"on={on}, off={off}, min_duration={min_duration}, max_duration={max_duration}, "
+                         f"max_gap={max_gap}: "
+                         "thresholds are numbers, durations are seconds from 0, and the least is not above the "
+                         "greatest")
     return _Rule(on, off, min_duration, longest, max_gap)
 
 # %% ../../nbs/analysis/02_episodes.ipynb #episod022
@@ -218,8 +221,9 @@ def _warn_of_step(ds, rule):
     "Warn where frames are too far apart for the least duration."
     step = float(np.median(np.diff(ds.time.values))) if ds.sizes["frame"] > 1 else 0.0
     if step > rule.min_duration / 2 > 0:
-        warnings.warn(f"frames are {step:.2f} s apart and min_duration is {rule.min_duration:g} s: a value of one frame can pass "
-                      f"for an episode. Analyse more frames, or ask for min_duration={2 * step:.2f} or more", stacklevel=3)
+        warnings.warn(f"frames are {step:.2f} s apart and min_duration is {rule.min_duration:g} s: a value of one "
+                      f"frame can pass for an episode. Analyse more frames, or ask for min_duration={2 * step:.2f} or "
+                      "more", stacklevel=3)
     return step
 
 # %% ../../nbs/analysis/02_episodes.ipynb #episod023
@@ -227,7 +231,7 @@ def find_episodes(
     ds,  # features Dataset
     of: str | Callable = "AU12",  # see `read_series`
     on: float = 0.5,  # an episode begins where the value rises to this, in the variable's unit
-    off: float | None = None,  # and ends where it falls below this; None: half of `on`. Above `on`: low values are sought
+    off: float | None = None,  # and ends where it falls below; None: half of `on`. Above `on`: low values are sought
     min_duration: float = 0.5,  # s; what is seen of a shorter one is left out
     max_duration: float | None = None,  # s; longer ones are left out
     max_gap: float = 0.3,  # s; a shorter pause, or a shorter gap without values, does not end an episode
@@ -236,8 +240,8 @@ def find_episodes(
     """Find when a value is high (or low), for each person.
 
     `starts` and `ends` say why: "crossing" of a threshold, or censored by the "clip", "missing" values or a "shot".
-    `missing`: share of the episode's frames without a value. `attrs` keep the rule and what was observed of each person;
-    see `count_episodes`. Raises `ValueError` for a rule that cannot be.
+    `missing`: share of the episode's frames without a value. `attrs` keep the rule and what was observed of each
+    person; see `count_episodes`. Raises `ValueError` for a rule that cannot be.
     """
     import pandas as pd
 
@@ -252,7 +256,8 @@ def find_episodes(
         rows += found
         missing = float(np.isnan(values[:, slot]).mean()) if len(values) else np.nan
         people.append(dict(face_name=str(ds.face_name.values[slot]), observed=observed, missing=missing))
-    table = pd.DataFrame(rows, columns=EPISODE_COLUMNS).assign(video_file=ds.attrs.get("video_file"), of=name_series(of))
+    table = pd.DataFrame(rows, columns=EPISODE_COLUMNS)
+    table = table.assign(video_file=ds.attrs.get("video_file"), of=name_series(of))
     table = table.sort_values(["onset", "face"], ignore_index=True)
     table.attrs = dict(rule=rule._asdict(), people=people, step=step, across_shots=across_shots)
     return table
@@ -320,14 +325,27 @@ def relative_openness(
 ) -> xr.DataArray:  # (frame, face), 1: as wide as the eye is open around that time
     "Openness of the eyes, divided by the person's own open eye: the 90 % quantile around each frame."
     values = _read_word(ds, "eye_openness").transpose("frame", "face")
-    usual = values.quantile(0.9, "frame").drop_vars("quantile")
+    if not ds.sizes["frame"]: return values
     around = values.rolling(frame=_window_frames(ds, window), center=True, min_periods=1).construct("near")
-    return values / np.maximum(around.quantile(0.9, "near").drop_vars("quantile"), usual / 2)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)  # where no face is: NaN, as it should be
+        usual = values.quantile(0.9, "frame").drop_vars("quantile")
+        opened = around.quantile(0.9, "near").drop_vars("quantile")
+    return values / np.maximum(opened, usual / 2)
 
 def _window_frames(ds, window):
     "An odd number of frames that are about `window` seconds."
     step = float(np.median(np.diff(ds.time))) if ds.sizes["frame"] > 1 else window
     return 2 * int(window / step / 2) + 1
+
+def _find_short(ds, of, rule):
+    "Episodes of at most `max_duration`, without those of which neither begin nor end is seen."
+    step = float(np.median(np.diff(ds.time.values))) if ds.sizes["frame"] > 1 else 0.0
+    if step > rule["max_duration"] / 3:
+        raise ValueError(f"frames are {step:.2f} s apart, and what lasts at most {rule['max_duration']:g} s falls "
+                         "between them; analyse more of them, with a smaller skip_frames")
+    found = find_episodes(ds, of, **rule)
+    return found[~(found.censored_start & found.censored_end)].reset_index(drop=True)
 
 def find_blinks(
     ds,  # features Dataset with `eye_openness`
@@ -337,8 +355,9 @@ def find_blinks(
     max_duration: float = 0.5,  # s; longer closures are no blinks
     max_gap: float = 0.05,  # s
 ) -> pd.DataFrame:  # as `find_episodes`; the peak is the moment at which the eye is least open
-    "Find blinks. Frames should be at most 0.05 s apart."
-    return find_episodes(ds, relative_openness, on, off, min_duration, max_duration, max_gap)
+    "Find blinks. Frames should be at most 0.05 s apart; raises ValueError over `max_duration` / 3."
+    rule = dict(on=on, off=off, min_duration=min_duration, max_duration=max_duration, max_gap=max_gap)
+    return _find_short(ds, relative_openness, rule)
 
 # %% ../../nbs/analysis/02_episodes.ipynb #episod048
 def turn_from_camera(
@@ -353,6 +372,7 @@ def nod_depth(
 ) -> xr.DataArray:  # (frame, face) degrees, positive: lower than usual
     "How far the head is lowered below the running median of its pitch."
     pitch = _read_word(ds, "pitch").transpose("frame", "face")
+    if not ds.sizes["frame"]: return pitch
     usual = pitch.rolling(frame=_window_frames(ds, window), center=True, min_periods=1).median()
     return usual - pitch
 
@@ -375,5 +395,6 @@ def find_nods(
     max_duration: float = 1.0,  # s
     max_gap: float = 0.0,  # s
 ) -> pd.DataFrame:  # as `find_episodes`, one row for each dip
-    "Find dips of the head. Frames should be at most 0.08 s apart."
-    return find_episodes(ds, nod_depth, on, off, min_duration, max_duration, max_gap)
+    "Find dips of the head. Frames should be at most 0.08 s apart; raises ValueError over `max_duration` / 3."
+    rule = dict(on=on, off=off, min_duration=min_duration, max_duration=max_duration, max_gap=max_gap)
+    return _find_short(ds, nod_depth, rule)

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     import xarray as xr
 
 # %% auto #0
-__all__ = ['EVENT_COLUMNS', 'MAX_EVENT_BYTES', 'CLOCKS', 'tidy_events', 'read_events', 'frame_step', 'list_events', 'add_events',
-           'included', 'mark_frames', 'remove_events']
+__all__ = ['EVENT_COLUMNS', 'MAX_EVENT_BYTES', 'CLOCKS', 'EVENT_STEPS', 'tidy_events', 'read_events', 'frame_step', 'list_events',
+           'add_events', 'included', 'mark_frames', 'remove_events', 'redo_step']
 
 # %% ../../nbs/analysis/00_events.ipynb #events006
 EVENT_COLUMNS = ("onset", "duration", "type", "label", "subject", "source")
 _WORDS = ("type", "label", "subject", "source")
 
 def tidy_events(
-    events,  # pandas.DataFrame or list of dict: onset (s), duration or end (s), type; label, subject, source if there are
+    events,  # pandas.DataFrame or list of dict: onset (s), duration or end (s), type; label, subject, source
 ) -> pd.DataFrame:  # with `EVENT_COLUMNS`, by onset; without a duration or end it is unknown, NaN
-    "Bring a table of events into one form. Raises ValueError for a lacking onset, and for one that ends before it begins."
+    "Bring a table of events into one form. Raises ValueError without an onset, and for an end before it."
     import pandas as pd
 
     table = pd.DataFrame(events).reset_index(drop=True)
@@ -184,8 +184,8 @@ def _pair(path, rows):
         elif who not in running: raise _wrong(path, row["line"], f"{said} stops and never started", "give it a START")
         else: found.append(start := running.pop(who)) or start.update(end=row["onset"])
     for row in running.values():
-        raise _wrong(path, row["line"], f"{row.get('type')!r} starts and never stops", "give it a STOP, as 'fix unpaired "
-                     "events' in BORIS does")
+        raise _wrong(path, row["line"], f"{row.get('type')!r} starts and never stops",
+                     "give it a STOP, as 'fix unpaired events' in BORIS does")
     return found
 
 # %% ../../nbs/analysis/00_events.ipynb #events026
@@ -235,21 +235,24 @@ def _parse_xml(path):
         stack[-1].children.append(node := _Node(tag, attrs, parser.CurrentLineNumber, [], []))
         stack.append(node)
     def refuse(*_):
-        raise _wrong(path, parser.CurrentLineNumber, "a DOCTYPE or an entity is declared", "no ELAN file does; save it in ELAN")
+        raise _wrong(path, parser.CurrentLineNumber, "a DOCTYPE or an entity is declared",
+                     "no ELAN file does; save it in ELAN")
     parser.StartElementHandler = begin
     parser.EndElementHandler = lambda _: stack.pop()
     parser.CharacterDataHandler = lambda text: stack[-1].text.append(text)
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
     try: parser.Parse(_read_bytes(path), True)
     except expat.ExpatError as error:
-        raise _wrong(path, error.lineno, f"it is no whole XML ({expat.ErrorString(error.code)})", "save it in ELAN again") from error
+        found = f"it is no whole XML ({expat.ErrorString(error.code)})"
+        raise _wrong(path, error.lineno, found, "save it in ELAN again") from error
     return stack[0]
 
 # %% ../../nbs/analysis/00_events.ipynb #events031
 def _eaf_slots(path, root):
     "Time slot -> seconds, None where it has no time."
     units = next((node.attrs.get("TIME_UNITS") for node in root.find_all("HEADER")), None) or "milliseconds"
-    if units != "milliseconds": raise ValueError(f"{path} counts in {units}; save it in ELAN, which writes milliseconds")
+    if units != "milliseconds":
+        raise ValueError(f"{path} counts in {units}; save it in ELAN, which writes milliseconds")
     slots = {}
     for node in root.find_all("TIME_SLOT"):
         value = node.attrs.get("TIME_VALUE")
@@ -259,7 +262,7 @@ def _eaf_slots(path, root):
     return slots
 
 def _fill_slots(pairs, slots):
-    "Give slots of a tier that have no time one between their neighbours. `pairs`: (first, last slot) of its annotations."
+    "Give slots of a tier without a time one between their neighbours. `pairs`: (first, last slot) of annotations."
     after = dict(pairs)
     follows = set(after.values())
     for first in [slot for slot in after if slot not in follows or slots.get(slot) is not None]:
@@ -285,7 +288,7 @@ def _aligned(path, tier, slots):
     return spans
 
 def _divide(children, spans):
-    "Divide the time of each parent among its annotations; returns whether any is new. `children`: (tier, parent) -> ids."
+    "Divide the time of each parent among its annotations; is any new? `children`: (tier, parent) -> ids."
     known = [key for key, own in children.items() if key[1] in spans and own[0] not in spans]
     for key in known:
         start, end = spans[key[1]]
@@ -299,12 +302,15 @@ def _warn_of_origins(path, root):
     late = {node.attrs.get("MEDIA_URL", "").rsplit("/", 1)[-1]: int(node.attrs.get("TIME_ORIGIN") or 0) / 1000
             for node in root.find_all("MEDIA_DESCRIPTOR")}
     said = ", ".join(f"{origin:g} for {name or 'a film'}" for name, origin in late.items() if origin)
-    if said: warnings.warn(f"{path}: ELAN's zero is not the beginning of every film; give add_events the offset {said}", stacklevel=4)
+    if said:
+        warnings.warn(f"{path}: ELAN's zero is not the beginning of every film; give add_events the offset "
+                      f"{said}", stacklevel=4)
 
 def _read_eaf_events(path):
     "The annotations of an ELAN file; the tier is the type."
     root = _parse_xml(path)
-    if not any(root.find_all("ANNOTATION_DOCUMENT")): raise ValueError(f"{path} is XML, but not of ELAN; export it as .eaf")
+    if not any(root.find_all("ANNOTATION_DOCUMENT")):
+        raise ValueError(f"{path} is XML, but not of ELAN; export it as .eaf")
     slots = _eaf_slots(path, root)
     spans = {}
     children = {}
@@ -328,7 +334,8 @@ def _eaf_row(path, tier, node, spans):
                 subject=tier.attrs.get("PARTICIPANT", ""))
 
 # %% ../../nbs/analysis/00_events.ipynb #events039
-_TOKEN = re.compile(r'"((?:[^"]|"")*)"|(?<!\S)([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)%?(?!\S)|<(exists|absent)>|![^\n]*')
+_TOKEN = re.compile(r'"((?:[^"]|"")*)"|(?<!\S)([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)%?(?!\S)'
+                    r'|<(exists|absent)>|![^\n]*')
 
 class _Tokens:
     "The texts, numbers and flags of a Praat file, one after the other."
@@ -374,7 +381,8 @@ def _read_textgrid_events(path):
     if text.startswith("ooBinary"): raise ValueError(f"{path} is a binary TextGrid; in Praat, use Save as text file")
     tokens = _Tokens(path, text)
     for wanted in ("ooTextFile", "TextGrid"):
-        if (found := tokens.text_(wanted)) != wanted: raise tokens.wrong(f"{found!r} is not {wanted!r}", "give a TextGrid")
+        if (found := tokens.text_(wanted)) != wanted:
+            raise tokens.wrong(f"{found!r} is not {wanted!r}", "give a TextGrid")
     for what in ("xmin", "xmax"): tokens.number(what)
     if tokens.take(3, "<exists>") == "absent": return []
     return [row for _ in range(int(tokens.number("the number of tiers"))) for row in _read_tier(tokens)]
@@ -394,7 +402,9 @@ def read_events(
     if kind == ".eaf": rows = _read_eaf_events(path)
     elif kind == ".textgrid": rows = _read_textgrid_events(path)
     elif kind in (".tsv", ".csv", ".txt"): rows = _read_table_events(path, observation)
-    else: raise ValueError(f"{path} ends in {kind or 'nothing'!r}; events are read from .tsv, .csv, .txt, .eaf and .TextGrid")
+    else:
+        raise ValueError(f"{path} ends in {kind or 'nothing'!r}; events are read from .tsv, .csv, .txt, .eaf and "
+                         ".TextGrid")
     return tidy_events([row | {"source": path.name} for row in rows])
 
 # %% ../../nbs/analysis/00_events.ipynb #events052
@@ -409,11 +419,12 @@ def frame_step(
 
 def _find_shift(ds, offset, clock):
     "What is to be added to an onset, s."
-    if clock not in (None, *CLOCKS): raise ValueError(f"clock={clock!r} is unknown; use one of {', '.join(map(repr, CLOCKS))}")
+    if clock not in (None, *CLOCKS):
+        raise ValueError(f"clock={clock!r} is unknown; use one of {', '.join(map(repr, CLOCKS))}")
     start = float(ds.attrs.get("video_start", 0.0))
     if clock is None and abs(start) > 1e-3:
-        warnings.warn(f"a player's clock shows {start:.3f} s at the first frame of this film, and the onsets are taken to "
-                      "count from the first frame; say clock='player' for what was coded in a player, or "
+        warnings.warn(f"a player's clock shows {start:.3f} s at the first frame of this film, and the onsets are "
+                      "taken to count from the first frame; say clock='player' for what was coded in a player, or "
                       "clock='first frame'", stacklevel=3)
     return float(offset) - (start if clock == "player" else 0.0)
 
@@ -441,7 +452,7 @@ def _rows_of(ds, table):
 # %% ../../nbs/analysis/00_events.ipynb #events058
 def list_events(
     ds,  # features Dataset
-) -> pd.DataFrame:  # with `EVENT_COLUMNS` and excluded (bool); onset in seconds from the first frame; empty if there are none
+) -> pd.DataFrame:  # with `EVENT_COLUMNS` and excluded (bool); onset in seconds from the first frame
     "List the events of a result. Raises ValueError if its attribute holds something else."
     text = ds.attrs.get("events", "[]")
     try: entries = json.loads(text)
@@ -466,8 +477,8 @@ def _warn_of_outside(ds, table):
     outside = table[(end <= time[0]) | (table.onset > time[-1] + frame_step(ds))]
     if not len(outside): return
     first = outside.iloc[0]
-    text = (f"{len(outside)} of {len(table)} events are outside the clip, which is from {time[0]:.2f} to {time[-1]:.2f} s: "
-            f"{first.type!r} at {first.onset:.2f} s")
+    text = (f"{len(outside)} of {len(table)} events are outside the clip, which is from {time[0]:.2f} to "
+            f"{time[-1]:.2f} s: {first.type!r} at {first.onset:.2f} s")
     if len(outside) == len(table): raise ValueError(f"{text}; look at offset, and whether onsets are in seconds")
     warnings.warn(text, stacklevel=3)
 
@@ -491,15 +502,13 @@ def add_events(
     offset: float = 0.0,  # s added to each onset: the clip's time at the other clock's zero
     *,
     exclude=(),  # a type or types of events that mark frames to leave out
-    clock: str | None = None,  # of the onsets: "first frame" as in ds.time, "player"; None: the first, and a warning if they differ
+    clock: str | None = None,  # of the onsets: "first frame", "player"; None: the first, with a warning if they differ
     replace: bool = False,  # take away the events that are there?
 ) -> xr.Dataset:  # with the coordinates event, event_time (s), excluded, and the attribute events
     """Mark what happened when.
 
     Raises ValueError for an unknown type in exclude, and if no event is in the clip.
     """
-    import pandas as pd
-
     need_features(ds, "time", some_aus=True)
     new = tidy_events(events)
     exclude = [exclude] if isinstance(exclude, str) else list(exclude)
@@ -508,15 +517,21 @@ def add_events(
     new["onset"] += _find_shift(ds, offset, clock)
     new["excluded"] = new.get("excluded", False) | new.type.isin(exclude)
     _warn_of_outside(ds, new)
-    parts = [part for part in (list_events(ds), new) if len(part)] if not replace else [new]
-    table = tidy_events(pd.concat(parts)) if parts else new
-    said = dict(events=len(new), types=new.type.value_counts(sort=False).to_dict(), sources=sorted({*new.source} - {""}),
-                offset=float(offset), clock=clock or CLOCKS[0], exclude=exclude, replace=replace)
-    return _mark(ds, table).assign_attrs(history=_append(ds, "add_events", said))
+    table = new if replace else _join(list_events(ds), new)
+    said = dict(events=_as_entries(new), offset=float(offset), clock=clock or CLOCKS[0], exclude=exclude)
+    said["replace"] = replace
+    return _mark(ds, table).assign_attrs(history=_append(ds, history_line("add_events", said)))
 
-def _append(ds, function, arguments):
+def _join(*tables):
+    "One tidy table of several."
+    import pandas as pd
+
+    parts = [table for table in tables if len(table)]
+    return tidy_events(pd.concat(parts)) if parts else tables[-1]
+
+def _append(ds, line):
     "The history with one more line."
-    return "\n".join(filter(None, [ds.attrs.get("history"), history_line(function, arguments)]))
+    return "\n".join(filter(None, [ds.attrs.get("history"), line]))
 
 # %% ../../nbs/analysis/00_events.ipynb #events066
 def included(
@@ -541,7 +556,8 @@ def mark_frames(
     for one in spans:
         if isinstance(one, str):
             known = ", ".join(map(repr, table.type.unique())) or "none; add_events brings them"
-            if one not in set(table.type): raise ValueError(f"there is no event of the type {one!r}; the types are {known}")
+            if one not in set(table.type):
+                raise ValueError(f"there is no event of the type {one!r}; the types are {known}")
             own = table[table.type == one]
             edges = [_span(ds.time.values, frame_step(ds), *row) for row in zip(own.onset, own.duration)]
         else: edges = [_interval_rows(ds, one)]
@@ -566,9 +582,36 @@ def remove_events(
     if unknown := [name for name in types or [] if name not in set(table.type)]:
         raise ValueError(f"there is no event of the type {unknown[0]!r}; the types are "
                          f"{', '.join(map(repr, table.type.unique())) or 'none'}")
-    kept = table[~table.type.isin(table.type if types is None else types)].reset_index(drop=True)
-    said = _append(ds, "remove_events", {"types": types, "events": len(table) - len(kept)})
+    kept = _without(table, types)
+    said = _append(ds, history_line("remove_events", {"types": types, "events": len(table) - len(kept)}))
     if len(kept): return _mark(ds, kept).assign_attrs(history=said)
-    bare = ds.drop_vars(["event", "event_time", "excluded"], errors="ignore").assign_attrs(history=said)
+    return _unmark(ds).assign_attrs(history=said)
+
+def _without(table, types):
+    "The events of other types; none for None."
+    return table[~table.type.isin(table.type if types is None else types)].reset_index(drop=True)
+
+def _unmark(ds):
+    "The same without the coordinates and the attribute of events."
+    bare = ds.drop_vars(["event", "event_time", "excluded"], errors="ignore").copy()
     bare.attrs.pop("events", None)
     return bare
+
+# %% ../../nbs/analysis/00_events.ipynb #events076
+EVENT_STEPS = ("add_events", "remove_events")
+
+def redo_step(
+    ds,  # features Dataset
+    step,  # `schema.HistoryStep` of one of `EVENT_STEPS`
+) -> xr.Dataset:
+    "Do a line of a history again, and write it down as it stands. Raises ValueError for a line without events."
+    said = step.arguments
+    history = _append(ds, step.text)
+    if step.function == "remove_events":
+        kept = _without(list_events(ds), said.get("types"))
+        return (_mark(ds, kept) if len(kept) else _unmark(ds)).assign_attrs(history=history)
+    if not isinstance(said.get("events"), list): raise ValueError("the line does not hold the events")
+    new = tidy_events(said["events"])
+    if "excluded" not in new: new["excluded"] = False
+    table = new if said.get("replace") else _join(list_events(ds), new)
+    return _mark(ds, table).assign_attrs(history=history)

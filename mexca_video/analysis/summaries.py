@@ -127,7 +127,7 @@ def bootstrap_interval(
     draws: int = 1000,
     seed: int = 0,  # the same seed, the same interval
 ) -> tuple:  # (low, high), NaN where the error is not known
-    "Interval of the mean from blocks of successive values, stretched to the standard error."
+    "Interval of the mean from blocks of successive values, made as wide as the standard error asks for."
     from scipy.stats import norm, t
 
     values = np.asarray(values, float)
@@ -140,8 +140,8 @@ def bootstrap_interval(
     means = _draw_means(values, min(max(block, 1), longest), draws, np.random.default_rng(seed))
     mean = np.nanmean(values)
     tail = (1 + level) / 2
-    stretch = t.ppf(tail, max(error.effective_size - 1, 1)) / norm.ppf(tail) * error.standard_error / means.std()
-    low, high = mean + stretch * (np.quantile(means, [1 - tail, tail]) - means.mean())
+    wider = t.ppf(tail, max(error.effective_size - 1, 1)) / norm.ppf(tail) * error.standard_error / means.std()
+    low, high = mean + wider * (np.quantile(means, [1 - tail, tail]) - means.mean())
     return float(low), float(high)
 
 # %% ../../nbs/analysis/03_summaries.ipynb #summar019
@@ -151,7 +151,8 @@ def _describe(grid, threshold, level, draws, seed):
     "The numbers of one series at even steps."
     error = estimate_error(grid)
     known = grid[np.isfinite(grid)]
-    row = dict(mean=known.mean(), sd=known.std(ddof=1) if len(known) > 1 else np.nan) if len(known) else dict(mean=np.nan)
+    sd = known.std(ddof=1) if len(known) > 1 else np.nan
+    row = dict(mean=known.mean(), sd=sd) if len(known) else dict(mean=np.nan)
     row |= {f"q{round(100 * q):02d}": np.quantile(known, q) if len(known) else np.nan for q in _QUANTILES}
     row |= dict(share_above=(known >= threshold).mean() if len(known) else np.nan)
     low, high = mean_interval(grid, level)
@@ -175,13 +176,15 @@ def _groups(ds, by):
     along = [name for name in by if name != "face_name"]
     lost = [name for name in along if name not in ds.variables or ds[name].dims != ("frame",)]
     if lost or "face_name" not in by:
-        raise ValueError(f"by={tuple(by)}: give face_name and coordinates along frame that the result has, such as event "
-                         f"after add_events or shot; {', '.join(lost) or 'face_name'} is not there. A row is a person; to "
-                         "average over people, see average_people")
+        raise ValueError(f"by={tuple(by)}: give face_name and coordinates along frame that the result has, such "
+                         "as event "
+                         f"after add_events or shot; {', '.join(lost) or 'face_name'} is not there. A row is a "
+                         "person; to average over people, see average_people")
     groups = [({}, np.ones(ds.sizes["frame"], bool))]
     for name in along:
         values = ds[name].values
-        groups = [(keys | {name: key}, chosen & (values == key)) for keys, chosen in groups for key in np.unique(values)]
+        groups = [(keys | {name: key}, chosen & (values == key))
+                  for keys, chosen in groups for key in np.unique(values)]
     return [(keys, chosen) for keys, chosen in groups if chosen.any()]
 
 def _summarize_series(ds, of, by, rule, describe):

@@ -73,8 +73,8 @@ def correlate_windows(
 ) -> tuple:  # (window, lag) correlations, NaN where they cannot be known, and (window, lag) share of known pairs
     "Correlate two series within windows, at lags from `-max_lag` to `max_lag`; positive: `y` follows."
     if len(x) < window + 2 * max_lag:
-        raise ValueError(f"the series have {len(x)} steps; a window of {window} with lags of {max_lag} to both sides needs "
-                         f"{window + 2 * max_lag}. Take a shorter window or a smaller lag")
+        raise ValueError(f"the series have {len(x)} steps; a window of {window} with lags of {max_lag} to both "
+                         f"sides needs {window + 2 * max_lag}. Take a shorter window or a smaller lag")
     here = slice(max_lag, len(x) - max_lag)
     known, x1, x2 = (v[here] for v in _powers(np.asarray(x, float)))
     late, y1, y2 = (_at_lags(v, max_lag) for v in _powers(np.asarray(y, float)))
@@ -152,8 +152,10 @@ def compare_to_chance(
 def _slot_of(ds, name, argument):
     "Position of a person in a result."
     names = [str(n) for n in ds.face_name.values]
-    if names.count(str(name)) != 1:
-        raise ValueError(f"{argument}={name!r}: the result has the people {', '.join(names)}")
+    person = person_slots(ds.face_box, ds.face_label)
+    people = [one for one, known in zip(names, person) if known]
+    if people.count(str(name)) != 1:
+        raise ValueError(f"{argument}={name!r}: the result has the people {', '.join(people) or 'nobody'}")
     return names.index(str(name))
 
 def _common_moments(results):
@@ -172,11 +174,15 @@ def _series_at(ds, of, slot, moments):
 
 def _pseudo_partners(results, of, moments):
     "Series of all people of other results, counted from the beginning of each."
+    if not isinstance(results, list | tuple):
+        raise ValueError(f"surrogates={results!r}: give 'shift', 'segments' or a list of results; number= says "
+                         "how many")
     moments = moments - moments[0]
     partners = []
     for ds in results:
         at = ds.assign_coords(time=ds.time - float(ds.time.values[0]))
-        partners += [_series_at(at, of, slot, moments) for slot in np.flatnonzero(person_slots(ds.face_box, ds.face_label))]
+        slots = np.flatnonzero(person_slots(ds.face_box, ds.face_label))
+        partners += [_series_at(at, of, slot, moments) for slot in slots]
     return partners
 
 # %% ../../nbs/analysis/04_synchrony.ipynb #synchr019
@@ -272,11 +278,13 @@ def draw_synchrony(
     import matplotlib.pyplot as plt
 
     axes = plt.subplots(2, 1, figsize=(8, 4.5), layout="constrained")[1]
-    picture = axes[0].pcolormesh(result.window, result.lag, result.correlation.T, vmin=-1, vmax=1, cmap="RdBu_r", shading="nearest")
+    look = dict(vmin=-1, vmax=1, cmap="RdBu_r", shading="nearest")
+    picture = axes[0].pcolormesh(result.window, result.lag, result.correlation.T, **look)
     axes[0].plot(result.window, result.peak_lag, "k.", markersize=3)
     axes[0].set(xlabel="Time (s)", ylabel=f"Lag (s)\n+: {result.a} leads")
     axes[0].figure.colorbar(picture, ax=axes[0], label="Correlation")
-    axes[1].fill_between(result.lag, result.chance_low, result.chance_high, color="#CCCCCC", label="95 % of chance, each lag")
+    chance = dict(color="#CCCCCC", label="95 % of chance, each lag")
+    axes[1].fill_between(result.lag, result.chance_low, result.chance_high, **chance)
     axes[1].plot(result.lag, result.mean_correlation, color="#0072B2", label="this pair")
     axes[1].axvline(0, color="black", linewidth=0.6)
     axes[1].set(xlabel=f"Lag (s), +: {result.a} leads", ylabel="Mean correlation")

@@ -10,6 +10,7 @@ __all__ = ['BEHAVIOUR', 'rename_faces', 'merge_faces', 'swap_faces', 'assign_fac
 # %% ../../nbs/review/00_corrections.ipynb #c003
 import json
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -690,9 +691,12 @@ def dismiss_proposal(
     return _correct(ds, "dismiss_proposal", {"proposal": proposal})
 
 # %% ../../nbs/review/00_corrections.ipynb #c070
+_ELSEWHERE = {"add_events": "mexca_video.analysis.events", "remove_events": "mexca_video.analysis.events"}
+
 def _read_corrections(history):
-    "The corrections in a history, as `HistoryStep`; other lines are skipped."
-    steps = [step for step in read_history(history) if step.function in _STEPS]
+    "The corrections and the events in a history, as `HistoryStep`; other lines are skipped."
+    known = {*_STEPS, *_ELSEWHERE}
+    steps = [step for step in read_history(history) if step.function in known]
     for step in steps:
         if step.arguments is None:
             raise ValueError(f"the arguments in this line of the history are not JSON: {step.text}")
@@ -716,23 +720,43 @@ def _steps_of(history):
     )
     raise ValueError(f"{found}; give the corrected Dataset, or its attribute history as a str")
 
+# %% ../../nbs/review/00_corrections.ipynb #correc006
+def _list_left(past, steps):
+    """The steps that a result does not have behind it. Raises ValueError if it has others behind it.
+
+    Events and corrections are looked at apart: who has added events before the corrections are replayed may go on.
+    """
+    left = set(range(len(steps)))
+    for functions in (_STEPS, _ELSEWHERE):
+        behind = [step for step in past if step.function in functions]
+        places = [k for k, step in enumerate(steps) if step.function in functions]
+        if functions is _ELSEWHERE: behind = behind[:len(places)]
+        if behind != [steps[k] for k in places[:len(behind)]]:
+            what = "corrections" if functions is _STEPS else "events"
+            raise ValueError(f"this result has {what} that the history does not begin with; start from the "
+                             "uncorrected result")
+        left -= set(places[:len(behind)])
+    return [steps[k] for k in sorted(left)]
+
+def _redo(ds, step):
+    "Do one line of a history again."
+    if step.function in _STEPS: return _correct(ds, step.function, step.arguments, step.time)
+    return import_module(_ELSEWHERE[step.function]).redo_step(ds, step)
+
 # %% ../../nbs/review/00_corrections.ipynb #c071
 def replay_history(
     ds_original,  # features Dataset to be corrected
     history,  # str, as in the attribute; or the corrected Dataset itself
 ) -> "xr.Dataset":
-    """Do the corrections of a history again.
+    """Do the corrections of a history again, and add its events.
 
     Raises ValueError if one of them does not fit, naming its line, and for a text that holds none.
     """
     need_features(ds_original)
     past = _read_corrections(ds_original.attrs.get("history", ""))
-    steps = _steps_of(history)
-    if past != steps[:len(past)]:
-        raise ValueError("this result has corrections that the history does not begin with; start from the "
-                         "uncorrected result")
+    left = _list_left(past, _steps_of(history))
     ds = ds_original.copy(deep=True)
-    for step in steps[len(past):]:
-        try: ds = _correct(ds, step.function, step.arguments, step.time)
+    for step in left:
+        try: ds = _redo(ds, step)
         except (TypeError, ValueError) as error: raise ValueError(f"cannot replay {step.text!r}: {error}") from error
     return ds

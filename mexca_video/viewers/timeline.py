@@ -5,23 +5,33 @@
 # %% ../../nbs/viewers/03_timeline.ipynb #vtim003
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import ipywidgets
 import numpy as np
 import traitlets
 
-from ..figures import USUAL_AUS, draw_timeline
+from ..analysis.events import add_events, frame_step, list_events, remove_events, tidy_events
+from ..figures import USUAL_AUS, draw_timeline, lay_events
+from ..io.netcdf import load, save
+from ..review.corrections import replay_history
 from ..schema import choose_aus
 from ..validators import need_features
-from .base import Viewer, encode_figure
-from .detections import LEAST_CONFIDENCE, DetectionViewer
+from .base import Viewer, check_target, encode_figure, make_button
+from .detections import LEAST_CONFIDENCE, DetectionViewer, row_for_key
 from .widgets import Strip
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas import DataFrame
+    from xarray import Dataset
 
 # %% auto #0
-__all__ = ['row_at', 'make_strip', 'TimelineViewer', 'view_timeline']
+__all__ = ['EPISODE_NEEDS', 'KEYS', 'row_at', 'check_episodes', 'place_episodes', 'make_strip', 'describe_event', 'list_bars',
+           'put_events', 'find_event', 'take_up', 'keys_html', 'TimelineViewer', 'view_timeline']
 
 # %% ../../nbs/viewers/03_timeline.ipynb #vtim006
 def row_at(
@@ -32,41 +42,330 @@ def row_at(
     return int(max(np.searchsorted(times, time, "right") - 1, 0))
 
 # %% ../../nbs/viewers/03_timeline.ipynb #vtim009
-def make_strip(
+EPISODE_NEEDS = ("face", "face_name", "of", "onset", "offset", "peak_time") # columns of `episodes.find_episodes`
+_HALF = 0.17 # half the height of an episode, in rows of the timeline
+
+def check_episodes(
     ds, # a features Dataset
+    episodes, # table of `episodes.find_episodes`, or `None`
+) -> None:
+    "Raise `ValueError` for a table that is not of this result."
+    if episodes is None: return
+    if lacking := [name for name in EPISODE_NEEDS if name not in getattr(episodes, "columns", ())]:
+        raise ValueError(f"episodes has no column {', '.join(lacking)}; give the table of find_episodes")
+    if strange := sorted({*episodes.face} - {*ds.face.values.tolist()}):
+        raise ValueError(f"episodes has the slots {strange}, and ds has {ds.face.values.tolist()}; find the "
+                         "episodes in ds")
+
+def _episode_title(one):
+    unseen = [word for word in ("start", "end") if getattr(one, f"censored_{word}", False)]
+    return (f"{one.of} of {one.face_name}, {one.onset:.2f} to {one.offset:.2f} s"
+            + "".join(f", {word} not seen" for word in unseen))
+
+def place_episodes(
+    ds, # a features Dataset
+    episodes, # table of `episodes.find_episodes`, or `None`
+    ax: Axes, # of `draw_timeline`, drawn
+) -> list[dict]: # for `widgets.Strip`; `top` and `height` are shares of the picture's height
+    "Lay the episodes over the bars of their persons."
+    if episodes is None: return []
+    def share(row): return 1 - float(ax.transData.transform((0, row))[1])/ax.figure.bbox.height
+    rows = {int(slot): row for row, slot in enumerate(ds.face.values)}
+    ends = {slot: (share(row - _HALF), share(row + _HALF)) for slot, row in rows.items()}
+    places = {slot: dict(top=top, height=bottom - top) for slot, (top, bottom) in ends.items()}
+    return [dict(onset=float(one.onset), offset=float(one.offset), peak=float(one.peak_time), title=_episode_title(one),
+                 **places[int(one.face)]) for one in episodes.itertuples()]
+
+# %% ../../nbs/viewers/03_timeline.ipynb #timeli000
+def make_strip(
+    ds, # a features Dataset; its events are no part of the picture
+    episodes=None, # table of `episodes.find_episodes`
 ) -> Strip:
     "The timeline of a result as a widget."
-    ax = draw_timeline(ds)
+    ax = draw_timeline(remove_events(ds))
     ax.figure.canvas.draw()
     place = ax.get_position()
     limits = [float(limit) for limit in ax.get_xlim()]
-    return Strip(span=[place.x0, place.x1], limits=limits, image=encode_figure(ax.figure, "png"))
+    bars = place_episodes(ds, episodes, ax)
+    return Strip(span=[place.x0, place.x1], limits=limits, episodes=bars, image=encode_figure(ax.figure, "png"))
 
-# %% ../../nbs/viewers/03_timeline.ipynb #vtim012
-class TimelineViewer(Viewer):
-    "What `view_timeline` returns. `frames` is its `DetectionViewer`."
-    frame = traitlets.Int(-1, help="number of the shown frame in the file")
-    def __init__(self, ds, video, aus, least_confidence):
-        self.options = (choose_aus(ds, aus, USUAL_AUS), least_confidence)
-        super().__init__(ds, video)
+# %% ../../nbs/viewers/03_timeline.ipynb #timeli002
+def describe_event(
+    one, # a row of `list_events`
+) -> str:
+    "An event in words."
+    parts = [f"{one.type} ({one.label})" if one.label else one.type, one.subject]
+    when = f"{one.onset:.2f} to {one.onset + one.duration:.2f} s" if one.duration > 0 else f"at {one.onset:.2f} s"
+    parts.append(when)
+    return ", ".join(filter(None, [*parts, "left out" if one.excluded else ""]))
 
+def list_bars(
+    ds, # a features Dataset
+) -> list[dict]: # for `widgets.Strip`
+    "The events that reach into the shown time."
+    return [
+        dict(row=int(one.row), onset=float(one.onset), end=float(one.end), type=one.type, title=describe_event(one),
+             color=one.tint, lane=int(one.lane), excluded=bool(one.excluded))
+        for one in lay_events(ds).itertuples()
+    ]
+
+# %% ../../nbs/viewers/03_timeline.ipynb #timeli005
+def put_events(
+    ds, # a features Dataset
+    table, # as of `list_events`; onsets from the first frame
+) -> Dataset: # `ds` itself if the table is its own
+    "Put a table in the place of the events."
+    table = tidy_events(table)
+    if table.assign(excluded=table.get("excluded", False)).equals(list_events(ds)): return ds
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning) # of events outside of the clip, which were there before
+        return add_events(ds, table, clock="first frame", replace=True)
+
+def find_event(
+    table, # of `list_events`
+    one: dict, # an entry as it was put in
+) -> int: # row of the table, -1 if it is not there
+    "Find an event again after the table was put in order."
+    keys = [key for key in ("onset", "duration", "type", "label", "subject") if one.get(key, "") not in ("", None)]
+    keys = [key for key in keys if one[key] == one[key]]
+    same = np.all([table[key] == one[key] for key in keys], axis=0)
+    return int(np.flatnonzero(same)[0]) if same.any() else -1
+
+def take_up(
+    ds, # a features Dataset
+    path: Path | None, # of a file in which `ds` with other events may have been kept
+) -> Dataset:
+    "What is in the file, or `ds` without a file. Raises `ValueError` if the file does not come of `ds`."
+    if path is None or not path.exists(): return ds
+    kept = load(path)
+    try:
+        if replay_history(ds, kept).equals(kept): return kept
+    except ValueError: pass
+    raise ValueError(f"path={str(path)!r} holds another result than ds with events; choose another path, or go on from "
+                     "the file with ds=load(path)")
+
+# %% ../../nbs/viewers/03_timeline.ipynb #timeli007
+class _EventSteps(Viewer):
+    "Changes of events, one after the other, that can be taken back."
+    def change(self, entries, chosen=None) -> None:
+        "Take a list of events for those that are there; `chosen`: one of them."
+        try: changed = put_events(self.original, entries)
+        except ValueError as error: return self.say(str(error), "error")
+        self.done.append(self.dataset)
+        self.undone.clear()
+        self.show_events(changed)
+        self.choose(find_event(self.events, chosen) if chosen else -1)
+        self.keep(describe_event(self.events.iloc[self.chosen]) if self.chosen >= 0 else "deleted")
+
+    @property
+    def events(self) -> DataFrame: return list_events(self.dataset)
+
+    def show_events(self, ds) -> None:
+        "Show a Dataset's events."
+        self.dataset = ds
+        with self.strip.hold_sync():
+            self.strip.selected = -1
+            self.strip.events = list_bars(ds)
+        self.choose(-1)
+
+    def keep(self, text) -> None:
+        "Write the result to the file, and say what was done."
+        try:
+            if self.path: save(self.dataset, self.path)
+        except (OSError, ValueError, TypeError) as error: return self.say(f"{text}, not saved: {error}", "error")
+        self.say(text + (f", saved in {self.path.name}" if self.path else ""))
+
+# %% ../../nbs/viewers/03_timeline.ipynb #timeli018
+class _Undo(_EventSteps):
+    "Back and forth between the changes."
+    def undo(self) -> None:
+        "Take back the last change."
+        self._turn(self.done, self.undone, "taken back")
+
+    def redo(self) -> None:
+        "Do again what was taken back."
+        self._turn(self.undone, self.done, "done again")
+
+    def _turn(self, of, to, text):
+        if not of: return
+        to.append(self.dataset)
+        self.show_events(of.pop())
+        self.keep(text)
+
+# %% ../../nbs/viewers/03_timeline.ipynb #timeli008
+class _EventEdits(_Undo):
+    "What is done with one event. Without one that is chosen, nothing is done."
+    def snap(self, time) -> float:
+        "The nearest moment at which a frame begins, or the last one ends, s."
+        moments = np.append(self.dataset.time.values, self._end(-1))
+        return float(moments[np.abs(moments - time).argmin()])
+
+    def _end(self, row):
+        "Second at which the frame of a row ends."
+        time = self.dataset.time.values
+        last = row % len(time) == len(time) - 1
+        return float(time[row] + frame_step(self.dataset) if last else time[row + 1])
+
+    def set_event(self, onset=None, end=None) -> None:
+        "Set an event at the shown frame, or from one second to another; the field says its type."
+        onset = self.strip.time if onset is None else self.snap(onset)
+        length = 0.0 if end is None else max(self.snap(end) - onset, 0.0)
+        new = dict(onset=onset, duration=length, type=self.kind.value.strip() or "event")
+        self.change([*self.events.to_dict("records"), new], new)
+
+    def edit(self, **values) -> None:
+        "Change some values of the chosen event."
+        if self.chosen < 0:
+            return self.say("Choose an event first: click on it, or press , or . to go through them.", "error")
+        entries = self.events.to_dict("records")
+        entries[self.chosen] |= values
+        self.change(entries, entries[self.chosen])
+
+    def move_event(self, onset, end) -> None:
+        "Move the chosen event, or one of its ends."
+        one = self.events.iloc[self.chosen]
+        length = np.nan_to_num(one.duration)
+        moved = abs((end - onset) - length) < 1e-6
+        onset = self.snap(onset)
+        self.edit(onset=onset, duration=one.duration if moved else max(self.snap(end) - onset, 0.0))
+        if moved: self.pick(onset + 1e-6)
+
+# %% ../../nbs/viewers/03_timeline.ipynb #timeli009
+class _EventKeys(_EventEdits):
+    "What the buttons and keys do with the chosen event."
+    def begin_here(self) -> None:
+        "Let the event begin with the shown frame, and keep its end."
+        if self.chosen < 0: return self.edit()
+        one = self.events.iloc[self.chosen]
+        end = max(one.onset + np.nan_to_num(one.duration), self.strip.time)
+        self.edit(onset=self.strip.time, duration=end - self.strip.time)
+
+    def end_here(self) -> None:
+        "Let the event end with the shown frame."
+        if self.chosen < 0: return self.edit()
+        onset = min(float(self.events.onset[self.chosen]), self.strip.time)
+        self.edit(onset=onset, duration=self._end(self.frames.slider.value) - onset)
+
+    def shift_event(self, step) -> None:
+        "Move the event by a frame."
+        if self.chosen < 0: return self.edit()
+        time = self.dataset.time.values
+        row = row_at(time, float(self.events.onset[self.chosen]) + 1e-6) + step
+        self.edit(onset=float(time[min(max(row, 0), len(time) - 1)]))
+        self.pick(self.events.onset[self.chosen])
+
+    def exclude_event(self) -> None:
+        "Leave the frames of the event out, or count them again."
+        self.edit(**({} if self.chosen < 0 else dict(excluded=not self.events.excluded[self.chosen])))
+
+    def delete_event(self) -> None:
+        "Take the event away."
+        if self.chosen < 0: return self.edit()
+        entries = self.events.to_dict("records")
+        del entries[self.chosen]
+        self.change(entries)
+
+    def name_event(self) -> None:
+        "Give the event the type in the field."
+        name = self.kind.value.strip()
+        if self.chosen >= 0 and name and name != self.events.type[self.chosen]: self.edit(type=name)
+
+# %% ../../nbs/viewers/03_timeline.ipynb #timeli010
+class _EventChoice(_EventKeys):
+    "Which event is chosen."
+    chosen = -1 # row of `events`
+    def choose(self, row) -> None:
+        "Choose an event by its row in `events`, -1 for none."
+        self.chosen = row
+        bars = [bar["row"] for bar in self.strip.events]
+        self.strip.selected = bars.index(row) if row in bars else -1
+        if row >= 0: self.kind.value = self.events.type[row]
+        for button in self.for_chosen: button.disabled = row < 0
+        self.back.disabled = not self.done
+        self.again.disabled = not self.undone
+
+    def choose_next(self, step) -> None:
+        "Choose the event after (1) or before (-1) the chosen one, or else the shown frame, and show its first frame."
+        onset = self.events.onset.values
+        after = int(np.searchsorted(onset, self.strip.time + 1e-6)) - (step < 0)
+        row = self.chosen + step if self.chosen >= 0 else after
+        if not 0 <= row < len(onset):
+            return self.say(f"There is no event {'after' if step > 0 else 'before'} this one.")
+        self.show_event(row)
+
+    def show_event(self, row) -> None:
+        "Choose an event and show its first frame."
+        self.choose(row)
+        self.pick(self.events.onset[row] + 1e-6)
+        self.say(describe_event(self.events.iloc[row]))
+
+# %% ../../nbs/viewers/03_timeline.ipynb #timeli011
+KEYS = { # what each key does in the strip, in words
+    "e": "set an event at the shown frame",
+    "i, o": "let the chosen event begin or end with the shown frame",
+    "Shift+←, Shift+→": "move it by a frame",
+    ", .": "choose the event before or after",
+    "F2": "name it",
+    "x": "leave its frames out of analyses, or count them again",
+    "Delete": "take it away",
+    "Esc": "choose none",
+    "Ctrl+z, Ctrl+y": "take the last change back, do it again",
+    "← → Home End": "go to another frame",
+    "p, n": "go to the flagged frame before or after",
+    "Tab, Enter": "go through events and episodes, show one",
+}
+
+def keys_html() -> str:
+    "The keys and the mouse in words, folded up."
+    mouse = ("Mouse: drag in an empty place of the lanes for a new event, or click twice; drag an event to move "
+             "it, or one of its ends. A click elsewhere shows the moment.")
+    rows = "".join(f"<tr><td><kbd>{key}</kbd></td><td>{text}</td></tr>" for key, text in KEYS.items())
+    return f"<details><summary>Keys</summary><table>{rows}</table>{mouse}</details>"
+
+# %% ../../nbs/viewers/03_timeline.ipynb #timeli013
+class _TimelineParts(_EventChoice):
+    "What stands in a `TimelineViewer`."
     def build(self) -> None:
-        self.strip = make_strip(self.dataset)
+        self.done = []
+        self.undone = []
         self.frames = None
+        self.strip = make_strip(self.dataset, self.episodes)
         self.parts = [self.strip]
+        row = ipywidgets.HBox(self._buttons(), layout=dict(flex_flow="row wrap"))
+        self.help = ipywidgets.HTML(keys_html())
+        self.editing = ipywidgets.VBox([row, self.help])
+        self.show_events(self.dataset)
 
-    def start(self) -> None:
-        if self.frames: return self.frames.use_video(self.video, self.opened)
-        self.frames = DetectionViewer(self.dataset, self.video, *self.options, self.opened)
-        self.frames.live.viewer = self.live.viewer
-        self.parts = [self.strip, self.frames]
-        self.children = [self.live, self.message, *self.parts]
-        if not self.dataset.sizes["frame"]: return
-        self.frames.observe(lambda change: self.follow(), "frame")
-        self.strip.observe(lambda change: self.pick(change.new), "wanted")
-        traitlets.link((self, "frame"), (self.frames, "frame"))
-        self.follow()
+    def _buttons(self):
+        new = make_button("Set event", "an event at the shown frame, of this type (e)", self.set_event)
+        self.kind = ipywidgets.Text(placeholder="type of the event", layout=dict(width="11em"), continuous_update=False)
+        self.kind.tooltip = "type of the chosen event, or of the next one (F2)"
+        self.kind.observe(lambda change: self.name_event(), "value")
+        self.for_chosen = [
+            make_button("Begins here", "the event begins with the shown frame (i)", self.begin_here),
+            make_button("Ends here", "the event ends with the shown frame (o)", self.end_here),
+            make_button("Leave out", "leave its frames out of analyses, or count them again (x)", self.exclude_event),
+            make_button("Delete event", "take the chosen event away (Delete)", self.delete_event),
+        ]
+        self.back = make_button("Undo event", "take back the last change of events (Ctrl+z)", self.undo)
+        self.again = make_button("Redo event", "do it again (Ctrl+y)", self.redo)
+        return [new, self.kind, *self.for_chosen, self.back, self.again]
 
+    def actions(self) -> dict:
+        "What the keys do."
+        return {
+            "e": self.set_event, "i": self.begin_here, "o": self.end_here, "x": self.exclude_event,
+            "F2": self.kind.focus, "Delete": self.delete_event, "Backspace": self.delete_event,
+            "Escape": lambda: self.choose(-1),
+            "Shift+ArrowLeft": lambda: self.shift_event(-1), "Shift+ArrowRight": lambda: self.shift_event(1),
+            ",": lambda: self.choose_next(-1), ".": lambda: self.choose_next(1),
+            "Ctrl+z": self.undo, "Ctrl+y": self.redo, "Ctrl+Shift+z": self.redo,
+            "n": lambda: self.frames.jump(1), "p": lambda: self.frames.jump(-1),
+        }
+
+# %% ../../nbs/viewers/03_timeline.ipynb #timeli014
+class _TimelineLinks(_TimelineParts):
+    "What the browser and the frames tell each other."
     def ask(self, text, kind, parts) -> None:
         if self.frames: self.frames.ask(text, kind, self.frames.parts)
         else: super().ask(text, kind, self.parts)
@@ -79,7 +378,64 @@ class TimelineViewer(Viewer):
         "Show the frame at a time."
         self.frames.slider.value = row_at(self.dataset.time.values, time)
 
-    def figure(self) -> Figure: return draw_timeline(self.dataset).figure
+    def told(self, content) -> None:
+        "Do what the browser asks for."
+        bars = [bar["row"] for bar in self.strip.events]
+        def row_of(k): return bars[k] if 0 <= k < len(bars) else -1
+        if "add" in content: self.set_event(*content["add"])
+        if "choose" in content:
+            row = row_of(content["choose"])
+            self.choose(row) if row < 0 else self.show_event(row)
+        if "go" in content: self.pick(content["go"] + 1e-6)
+        if "move" in content:
+            self.choose(row_of(content["move"][0]))
+            if self.chosen >= 0: self.move_event(*content["move"][1:])
+        if "key" in content: self.press(content["key"])
+
+    def press(self, key) -> None:
+        "Do what a key says; see `KEYS`."
+        row = row_for_key(key, self.frames.slider.value, self.frames.slider.max)
+        if row is not None: self.frames.slider.value = row
+        elif act := self.actions().get(key): act()
+
+# %% ../../nbs/viewers/03_timeline.ipynb #vtim012
+class TimelineViewer(_TimelineLinks):
+    "What `view_timeline` returns. `frames` is its `DetectionViewer`, `dataset` the result with its events."
+    frame = traitlets.Int(-1, help="number of the shown frame in the file")
+    def __init__(self, ds, video, aus, least_confidence, episodes=None, path=None):
+        check_episodes(ds, episodes)
+        self.options = (choose_aus(ds, aus, USUAL_AUS), least_confidence)
+        self.original = ds
+        self.episodes = episodes
+        self.path = check_target(path)
+        super().__init__(take_up(ds, self.path), video)
+
+    def start(self) -> None:
+        if self.frames: return self.frames.use_video(self.video, self.opened)
+        self.frames = DetectionViewer(self.dataset, self.video, *self.options, self.opened)
+        self.frames.live.viewer = self.live.viewer
+        some = bool(self.dataset.sizes["frame"])
+        self.parts = [self.strip, *([self.editing] if some else []), self.frames]
+        self.children = [self.live, self.message, *self.parts]
+        if not some: return
+        self.strip.editable = True
+        self.strip.on_msg(lambda _, content, buffers: self.told(content))
+        self.frames.observe(lambda change: self.follow(), "frame")
+        self.strip.observe(lambda change: self.pick(change.new), "wanted")
+        traitlets.link((self, "frame"), (self.frames, "frame"))
+        self.follow()
+
+    def figure(self) -> Figure:
+        "The still picture: the timeline with its events and episodes."
+        from matplotlib.patches import Rectangle
+        ax = draw_timeline(self.dataset)
+        rows = {int(slot): row for row, slot in enumerate(self.dataset.face.values)}
+        found = [] if self.episodes is None else self.episodes.itertuples()
+        for one in found:
+            place = (one.onset, rows[int(one.face)] - _HALF)
+            look = dict(facecolor="#FFFFFFCC", edgecolor="#222222", linewidth=0.8, gid="episode", zorder=3)
+            ax.add_patch(Rectangle(place, one.offset - one.onset, 2*_HALF, **look))
+        return ax.figure
 
 # %% ../../nbs/viewers/03_timeline.ipynb #vtim013
 def view_timeline(
@@ -88,7 +444,13 @@ def view_timeline(
     *,
     aus = None, # as for `view_detections`
     least_confidence: float = LEAST_CONFIDENCE, # as for `view_detections`
-) -> TimelineViewer:
-    "The timeline with a cursor, linked to the frames below it: a click on the timeline shows the frame."
+    episodes = None, # table of `find_episodes`, drawn over the persons' bars
+    path = None, # .nc file, written after each change of an event; if it exists, the work goes on there
+) -> TimelineViewer: # `.dataset` is the result with its events, `.events` their table
+    """The timeline with a cursor, linked to the frames below it: a click on the timeline shows the frame.
+
+    Events are set, moved, named and deleted above it, and a click on an episode shows its highest moment. Raises
+    `ValueError` for episodes or a `path` of another result, `OSError` for a file that cannot be written.
+    """
     need_features(ds, some_aus=True)
-    return TimelineViewer(ds, video, aus, least_confidence)
+    return TimelineViewer(ds, video, aus, least_confidence, episodes, path)

@@ -35,6 +35,10 @@ class Strip(anywidget.AnyWidget):
     span = traitlets.List([0.0, 1.0], help="ends of the axis as shares of the picture's width").tag(sync=True)
     limits = traitlets.List([0.0, 1.0], help="its first and last second").tag(sync=True)
     time = traitlets.Float(0.0, help="second at which the cursor stands").tag(sync=True)
+    events = traitlets.List([], help="of `timeline.list_bars`").tag(sync=True)
+    selected = traitlets.Int(-1, help="position in `events` of the chosen one, -1 if none").tag(sync=True)
+    editable = traitlets.Bool(False, help="are there lanes in which events can be set and moved?").tag(sync=True)
+    episodes = traitlets.List([], help="of `timeline.place_episodes`").tag(sync=True)
     wanted = traitlets.Float(-1.0, help="second that was clicked").tag(sync=True)
 
 # %% ../../nbs/viewers/00_widgets.ipynb #vwid015

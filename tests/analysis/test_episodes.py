@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from mexca_video import demo_features, find_episodes
-from mexca_video.analysis.episodes import EPISODE_COLUMNS, count_episodes, find_sections, read_series
+from mexca_video.analysis.episodes import (
+    EPISODE_COLUMNS,
+    count_episodes,
+    find_blinks,
+    find_nods,
+    find_sections,
+    read_series,
+)
 
 
 def made_up(time, values, **more):
@@ -118,3 +125,32 @@ def test_counts_need_what_was_observed():
     found = find_episodes(demo_features())
     found.attrs = {}
     with pytest.raises(ValueError, match="attrs"): count_episodes(found)
+
+
+def eyes(openness, step=0.04):
+    "A result of one person with this openness of both eyes."
+    ds = demo_features(n_frames=len(openness), n_faces=1)
+    ds = ds.assign_coords(time=("frame", step * np.arange(len(openness))))
+    return ds.assign(eye_openness=ds.eye_openness.copy(data=np.repeat(np.asarray(openness, "float32")[:, None, None], 2, 2)))
+
+
+def test_of_a_blink_one_end_is_seen():
+    "Frames without a face before or after: the closure counts if the eyes are seen to close or to open, and nothing is warned of."
+    openness = np.full(200, 0.3)
+    for row in (40, 100, 150): openness[row:row + 5] = 0.05
+    openness[95:100] = openness[105:110] = np.nan  # the second is seen between two gaps
+    openness[155:160] = np.nan  # the third from its begin on
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.filterwarnings("ignore", "frames are")
+        found = find_blinks(eyes(openness))
+    np.testing.assert_allclose(found.onset, [1.6, 6.0], atol=0.04)
+    assert found.ends.tolist() == ["crossing", "missing"] and count_episodes(found).episodes.tolist() == [2]
+
+
+def test_what_is_shorter_than_the_frames_are_apart_is_refused():
+    ds = demo_features(n_frames=100)  # 0.2 s apart
+    with pytest.raises(ValueError, match="frames are 0.20 s apart.*smaller skip_frames"): find_blinks(ds)
+    with pytest.warns(UserWarning, match="frames are 0.20 s apart"): find_nods(ds)
+    with pytest.raises(ValueError, match="at most 1 s"): find_nods(ds.isel(frame=slice(None, None, 2)))
+    for few in (0, 1): assert not len(find_blinks(demo_features(n_frames=few)))

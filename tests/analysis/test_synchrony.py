@@ -129,3 +129,15 @@ def test_a_viewer_who_was_not_seen():
     found, p, mean, _ = compare_viewers(series, number=19)
     assert np.isnan(found[0]) and np.isnan(p[0]) and mean > 0.4
     with pytest.raises(ValueError, match="three or more"): intersubject_correlation([made_up(series[1:3])])
+
+
+def test_a_slot_of_nobody_is_no_person():
+    ds = demo_features(n_frames=100, n_faces=2)
+    ds["face_label"][:, 1] = np.nan
+    ds = ds.assign_coords(face_name=("face", ["Ann", "Unassigned_1"]))
+    with pytest.raises(ValueError, match="b='Unassigned_1': the result has the people Ann$"): synchrony(ds, "Ann", "Unassigned_1", window=2, max_lag=1)
+
+
+def test_the_number_of_surrogates_is_another_argument():
+    with pytest.raises(ValueError, match="surrogates=19: .*number= says how many"):
+        synchrony(demo_features(n_frames=200, n_faces=2), "Person_1", "Person_2", window=2, max_lag=1, surrogates=19)

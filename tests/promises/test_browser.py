@@ -487,3 +487,97 @@ viewer""")
     (browser.ARTEFACTS / "latency.json").write_text(json.dumps(report, indent=1))
     print(f"milliseconds from an event to the new picture at 1280x720: {report}")
     assert notebook.ask("viewer.frame") == 102 and all(len(t) == 50 for t in times.values())
+
+
+EVENTS = """from mexca_video import add_events, find_episodes, load, replay_history, sample_clip, view_timeline
+ds = add_events(load("features.nc"), [dict(onset=1, end=3, type="film"), dict(onset=7, end=9.5, type="film"), dict(onset=5, type="click")])
+timeline = view_timeline(ds, sample_clip(), episodes=find_episodes(ds, "AU12"))
+timeline"""
+
+
+@pytest.fixture(scope="module")
+def events(lab, page, folder, features):
+    "The timeline of a result with events and episodes."
+    from mexca_video import save
+
+    save(features, folder / "features.nc")
+    blank(folder / "events.ipynb", EVENTS)
+    notebook = browser.Notebook(page, lab.format("lab/workspaces/events/tree/events.ipynb"))
+    notebook.run_all(120)
+    page.wait_for_selector(f"{BOX} img[src^=blob]", timeout=20000)
+    return notebook
+
+
+def table(notebook):
+    return notebook.ask("[[t, round(a, 2), round(d, 2)] for t, a, d in zip(timeline.events.type, timeline.events.onset, timeline.events.duration.fillna(0))]")
+
+
+def becomes(notebook, expected):
+    browser.wait(lambda: table(notebook) == expected, 10, f"the events do not become {expected}")
+
+
+def place_of(notebook, time):
+    "Where the mouse has to be in the lanes for a second."
+    box = notebook.page.locator(".mexca-events").bounding_box()
+    (a, b), (start, end) = notebook.ask("timeline.strip.span"), notebook.ask("timeline.strip.limits")
+    return box["x"] + box["width"] * (a + (b - a) * (time - start) / (end - start)), box["y"] + box["height"] / 2
+
+
+def drag(notebook, start, end):
+    mouse = notebook.page.mouse
+    mouse.move(*place_of(notebook, start))
+    mouse.down()
+    mouse.move(*place_of(notebook, (start + end) / 2))
+    mouse.move(*place_of(notebook, end))
+    mouse.up()
+
+
+def test_events_are_set_by_mouse_and_keys(events):
+    "A drag makes one, a drag moves it, a name is typed, a key deletes; taken back, all is as it was."
+    events.show(".mexca-strip", "events")
+    old = [["film", 1, 2], ["click", 5, 0], ["film", 7, 2.5]]
+    assert events.page.locator(".mexca-event").count() == 3 and sorted(table(events)) == sorted(old)
+    drag(events, 10, 11)
+    browser.wait(lambda: len(table(events)) == 4, 10, "the drag sets nothing")
+    name, onset, duration = table(events)[3]
+    assert name == "event" and abs(onset - 10) < 0.1 and abs(duration - 1) < 0.15
+    field = events.page.locator("input[placeholder='type of the event']")
+    field.fill("laughter")
+    field.press("Enter")
+    becomes(events, [*old, ["laughter", onset, duration]])
+    drag(events, 10.5, 6)
+    browser.wait(lambda: table(events)[2][0] == "laughter", 10, "the drag moves nothing")
+    assert abs(table(events)[2][1] - (onset - 4.5)) < 0.1 and table(events)[2][2] == duration
+    events.show(".mexca-strip", "events_moved")
+    events.page.locator(".mexca-strip").focus()
+    events.page.keyboard.press("Delete")
+    becomes(events, old)
+    for _ in range(4): events.page.keyboard.press("Control+z")
+    browser.wait(lambda: events.ask("timeline.dataset is ds"), 10, "the keys take nothing back")
+    for key in ("Home", "ArrowRight", "ArrowRight", "e"): events.page.keyboard.press(key)
+    browser.wait(lambda: len(table(events)) == 4, 10, "the key sets nothing")
+    assert table(events)[0] == ["laughter", round(events.ask("float(ds.time[2])"), 2), 0], "the field says the type of the next one"
+    for key in ("ArrowRight", "ArrowRight", "o", "F2"): events.page.keyboard.press(key)
+    browser.wait(lambda: events.page.evaluate("document.activeElement.placeholder") == "type of the event", 10, "F2 does not go to the name")
+    events.page.keyboard.press("Control+a")
+    events.page.keyboard.type("start")
+    events.page.keyboard.press("Enter")
+    browser.wait(lambda: table(events)[0][0] == "start" and table(events)[0][2] > 0, 10, "the keys neither end nor name")
+    assert events.ask("bool(replay_history(load('features.nc'), timeline.dataset).identical(timeline.dataset))")
+    events.page.locator("summary").first.click()
+    events.show(".mexca-strip", "events_help")
+
+
+def test_a_click_on_an_episode_shows_its_peak(events):
+    bars = events.page.locator(".mexca-episode")
+    peaks = events.ask("[int(frame) for frame in timeline.episodes.peak_frame]")
+    assert bars.count() == len(peaks)
+    for k in (0, len(peaks) - 1):
+        bars.nth(k).scroll_into_view_if_needed()
+        bars.nth(k).click()
+        browser.wait(lambda: events.ask("timeline.frame") == peaks[k], 10, "the click shows another moment")
+        shows(events, peaks[k])
+    bars.first.focus()
+    events.page.keyboard.press("Enter")
+    browser.wait(lambda: events.ask("timeline.frame") == peaks[0], 10, "the key shows another moment")
+    events.show(".mexca-strip", "episodes")

@@ -170,3 +170,32 @@ seconds <- aggregate(AU12 ~ face_name + second, transform(faces, second = floor(
 seconds$condition <- factor(seconds$second < 6)
 """
     assert "Correlation Structure: Continuous AR(1)" in run_r(before + blocks()["nlme"], folder, "nlme")
+
+
+def trials(seed=0):
+    "Made-up people, each with three films in two conditions, of which some are missing."
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    level, change = rng.normal(0.2, 0.15, 20), rng.normal(0.2, 0.2, 20)
+    rows = [dict(participant=f"P{p + 1:02d}", funny=funny, film=film, AU12=level[p] + change[p] * funny + rng.normal(0, 0.1))
+            for p in range(20) for funny in (0, 1) for film in (1, 2, 3)]
+    return pd.DataFrame(rows).sample(frac=0.9, random_state=seed).sort_index()
+
+
+def test_small_study_in_r(tmp_path):
+    "nlme and statsmodels fit the same model, and the paired test is that of scipy."
+    from scipy.stats import ttest_1samp
+
+    smf = pytest.importorskip("statsmodels.formula.api", reason="the model of tutorial 6 needs statsmodels: pip install 'mexca_video[stats]'")
+    found = blocks("tutorials/06_small_study.ipynb")
+    assert set(found) == {"nlme", "base"}
+    table = trials()
+    table.to_csv(tmp_path / "trials.csv", index=False)
+    model = smf.mixedlm("AU12 ~ funny", table, groups="participant", re_formula="~funny").fit()
+    printed = run_r(found["nlme"] + '\ncat("\\n#", summary(model)$tTable["funny", c("Value", "Std.Error")])', tmp_path, "nlme")
+    np.testing.assert_allclose(numbers(printed.split("#")[1]), [model.params.funny, model.bse.funny], rtol=0.02)
+    means = table.pivot_table(index="participant", columns="funny", values="AU12")
+    test = ttest_1samp(means[1] - means[0], 0)
+    printed = run_r(found["base"] + '\ncat("\\n#", t.test(change)$statistic, t.test(change)$p.value)', tmp_path)
+    np.testing.assert_allclose(numbers(printed.split("#")[1]), [test.statistic, test.pvalue], rtol=1e-4)

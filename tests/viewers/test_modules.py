@@ -214,6 +214,113 @@ def test_a_time_axis(page):
     assert stopped(page)
 
 
+def event(onset, end, type="happy", **more):
+    return dict(row=0, onset=onset, end=end, type=type, title=f"{type}, {onset:.2f} to {end:.2f} s", color="#BBCCEE", lane=0, excluded=False) | more
+
+
+EVENTS = [event(1, 3), event(2, 2, "click", lane=1), event(6, 8, "pause", excluded=True)]
+EPISODES = [dict(onset=4, offset=5, peak=4.4, top=0.4, height=0.2, title="AU12 of Ann, 4.00 to 5.00 s")]
+
+
+def strip(page, **traits):
+    "A strip whose axis is from 0 to 10 s; returns the mouse's place at a time in the lanes."
+    show(page, "strip", image=image("white", (1000, 200), "PNG"), span=[0.1, 0.9], limits=[0, 10], **dict(editable=True, events=EVENTS) | traits)
+    page.wait_for_function("document.querySelector('.mexca-strip img').naturalWidth === 1000")
+    box = page.locator(".mexca-strip").bounding_box()
+    return lambda time: (box["x"] + (0.1 + 0.08 * time) * box["width"], box["y"] + 8)
+
+
+def drag(page, a, b):
+    page.mouse.move(*a)
+    page.mouse.down()
+    page.mouse.move((a[0] + b[0]) / 2, b[1])
+    page.mouse.move(*b)
+    page.mouse.up()
+
+
+def rounded(page):
+    "What was sent, in tenths of a second."
+    def tenth(one): return [tenth(part) for part in one] if isinstance(one, list) else round(one, 1)
+    return [{key: tenth(value) if key != "key" else value for key, value in message.items()} for message in sent(page)]
+
+
+@in_chromium
+def test_events_lie_on_lanes_and_can_be_read(page):
+    strip(page)
+    bars = page.locator(".mexca-events > .mexca-event")
+    assert bars.all_inner_texts() == ["happy", "", "pause"], "a moment has no room for its name"
+    assert [bar.get_attribute("aria-label") for bar in bars.all()] == [one["title"] for one in EVENTS]
+    assert bars.first.evaluate("bar => [parseFloat(bar.style.left), parseFloat(bar.style.width)]") == pytest.approx([18, 16])
+    assert bars.nth(1).bounding_box()["y"] > bars.first.bounding_box()["y"] + 15 and bars.nth(1).bounding_box()["width"] >= 6
+    assert bars.nth(2).evaluate("bar => bar.classList.contains('mexca-excluded')")
+    assert page.locator("[role=group][aria-label=events]").count() == 1
+    change(page, selected=2)
+    assert page.locator("[aria-pressed=true]").inner_text() == "pause"
+    change(page, events=[event(0, 1, "<b>bold</b>")], selected=-1)
+    assert bars.all_inner_texts() == ["<b>bold</b>"]
+    change(page, editable=False)
+    assert not page.locator(".mexca-events").is_visible()
+    assert stopped(page)
+
+
+@in_chromium
+def test_events_are_moved_by_the_mouse(page):
+    "In the middle the whole, at an end the end; on an empty place a new one; a click chooses or lets go."
+    at = strip(page)
+    drag(page, at(2), at(2.5))
+    assert rounded(page) == [{"move": [0, 1.5, 3.5]}] and page.evaluate("model.get('wanted')") == pytest.approx(1.5, abs=0.06)
+    change(page, events=[*EVENTS])  # as the kernel answers
+    (x, y), (x2, _) = at(1), at(3)
+    drag(page, (x + 2, y), (x + 2 - 40, y))
+    drag(page, (x2 - 2, y), (x2 - 2 + 51.2, y))
+    moves = rounded(page)[1:]
+    assert moves[0]["move"][0::2] == [0, 3] and moves[0]["move"][1] < 0.4 and moves[1] == {"move": [0, 1, 4]}
+    drag(page, at(9.5), at(9))
+    assert rounded(page)[3] == {"add": [9, 9.5]}
+    page.mouse.click(*at(2))
+    page.mouse.click(*at(5))
+    assert rounded(page)[4:] == [{"choose": 0}, {"choose": -1, "go": 5}]
+    page.mouse.dblclick(*at(4.5))
+    assert rounded(page)[-1] == {"add": [4.5, 4.5]}
+    drag(page, at(7), at(99))
+    assert rounded(page)[-1] == {"move": [2, 8, 10]}, "no event leaves the axis"
+
+
+@in_chromium
+def test_events_are_changed_by_keys(page):
+    "Tab reaches them, and the keys stay with the strip when the bars are made anew."
+    strip(page, episodes=EPISODES)
+    page.locator(".mexca-strip").focus()
+    for key in ("ArrowRight", "q", "e", "Shift+ArrowLeft", "Control+z", "Control+Shift+Z", "Delete"): page.keyboard.press(key)
+    assert sent(page) == [{"key": key} for key in ("ArrowRight", "e", "Shift+ArrowLeft", "Ctrl+z", "Ctrl+Shift+z", "Delete")]
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert sent(page)[-1] == {"choose": 0}
+    change(page, selected=0)
+    change(page, events=EVENTS[:2])
+    assert page.evaluate("document.activeElement.textContent") == "happy"
+    change(page, selected=-1)
+    change(page, events=[])
+    assert page.evaluate("document.activeElement.className") == "mexca-strip"
+    change(page, editable=False)
+    before = len(sent(page))
+    for key in ("e", "Delete", "Home"): page.keyboard.press(key)
+    assert sent(page)[before:] == [{"key": "Home"}]
+
+
+@in_chromium
+def test_an_episode_asks_for_its_peak(page):
+    strip(page, episodes=EPISODES, editable=False, events=[])
+    bar = page.get_by_role("button", name="AU12 of Ann")
+    bar.click()
+    bar.focus()
+    page.keyboard.press("Enter")
+    assert sent(page) == [{"go": 4.4}] * 2 and page.evaluate("model.saved") == 0
+    box, whole = bar.bounding_box(), page.locator(".mexca-plot").bounding_box()
+    assert (box["x"] - whole["x"]) / whole["width"] == pytest.approx(0.42, abs=0.01)
+    assert (box["y"] - whole["y"]) / whole["height"] == pytest.approx(0.4, abs=0.01)
+
+
 def thumb(name, key):
     return dict(key=key, pic=name, caption="1.0 s\n3 frames", title=f"Person_1, {name}", sure=0.9, track=1)
 

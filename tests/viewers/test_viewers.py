@@ -11,8 +11,10 @@ from PIL import Image
 
 from mexca_video import (
     VideoDataset,
+    add_events,
     assign_face,
     demo_features,
+    find_episodes,
     load,
     merge_faces,
     rename_faces,
@@ -103,6 +105,129 @@ def test_timeline_is_linked_both_ways(features, clip):
     assert viewer.frame == viewer.frames.frame == viewer.frames.picture.frame == 120
     viewer.frame = 48
     assert viewer.strip.time == 2.0 and viewer.frames.slider.value == 48
+
+
+FILM = [dict(onset=1, end=3, type="film", label="a duck", subject="Ann"), dict(onset=5, type="click"), dict(onset=7, end=9, type="pause", excluded=True)]
+
+
+@pytest.fixture(scope="module")
+def told(features):
+    return add_events(features, FILM)
+
+
+def events_of(viewer):
+    table = viewer.events.assign(end=viewer.events.onset + viewer.events.duration.fillna(0))
+    return [(one.type, round(one.onset, 2), round(one.end, 2)) for one in table.itertuples()]
+
+
+def test_events_are_set_moved_named_and_deleted(told, clip):
+    viewer = view_timeline(told, clip)
+    viewer.frame = 240
+    viewer.press("e")
+    assert events_of(viewer)[-1] == ("event", 10, 10) and viewer.chosen == 3
+    viewer.frame = 263
+    viewer.press("o")
+    assert events_of(viewer)[-1] == ("event", 10, 11), "the frame at which it ends belongs to it"
+    assert viewer.dataset.event.sel(frame=263) == "event" and viewer.dataset.event.sel(frame=264) == ""
+    viewer.kind.value = "laughter"
+    viewer.press("Shift+ArrowLeft")
+    assert events_of(viewer)[-1] == ("laughter", 9.96, 10.96) and viewer.frame == 239
+    viewer.told({"move": [3, 2.01, 3.01]})  # the middle of the list now
+    assert events_of(viewer)[1] == ("laughter", 2, 3) and viewer.chosen == 1
+    viewer.press("x")
+    assert viewer.events.excluded.tolist() == [False, True, False, True]
+    viewer.told({"choose": 0})
+    assert viewer.frame == 24 and viewer.kind.value == "film"
+    viewer.told({"move": [0, 0.52, 3]})
+    assert events_of(viewer)[0] == ("film", 0.5, 3) and viewer.events.label[0] == "a duck" and viewer.events.subject[0] == "Ann"
+    viewer.press("Delete")
+    assert [kind for kind, *_ in events_of(viewer)] == ["laughter", "click", "pause"] and viewer.chosen == -1
+    assert check_features(viewer.dataset) == [] and len(viewer.strip.events) == 3
+    assert viewer.dataset.drop_attrs().drop_vars(["event", "event_time", "excluded"]).identical(told.drop_attrs().drop_vars(["event", "event_time", "excluded"]))
+
+
+def test_events_are_one_line_of_the_history_and_replayed(features, told, clip):
+    viewer = view_timeline(told, clip)
+    for content in ({"add": [9.9, 10.6]}, {"move": [0, 2, 4]}, {"choose": 1}, {"key": "Delete"}): viewer.told(content)
+    lines = viewer.dataset.attrs["history"].split("\n")
+    assert lines[:-1] == told.attrs["history"].split("\n") and "add_events" in lines[-1]
+    assert replay_history(features, viewer.dataset).identical(viewer.dataset) and replay_history(told, viewer.dataset).identical(viewer.dataset)
+    last = viewer.dataset
+    for _ in range(9): viewer.press("Ctrl+z")
+    assert viewer.dataset is told and viewer.back.disabled and not viewer.again.disabled
+    for _ in range(9): viewer.press("Ctrl+y")
+    assert viewer.dataset is last and viewer.again.disabled
+    viewer.press("Ctrl+z")
+    viewer.told({"add": [0, 1]})
+    assert not viewer.undone
+    while len(viewer.events): viewer.told({"choose": 0}), viewer.press("Delete")
+    assert set(viewer.dataset.event.values) == {""} and replay_history(features, viewer.dataset).identical(viewer.dataset)
+
+
+def test_without_a_chosen_event_nothing_happens(told, features, clip):
+    viewer = view_timeline(told, clip)
+    for key in ("i", "o", "x", "Delete", "Shift+ArrowLeft", "F2"):
+        viewer.press(key)
+        assert viewer.dataset is told, key
+    assert "Choose an event first" in viewer.message.value and all(button.disabled for button in viewer.for_chosen)
+    for content in ({"choose": 17}, {"move": [17, 1, 2]}, {"key": "Ctrl+q"}): viewer.told(content)
+    assert viewer.dataset is told
+    for seen in ("film", "click", "pause", "pause"):
+        viewer.press(".")
+        assert viewer.kind.value == seen
+    assert "no event after" in viewer.message.value
+    viewer.press("Escape")
+    assert viewer.chosen == -1
+    bare = view_timeline(features, clip)
+    bare.press(",")
+    assert "no event before" in bare.message.value and bare.strip.events == []
+    bare.told({"add": [3, 3]})
+    assert events_of(bare) == [("event", 3, 3)]
+    bare.undo()
+    assert bare.dataset is features
+
+
+def test_events_outside_stay(features, clip):
+    with pytest.warns(UserWarning, match="outside"): ds = add_events(features, [dict(onset=-9, end=-8, type="before"), *FILM, dict(onset=99, type="late")])
+    viewer = view_timeline(ds, clip)
+    assert [bar["type"] for bar in viewer.strip.events] == ["film", "click", "pause"]
+    viewer.told({"move": [1, 6, 6]})
+    assert events_of(viewer)[2] == ("click", 6, 6) and [viewer.events.type[k] for k in (0, 4)] == ["before", "late"]
+    viewer.told({"choose": 1})
+    viewer.press("Delete")
+    assert viewer.events.type.tolist() == ["before", "film", "pause", "late"]
+
+
+def test_events_are_kept_on_file(told, features, clip, tmp_path):
+    path = tmp_path / "events.nc"
+    viewer = view_timeline(told, clip, path=path)
+    viewer.told({"add": [9, 10]})
+    assert load(path).identical(viewer.dataset) and "saved in events.nc" in viewer.message.value
+    later = view_timeline(told, clip, path=path)
+    assert later.dataset.identical(viewer.dataset) and len(later.events) == 4
+    later.told({"add": [10, 11]})
+    assert replay_history(features, load(path)).identical(later.dataset)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="events.nc' holds another result"): view_timeline(rename_faces(told, {0: "Zoë"}), clip, path=path)
+    assert path.read_bytes() == before
+
+
+def test_a_click_on_an_episode_shows_its_peak(features, clip):
+    found = find_episodes(features, "AU12")
+    viewer = view_timeline(features, clip, episodes=found)
+    assert len(viewer.strip.episodes) == len(found) > 3
+    rows = {}
+    for bar, one in zip(viewer.strip.episodes, found.itertuples()):
+        viewer.told({"go": bar["peak"]})
+        assert viewer.frame == one.peak_frame and one.face_name in bar["title"]
+        rows.setdefault(one.face, set()).add(round(bar["top"], 6))
+    assert all(len(tops) == 1 for tops in rows.values()) and len({*map(tuple, rows.values())}) == len(rows)
+    assert "start not seen" in " ".join(bar["title"] for bar in viewer.strip.episodes)
+    axes = viewer.figure().axes[0]
+    assert len([patch for patch in axes.patches if patch.get_gid() == "episode"]) == len(found)
+    assert viewer.events.empty and viewer.dataset is features
+    with pytest.raises(ValueError, match="no column of, onset"): view_timeline(features, clip, episodes=found[["face", "face_name", "offset", "peak_time"]])
+    with pytest.raises(ValueError, match=r"slots \[9\]"): view_timeline(features, clip, episodes=found.assign(face=9))
 
 
 def test_corrections_are_those_of_the_functions(old, clip):
