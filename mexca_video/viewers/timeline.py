@@ -69,7 +69,7 @@ def place_episodes(
 ) -> list[dict]: # for `widgets.Strip`; `top` and `height` are shares of the picture's height
     "Lay the episodes over the bars of their persons."
     if episodes is None: return []
-    def share(row): return 1 - float(ax.transData.transform((0, row))[1])/ax.figure.bbox.height
+    def share(row): return float(1 - ax.transData.transform((0, row))[1]/ax.figure.bbox.height)
     rows = {int(slot): row for row, slot in enumerate(ds.face.values)}
     ends = {slot: (share(row - _HALF), share(row + _HALF)) for slot, row in rows.items()}
     places = {slot: dict(top=top, height=bottom - top) for slot, (top, bottom) in ends.items()}
