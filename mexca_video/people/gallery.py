@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 # %% auto #0
-__all__ = ['STEP', 'PICTURES', 'LONGEST', 'SECOND', 'build_gallery', 'is_default_name', 'measure_recognition', 'need_same_model',
-           'note_threshold', 'read_model', 'need_embeddings', 'Pieces', 'make_gallery', 'find_beside', 'assign_known',
-           'match_people']
+__all__ = ['STEP', 'SPREAD', 'PICTURES', 'LONGEST', 'SECOND', 'build_gallery', 'is_default_name', 'measure_recognition',
+           'need_same_model', 'note_threshold', 'read_model', 'need_embeddings', 'Pieces', 'make_gallery',
+           'find_beside', 'assign_known', 'match_people']
 
 # %% ../../nbs/people/05_gallery.ipynb #galler006
 _BIOMETRIC = ("Biometric data for identifying people, a special category of personal data (GDPR, Article 9). "
@@ -157,12 +157,13 @@ def measure_recognition(
     return table
 
 # %% ../../nbs/people/05_gallery.ipynb #galler013
+SPREAD = 0.04 # standard deviation by which the distance of two people changes from one pair of their pictures to another
+
 def _recommend(table, rate, model):
-    "The largest distance with fewer false accepts than the rate, and at most the registry's."
-    allowed = table.distance[(table.false_accept < rate)]
+    "The largest distance with fewer false accepts than the rate, less `SPREAD`, and at most the registry's."
     first_bad = table.distance[table.false_accept >= rate].min()
-    allowed = allowed[~(allowed >= first_bad)]
-    return float(min(allowed.max() if len(allowed) else STEP, _registry_distance(model)))
+    if np.isnan(first_bad): return _registry_distance(model)
+    return round(float(np.clip(first_bad - STEP - SPREAD, STEP, _registry_distance(model))), 3)
 
 def _registry_distance(model):
     if model in MODELS and MODELS[model].same_person_distance: return MODELS[model].same_person_distance
@@ -192,7 +193,7 @@ def note_threshold(
         return gallery.assign_attrs(max_distance=prior, max_distance_source="registry; too few people to measure")
     table = measure_recognition(gallery, rate=rate)
     at = table[(table.distance - table.attrs["recommended"]).abs() < STEP / 2].iloc[0]
-    said = (f"registry ({prior:g}), or the largest with fewer than {rate:.1%} false accepts if that is less; here {at.false_accept:.1%} "
+    said = (f"registry ({prior:g}), or {SPREAD:g} below where {rate:.1%} of false accepts begin, if that is less; here {at.false_accept:.1%} "
             f"(95 % {at.false_accept_low:.1%} to {at.false_accept_high:.1%}) of {table.attrs['impostors']} trials, "
             f"{table.attrs['people']} people left out in turn")
     return gallery.assign_attrs(max_distance=table.attrs["recommended"], max_distance_source=said)

@@ -98,7 +98,7 @@ def confirmed_faces(
     "Faces of which somebody has said by hand whose they are."
     need_features(ds)
     named = np.isin(ds.face_name.values.astype(str), sorted(_list_given(ds)))
-    of_person = person_slots(ds.face_box.values, ds.face_label.values) & ~np.array([is_default_name(name) for name in ds.face_name.values])
+    of_person = person_slots(ds.face_box.values, ds.face_label.values) & ~np.array([is_default_name(name) for name in ds.face_name.values], bool)
     return (named | (_list_moved(ds) & of_person)) & detected(ds).values
 
 # %% ../../nbs/review/04_recognition.ipynb #recogn014
