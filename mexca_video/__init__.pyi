@@ -4,6 +4,7 @@ from . import analysis as analysis
 from . import citing as citing
 from . import cli as cli
 from . import compute as compute
+from . import corpus as corpus
 from . import extraction as extraction
 from . import faces as faces
 from . import figures as figures
@@ -26,6 +27,7 @@ from .analysis.summaries import summarize as summarize
 from .analysis.synchrony import synchrony as synchrony
 from .citing import cite as cite
 from .cli import cli as cli
+from .corpus.people import recognize_corpus as recognize_corpus, view_corpus_faces as view_corpus_faces
 from .extraction.doubts import describe_doubts as describe_doubts
 from .extraction.extractor import FaceExtractor as FaceExtractor
 from .faces.eyes import gaze_in_camera as gaze_in_camera
@@ -37,6 +39,7 @@ from .figures import (
     draw_frame as draw_frame,
     draw_head as draw_head,
     draw_identity as draw_identity,
+    draw_recognition as draw_recognition,
     draw_summary as draw_summary,
     draw_timeline as draw_timeline,
     person_colors as person_colors,
@@ -53,6 +56,7 @@ from .io.sharing import blur_faces as blur_faces, share_safe as share_safe
 from .io.tables import to_csv as to_csv, to_table as to_table
 from .models.fetch import fetch_model as fetch_model
 from .models.registry import model_table as model_table
+from .people.gallery import make_gallery as make_gallery, measure_recognition as measure_recognition
 from .people.identification import NotEnoughFacesError as NotEnoughFacesError
 from .review.corrections import (
     assign_face as assign_face,
@@ -67,6 +71,7 @@ from .review.corrections import (
     unassign_faces as unassign_faces,
 )
 from .review.flags import count_flags as count_flags, flag_faces as flag_faces
+from .review.recognition import load_gallery as load_gallery, recognize as recognize, save_gallery as save_gallery
 from .review.validation import (
     flag_frames as flag_frames,
     load_checks as load_checks,
