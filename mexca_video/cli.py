@@ -706,23 +706,30 @@ def _recognize_results(args):
     if args.output: _write_rows(args, table)
     return int((table.problem != "").sum())
 
+# %% ../nbs/07_cli.ipynb #cli014
 def _add_people(commands):
     "The parsers of `mexca-video gallery` and `mexca-video recognize`."
     gallery = commands.add_parser("gallery", help="make a file of people who are known; it is biometric data")
     gallery.add_argument("people", nargs="+", metavar="PEOPLE",
-        help="a folder with a folder of pictures for each person (PEOPLE/NAME/*.jpg), or results with names and embeddings (.nc)")
+        help="a folder with a folder of pictures for each person (PEOPLE/NAME/*.jpg), or results (.nc) with names "
+        "and embeddings")
     gallery.add_argument("--out", required=True, metavar="GALLERY.nc", help="file to write, which only you can read")
     known = [name for name, model in MODELS.items() if model.role == "embedding"]
     gallery.add_argument("--embeddings-model", choices=known, default="sface",
         help="network that embeds the pictures: the one of your results (default: sface)")
     gallery.add_argument("--rate", type=float, default=0.01, help="false accepts that are allowed (default: 0.01)")
-    gallery.add_argument("--samples", action="store_true", help="keep the embedding of each picture too, to measure rates later")
+    gallery.add_argument("--samples", action="store_true",
+        help="keep the embedding of each picture too, to measure rates later")
     gallery.set_defaults(do=_write_gallery)
-    recognize = commands.add_parser("recognize", help="name the people of results whom a gallery knows, and write the results anew")
-    recognize.add_argument("results", nargs="+", metavar="RESULT", help="results (.nc) with embeddings, or the folder of a corpus")
+    recognize = commands.add_parser("recognize", help="name people whom a gallery knows, and write the results anew")
+    recognize.add_argument(
+        "results", nargs="+", metavar="RESULT", help="results (.nc) with embeddings, or the folder of a corpus"
+    )
     recognize.add_argument("--gallery", required=True, metavar="GALLERY.nc", help="what mexca-video gallery wrote")
-    recognize.add_argument("--max-distance", type=float, help="cosine distance up to which somebody is recognised (default: the gallery's)")
-    recognize.add_argument("--min-margin", type=float, default=0.0, help="by how much the next best name must be worse (default: 0)")
+    recognize.add_argument("--max-distance", type=float,
+        help="cosine distance up to which somebody is recognised (default: the gallery's)")
+    recognize.add_argument("--min-margin", type=float, default=0.0,
+        help="by how much the next best name must be worse (default: 0)")
     recognize.add_argument("--cluster-unknown", action="store_true",
         help="put those together across videos whom the gallery does not know, and call them Unknown_1, …")
     recognize.add_argument("-o", "--output", metavar="TABLE.csv", help="file to write who is in which video to")

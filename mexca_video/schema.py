@@ -171,7 +171,7 @@ _OPTIONAL_IDENTITY = {
     "face_track": (_FACE, "float32", "1", "Track",
                    "Detections that follow one another without a doubt; a track never crosses a shot boundary."),
     "face_match_distance": (_FACE, "float32", "1", "Distance to the recognised person",
-                            "Cosine distance of the track to the person of a gallery whose name it got; travels with the detection."),
+                            "Cosine distance of the track to the person of a gallery whose name it got."),
     "face_match_margin": (_FACE, "float32", "1", "Margin to the next person",
                           "By how much the next best name would be worse; missing if there is none."),
 }

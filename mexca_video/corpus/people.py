@@ -17,7 +17,7 @@ import numpy as np
 
 from ..figures import GRAY, PALETTE, cut_face
 from ..io.netcdf import load, save
-from ..people.gallery import Pieces, is_default_name, need_embeddings
+from ..people.gallery import Pieces, is_default_name
 from ..people.identification import find_means, join_tracks, measure_distance
 from ..review.corrections import merge_faces, rename_faces
 from ..review.recognition import confirmed_faces, list_recognised, load_gallery, recognize
@@ -48,7 +48,9 @@ def list_results(
         files = sorted(place.glob("*.nc")) if place.is_dir() else [one]
         if not files: raise FileNotFoundError(f"{place} holds no result (.nc)")
         for path in files:
-            if path.stem in found: raise ValueError(f"two results are called {path.stem}: {found[path.stem]} and {path}; give them one after the other")
+            if path.stem in found:
+                raise ValueError(f"two results are called {path.stem}: {found[path.stem]} and {path}; give them one "
+                                 "after the other")
             found[path.stem] = path
     return found
 
@@ -69,19 +71,18 @@ def _same(ds, other):
 class _Stranger(NamedTuple):
     "Somebody without a name in one video."
     id: str
-    slot: int
+    name: str # Person_1 or the like
     mean: np.ndarray # (E,) of length 1
     frames: int
 
 def _list_strangers(ds, id):
     "People of a result without a name of their own."
-    need_embeddings(ds)
     pieces = Pieces(ds)
     for k in np.flatnonzero(person_slots(ds.face_box.values, ds.face_label.values)):
         own = np.flatnonzero((pieces.slot == k) & pieces.usable)
         if not len(own) or not is_default_name(ds.face_name.values[k]): continue
         mean = find_means(pieces.mean[own], np.zeros(len(own), int), 1, np.sqrt(pieces.size[own]))[0]
-        yield _Stranger(id, int(ds.face.values[k]), mean / np.linalg.norm(mean), int(pieces.size[own].sum()))
+        yield _Stranger(id, str(ds.face_name.values[k]), mean / np.linalg.norm(mean), int(pieces.size[own].sum()))
 
 def cluster_strangers(
     means: np.ndarray, # (S, E) mean embedding of each person without a name
@@ -98,29 +99,37 @@ def cluster_strangers(
 
 # %% ../../nbs/corpus/05_people.ipynb #people013
 def _name_strangers(strangers, found, distance):
-    "Rename them in their files; the names that each video got: {id: {slot: name}}."
+    "Rename them in their files; the new names of each video: {id: {old name: new name}}."
     groups = cluster_strangers(np.array([one.mean for one in strangers]), [one.id for one in strangers],
                                np.array([one.frames for one in strangers]), distance)
     names = {}
-    for one, group in zip(strangers, groups.tolist()): names.setdefault(one.id, {})[one.slot] = f"Unknown_{group + 1}"
+    for one, group in zip(strangers, groups.tolist()): names.setdefault(one.id, {})[one.name] = f"Unknown_{group + 1}"
     for id, own in names.items():
-        ds = load(found[id])
-        now = dict(zip(ds.face.values.tolist(), ds.face_name.values.tolist()))
-        if any(now[slot] != name for slot, name in own.items()): rewrite(rename_faces(ds, own), found[id])
+        if any(old != new for old, new in own.items()): rewrite(rename_faces(load(found[id]), own), found[id])
+    return names
 
 # %% ../../nbs/corpus/05_people.ipynb #people014
+def _recognize_file(path, gallery, limit, min_margin):
+    "Recognise in one file; it is written if that changes anything."
+    ds = load(path)
+    done = recognize(ds, gallery, max_distance=limit, min_margin=min_margin)
+    if _same(ds, done): return ds
+    rewrite(done, path)
+    return done
+
+# %% ../../nbs/corpus/05_people.ipynb #people015
 def recognize_corpus(
     results, # folder of a corpus, or what else `list_results` takes; the files are written anew
     gallery: xr.Dataset | str | os.PathLike, # from `make_gallery` or `load_gallery`; or its file
     *,
-    max_distance: float | None = None, # cosine distance up to which somebody is recognised; None: what the gallery has noted
+    max_distance: float | None = None, # cosine distance up to which somebody is recognised; None: the gallery's
     min_margin: float = 0.0, # by how much the next best choice must be worse
     cluster_unknown: bool = False, # put those together whom the gallery does not know, and call them Unknown_1, …
-) -> pd.DataFrame: # a row for each person of each video: id, face_name, frames, tracks, distance, margin, confirmed, problem
+) -> pd.DataFrame: # for each person of each video id, face_name, frames, tracks, distance, margin, confirmed, problem
     """Name the people of all results whom a gallery knows, and write the results back with their history.
 
-    A file that cannot be read or has no embeddings is left as it is, with the reason in the column problem and in a warning.
-    Raises `ValueError` for a gallery that is none, and if nothing can be recognised in any file.
+    A file that cannot be read or has no embeddings is left as it is, with the reason in the column problem and in a
+    warning. Raises `ValueError` for a gallery that is none, and if nothing can be recognised in any file.
     """
     import pandas as pd
     if not hasattr(gallery, "attrs"): gallery = load_gallery(gallery)
@@ -128,25 +137,24 @@ def recognize_corpus(
     limit = gallery.attrs["max_distance"] if max_distance is None else max_distance
     problems = {}
     strangers = []
+    tables = []
     for id, path in found.items():
-        try: strangers += _recognize_file(path, id, gallery, limit, min_margin)
+        try: done = _recognize_file(path, gallery, limit, min_margin)
         except (ValueError, OSError) as error: problems[id] = " ".join(str(error).split())
-    if len(problems) == len(found): raise ValueError(f"nobody can be recognised in any of {len(found)} results: {next(iter(problems.values()))}")
+        else:
+            strangers += _list_strangers(done, id) if cluster_unknown else []
+            tables.append(list_recognised(done).assign(id=id, problem=""))
+    if len(problems) == len(found):
+        raise ValueError(f"nobody can be recognised in any of {len(found)} results: {next(iter(problems.values()))}")
     for id, problem in problems.items(): warnings.warn(f"{id}: {problem}", stacklevel=2)
-    if cluster_unknown: _name_strangers(strangers, found, limit)
-    tables = [list_recognised(load(path)).assign(id=id, problem="") for id, path in found.items() if id not in problems]
+    names = _name_strangers(strangers, found, limit)
+    for table in tables:
+        table["face_name"] = [names.get(id, {}).get(one, one) for id, one in zip(table.id, table.face_name)]
     tables.append(pd.DataFrame(dict(id=list(problems), problem=list(problems.values()))))
     order = ["id", "face_name", "frames", "tracks", "distance", "margin", "confirmed", "problem"]
     return pd.concat([table for table in tables if len(table)], ignore_index=True)[order]
 
-def _recognize_file(path, id, gallery, limit, min_margin):
-    "Recognise in one file, and list who stays without a name."
-    ds = load(path)
-    done = recognize(ds, gallery, max_distance=limit, min_margin=min_margin)
-    if not _same(ds, done): rewrite(done, path)
-    return list(_list_strangers(done, id))
-
-# %% ../../nbs/corpus/05_people.ipynb #people018
+# %% ../../nbs/corpus/05_people.ipynb #people019
 class Appearance(NamedTuple):
     "A person of one video, and the face that stands for her."
     id: str
@@ -176,11 +184,12 @@ def list_appearances(
         name = str(ds.face_name.values[k])
         near = known.distance[name]
         text = f"{id}\n{there[:, k].sum()} frames" + (f" · {near:.2f}" if np.isfinite(near) else "")
-        box = tuple(boxes[row, k].tolist())
-        found.append(Appearance(id, int(ds.face.values[k]), name, int(there[:, k].sum()), int(ds.frame.values[row]), box, bool(known.confirmed[name]), text))
+        place = dict(frame=int(ds.frame.values[row]), box=tuple(boxes[row, k].tolist()))
+        who = dict(id=id, slot=int(ds.face.values[k]), name=name, confirmed=bool(known.confirmed[name]))
+        found.append(Appearance(frames=int(there[:, k].sum()), text=text, **who, **place))
     return found
 
-# %% ../../nbs/corpus/05_people.ipynb #people021
+# %% ../../nbs/corpus/05_people.ipynb #people022
 def set_names(
     ds: xr.Dataset, # features Dataset
     names: dict[int, str], # slot -> name
@@ -202,7 +211,7 @@ def set_names(
     changed = {slot: name for slot, name in wanted.items() if name != now[slot] or name in confirmed}
     return rename_faces(ds, changed) if changed else ds
 
-# %% ../../nbs/corpus/05_people.ipynb #people023
+# %% ../../nbs/corpus/05_people.ipynb #people024
 def find_videos(
     out: Path, # folder of a corpus
     videos=None, # folder with the videos; None: as corpus.csv says
@@ -216,7 +225,7 @@ def find_videos(
     if videos is not None: return {id: Path(videos) / Path(video).name for id, video in named.items()}
     return {id: base / video for id, video in named.items()}
 
-# %% ../../nbs/corpus/05_people.ipynb #people025
+# %% ../../nbs/corpus/05_people.ipynb #people026
 class _Names:
     "Who is who as it shall be; steps that can be taken back."
     def read(self) -> None:
@@ -256,7 +265,7 @@ class _Names:
             if self.names[key] != one.name or key in self.sure: found.setdefault(one.id, {})[one.slot] = self.names[key]
         return found
 
-# %% ../../nbs/corpus/05_people.ipynb #people026
+# %% ../../nbs/corpus/05_people.ipynb #people027
 class _Writing:
     "What is written, file by file."
     def write(self) -> list[str]: # ids that were written
@@ -285,7 +294,8 @@ class _Writing:
 
     def _reread(self, written):
         "Read anew, and keep what is pending in the files that were not written."
-        kept = {key: self.names[key] for key, one in self.seen.items() if one.id not in written and self.names[key] != one.name}
+        waiting = {key: one for key, one in self.seen.items() if one.id not in written}
+        kept = {key: self.names[key] for key, one in waiting.items() if self.names[key] != one.name}
         sure = {key for key in self.sure if self.seen[key].id not in written}
         history = {id: self.history[id] for id in self.history if id not in written}
         self.read()
@@ -294,7 +304,7 @@ class _Writing:
         self.history |= history
         self.refresh()
 
-# %% ../../nbs/corpus/05_people.ipynb #people027
+# %% ../../nbs/corpus/05_people.ipynb #people028
 MOST = 24 # faces of a row that are shown at once
 
 class _CorpusRows:
@@ -309,18 +319,24 @@ class _CorpusRows:
     def _row(self, k, name, own):
         self.row_names[k] = name
         shown = own if k in self.whole else own[:MOST]
-        thumbs = [dict(key=one.key, pic=one.key, sure=-1.0, track=-1, caption=self._caption(one), title=f"{name}, {one.id}") for one in shown]
+        thumbs = [self._thumbnail(one, name) for one in shown]
         videos = len({one.id for one in own})
         frames = sum(one.frames for one in own)
         text = f"{videos} video{'s' * (videos != 1)}, {frames} frames"
         color = GRAY if is_default_name(name) else PALETTE[k % len(PALETTE)]
-        return dict(slot=k, name=name, color=color, text=text, thumbs=thumbs, rest=[one.key for one in own[len(shown):]])
+        rest = [one.key for one in own[len(shown):]]
+        return dict(slot=k, name=name, color=color, text=text, thumbs=thumbs, rest=rest)
+
+    def _thumbnail(self, one, name):
+        words = dict(caption=self._caption(one), title=f"{name}, {one.id}")
+        return dict(key=one.key, pic=one.key, sure=-1.0, track=-1, **words)
 
     def _caption(self, one):
-        sure = one.confirmed and self.names[one.key] == one.name or one.key in self.sure
-        return one.text + ("\nconfirmed" if sure else "") + ("\nnot written" if self.names[one.key] != one.name else "")
+        sure = bool(one.confirmed and self.names[one.key] == one.name or one.key in self.sure)
+        changed = self.names[one.key] != one.name
+        return one.text + "\nconfirmed" * sure + "\nnot written" * changed
 
-# %% ../../nbs/corpus/05_people.ipynb #people028
+# %% ../../nbs/corpus/05_people.ipynb #people029
 class _CorpusPictures:
     "The faces, when the browser asks for them."
     def _asked(self, _, content, buffers):
@@ -349,8 +365,12 @@ class _CorpusPictures:
             try: self.opened_videos[one.id] = open_pictures(self.lights[one.id], self.videos.get(one.id))[0]
             except (ValueError, OSError): self.opened_videos[one.id] = None
         pictures = self.opened_videos[one.id]
-        return np.full((72, 72, 3), 190, np.uint8) if pictures is None else cut_face(pictures.image(one.frame), one.box, 72)
+        if pictures is None: return np.full((72, 72, 3), 190, np.uint8)
+        return cut_face(pictures.image(one.frame), one.box, 72)
 
+# %% ../../nbs/corpus/05_people.ipynb #people030
+class _CorpusStill:
+    "The picture for pages where no kernel runs."
     def figure(self) -> Figure:
         "The still picture: up to eight faces for each of the first twelve names."
         import matplotlib.pyplot as plt
@@ -363,7 +383,7 @@ class _CorpusPictures:
         fig.tight_layout(pad=0.3)
         return fig
 
-# %% ../../nbs/corpus/05_people.ipynb #people029
+# %% ../../nbs/corpus/05_people.ipynb #people031
 class _CorpusParts(Viewer):
     "What stands in a `CorpusViewer`."
     def build(self) -> None:
@@ -372,12 +392,14 @@ class _CorpusParts(Viewer):
         self.to = ipywidgets.Combobox(placeholder="name", ensure_option=False, layout=dict(width="11em"))
         self.who = ipywidgets.Dropdown(layout=dict(width="11em"))
         self.name = ipywidgets.Text(placeholder="new name", layout=dict(width="11em"))
-        first = [ipywidgets.Label("Chosen faces belong to"), self.to, make_button("Assign", "give the chosen faces this name", self.assign)]
+        assign = make_button("Assign", "give the chosen faces this name", self.assign)
         confirm = make_button("Confirm", "say that the names of the chosen faces are right", self.confirm)
-        second = [ipywidgets.Label("Person"), self.who, self.name, make_button("Rename", "in all videos; an old name makes one person of two", self.rename)]
-        third = [make_button("Undo", "take back the last step that was not written", self.undo),
-                 make_button("Write", "write all changes into the results", self.write, button_style="primary")]
-        self.parts = [self.gallery, *(ipywidgets.HBox(row, layout=dict(flex_flow="row wrap")) for row in ([*first, confirm], second, third))]
+        rename = make_button("Rename", "in all videos; an old name makes one person of two", self.rename)
+        undo = make_button("Undo", "take back the last step that was not written", self.undo)
+        write = make_button("Write", "write all changes into the results", self.write, button_style="primary")
+        rows = [[ipywidgets.Label("Chosen faces belong to"), self.to, assign, confirm],
+                [ipywidgets.Label("Person"), self.who, self.name, rename], [undo, write]]
+        self.parts = [self.gallery, *(ipywidgets.HBox(row, layout=dict(flex_flow="row wrap")) for row in rows)]
 
     def use_video(self, video, opened=None) -> None:
         "There are many videos: they are opened when their faces are asked for."
@@ -397,8 +419,8 @@ class _CorpusParts(Viewer):
         many = sum(map(len, self.pending().values()))
         self.say(f"{many} change{'s' * (many != 1)} not written yet." if many else "")
 
-# %% ../../nbs/corpus/05_people.ipynb #people030
-class CorpusViewer(_Names, _Writing, _CorpusRows, _CorpusPictures, _CorpusParts):
+# %% ../../nbs/corpus/05_people.ipynb #people032
+class CorpusViewer(_Names, _Writing, _CorpusRows, _CorpusPictures, _CorpusStill, _CorpusParts):
     "What `view_corpus_faces` returns. `pending()` says what is to be written, `write()` writes it."
     def __init__(self, out, videos):
         import xarray as xr
@@ -415,12 +437,12 @@ class CorpusViewer(_Names, _Writing, _CorpusRows, _CorpusPictures, _CorpusParts)
         "Give the chosen faces the name in the field."
         name = self.to.value.strip()
         if not self._chosen(): return self.say("Choose faces first: click on their thumbnails.", "error")
-        if not name or len(name.splitlines()) > 1: return self.say("Say whose they are: write a name, or choose one.", "error")
+        if not name: return self.say("Say whose they are: write a name, or choose one.", "error")
         self.step({key: name for key in self._chosen()}, self._chosen())
 
     def confirm(self) -> None:
         "Say that the names of the chosen faces are right."
-        if not self._chosen(): return self.say("Choose faces first: click on their thumbnails, or on a name for all of its row.", "error")
+        if not self._chosen(): return self.say("Choose faces first: click on them, or on a name for its row.", "error")
         self.step({}, self._chosen())
 
     def rename(self) -> None:
@@ -429,11 +451,11 @@ class CorpusViewer(_Names, _Writing, _CorpusRows, _CorpusPictures, _CorpusParts)
         if not name: return self.say("Write the new name into the field.", "error")
         self.step({key: name for key, old in self.names.items() if old == self.who.value})
 
-# %% ../../nbs/corpus/05_people.ipynb #people031
+# %% ../../nbs/corpus/05_people.ipynb #people033
 def view_corpus_faces(
     out, # folder of a corpus
     *,
     videos=None, # folder with the videos, if they are not where corpus.csv says
 ) -> CorpusViewer:
-    "Look at the people of all videos, one row for each name, and put names right in every file. Raises `FileNotFoundError` without results."
+    "Look at the people of all videos, and put names right in every file. Raises `FileNotFoundError` without results."
     return CorpusViewer(out, videos)

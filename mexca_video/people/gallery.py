@@ -41,21 +41,23 @@ def build_gallery(
     people, # (N,) str, whose each is
     model: dict, # "name" and "sha256" of the embedding network, as in a `model_record`
     sources=None, # (N,) str, where each is from
-) -> xr.Dataset: # centroid (person, embedding); sample_embedding (sample, embedding); sample_person and sample_source (sample,)
+) -> xr.Dataset: # centroid (person, embedding); sample_embedding (sample, embedding), its person and source (sample,)
     "A gallery of embeddings. Raises `ValueError` without any, and for embeddings that are not finite."
     import xarray as xr
     embeddings = np.atleast_2d(np.asarray(embeddings, float))
     if not embeddings.size: raise ValueError("the gallery is empty: there is no sample of anybody")
-    if not np.isfinite(embeddings).all(): raise ValueError("embeddings hold values that are not finite; leave these rows out")
+    if not np.isfinite(embeddings).all():
+        raise ValueError("embeddings hold values that are not finite; leave these rows out")
     names = [_clean_name(name) for name in people]
     known = sorted(set(names))
     index = np.array([known.index(name) for name in names])
     unit = _unit(embeddings)
+    sources = [""] * len(names) if sources is None else list(sources)
     values = dict(centroid=(("person", "embedding"), _unit(find_means(unit, index, len(known))).astype("float32")),
                   n_samples=("person", np.bincount(index)),
                   sample_embedding=(("sample", "embedding"), unit.astype("float32")),
                   sample_person=("sample", np.array(names, dtype=str)),
-                  sample_source=("sample", np.array([""] * len(names) if sources is None else list(sources), dtype=str)))
+                  sample_source=("sample", np.array(sources, dtype=str)))
     attrs = dict(title="Gallery of known people", biometric_data=_BIOMETRIC, embedding_model=model["name"],
                  embedding_sha256=model["sha256"], created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     return note_threshold(xr.Dataset(values, {"person": np.array(known, dtype=str)}, attrs))
@@ -65,7 +67,8 @@ def _clean_name(name):
     "A name in one form of Unicode, as folders of different systems have different ones."
     name = unicodedata.normalize("NFC", str(name)).strip()
     if not name or len(name.splitlines()) > 1 or "\0" in name: raise ValueError(f"{name!r} is not a name for a person")
-    if is_default_name(name): raise ValueError(f"{name!r} is what somebody without a name is called; give a name to the person first")
+    if is_default_name(name):
+        raise ValueError(f"{name!r} is what somebody without a name is called; give a name to the person first")
     return name
 
 def is_default_name(
@@ -77,7 +80,7 @@ def is_default_name(
 
 # %% ../../nbs/people/05_gallery.ipynb #galler010
 def _compare(gallery, probes):
-    "Distance to one's own person (N,), NaN if unknown, and to all others (N, P), infinite for one's own; index (N,) of whose."
+    "Distance to one's own person (N,), NaN if unknown; to all others (N, P), infinite for one's own; whose (N,)."
     _need_samples(probes)
     names = gallery.person.values.tolist()
     whose = probes.sample_person.values.tolist()
@@ -106,8 +109,8 @@ def _leave_one_out(gallery, samples, whose):
 def _need_samples(gallery):
     "Raise `ValueError` for a gallery from a file without samples."
     if "sample_embedding" in gallery: return
-    raise ValueError("this gallery holds centroids only, and rates are measured on samples: measure before it is saved, "
-                     "or save_gallery(gallery, path, samples=True)")
+    raise ValueError("this gallery holds centroids only, and rates are measured on samples: measure before it is "
+                     "saved, or save_gallery(gallery, path, samples=True)")
 
 # %% ../../nbs/people/05_gallery.ipynb #galler011
 STEP = 0.01 # between the distances of the curve
@@ -121,12 +124,13 @@ def _rate(wrong, person, draws, rng):
     low, high = np.quantile(weights @ shares, [0.025, 0.975], axis=0)
     mean = shares.mean(0)
     none = 1 - 0.05 ** (1 / len(people))
-    return mean, np.where(mean < 1, low, np.minimum(low, 1 - none)), np.where(mean > 0, high, np.maximum(high, none))
+    low = np.where(mean < 1, low, np.minimum(low, 1 - none))
+    return mean, low, np.where(mean > 0, high, np.maximum(high, none))
 
 # %% ../../nbs/people/05_gallery.ipynb #galler012
 def measure_recognition(
     gallery: xr.Dataset, # with samples
-    probes: xr.Dataset | None = None, # another gallery, of other pictures of these people; None: the gallery's own samples
+    probes: xr.Dataset | None = None, # a gallery of other pictures of these people; None: the gallery's own samples
     *,
     rate: float = 0.01, # false accepts that are allowed, 0 to 1
     draws: int = 1000, # of people, for the intervals
@@ -145,13 +149,16 @@ def measure_recognition(
     known = np.isfinite(own)
     distance = np.round(np.arange(STEP, 1.2, STEP), 3)
     rng = np.random.default_rng(seed)
+    missed = (own[known, None] > distance) | (nearest < own)[known, None]
     wrong = dict(false_accept=_rate(nearest[:, None] <= distance, person, draws, rng),
-                 false_reject=_rate((own[known, None] > distance) | (nearest < own)[known, None], person[known], draws, rng))
-    columns = {f"{name}{end}": values for name, three in wrong.items() for end, values in zip(("", "_low", "_high"), three)}
+                 false_reject=_rate(missed, person[known], draws, rng))
+    columns = {}
+    for name, three in wrong.items(): columns |= dict(zip((name, f"{name}_low", f"{name}_high"), three))
     pairs = others[np.isfinite(others)]
     columns["false_match"] = np.searchsorted(np.sort(pairs), distance, "right") / len(pairs)
     table = pd.DataFrame(dict(distance=distance) | columns)
-    counts = dict(people=len(set(person.tolist())), samples=len(own), genuine=int(known.sum()), impostors=len(own), pairs=len(pairs))
+    counts = dict(people=len(set(person.tolist())), samples=len(own), genuine=int(known.sum()))
+    counts |= dict(impostors=len(own), pairs=len(pairs))
     best = _recommend(table, rate, gallery.attrs["embedding_model"])
     table.attrs = counts | dict(rate=rate, recommended=best)
     return table
@@ -179,8 +186,8 @@ def need_same_model(
         found, wanted = attrs.get(name), gallery.attrs.get(name)
         if found == wanted: continue
         said = f"{found or 'an unknown model'}, the gallery {wanted}"
-        raise ValueError(f"{what}: the embeddings are of another model than the gallery's ({name}: {said}), and distances "
-                         "between them mean nothing; make a gallery with the model of the results")
+        raise ValueError(f"{what}: the embeddings are of another model than the gallery's ({name}: {said}), and "
+                         "distances between them mean nothing; make a gallery with the model of the results")
 
 # %% ../../nbs/people/05_gallery.ipynb #galler015
 def note_threshold(
@@ -193,8 +200,8 @@ def note_threshold(
         return gallery.assign_attrs(max_distance=prior, max_distance_source="registry; too few people to measure")
     table = measure_recognition(gallery, rate=rate)
     at = table[(table.distance - table.attrs["recommended"]).abs() < STEP / 2].iloc[0]
-    said = (f"registry ({prior:g}), or {SPREAD:g} below where {rate:.1%} of false accepts begin, if that is less; here {at.false_accept:.1%} "
-            f"(95 % {at.false_accept_low:.1%} to {at.false_accept_high:.1%}) of {table.attrs['impostors']} trials, "
+    said = (f"registry ({prior:g}), or {SPREAD:g} below where {rate:.1%} of false accepts begin, if that is less; "
+            f"here {at.false_accept:.1%} (95 % {at.false_accept_low:.1%} to {at.false_accept_high:.1%}) of {table.attrs['impostors']} trials, "
             f"{table.attrs['people']} people left out in turn")
     return gallery.assign_attrs(max_distance=table.attrs["recommended"], max_distance_source=said)
 
@@ -222,21 +229,25 @@ def _embed_picture(extractor, path):
 # %% ../../nbs/people/05_gallery.ipynb #galler022
 def _list_pictures(folder):
     "(name, path) of every picture in `folder/NAME/`. Raises `ValueError` for a folder without any."
-    if not folder.is_dir(): raise ValueError(f"{folder} is not a folder; give one with a folder of pictures for each person")
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder; give one with a folder of pictures for each person")
     people = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     found = []
     for place in people:
-        own = sorted(path for path in place.iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith("."))
+        seen = [path for path in place.iterdir() if not path.name.startswith(".")]
+        own = sorted(path for path in seen if path.suffix.lower() in PICTURES)
         if not own: raise ValueError(f"{folder.name}/{place.name} holds no picture ({' '.join(PICTURES)})")
         found += [(place.name, path) for path in own]
     if not found:
-        raise ValueError(f"the gallery is empty: {folder} holds no folder of a person; put pictures into {folder.name}/NAME/")
+        raise ValueError(f"the gallery is empty: {folder} holds no folder of a person; put pictures into "
+                         f"{folder.name}/NAME/")
     return found
 
 def _gallery_of_pictures(folder, extractor):
     "A gallery of the pictures in a folder."
     if extractor is None:
-        raise ValueError("pictures are embedded by an extractor: make_gallery(folder, extractor), with the one that the videos are measured with")
+        raise ValueError("pictures are embedded by an extractor: make_gallery(folder, extractor), with the one that the "
+                         "videos are measured with")
     rows = []
     wrong = []
     for name, path in _list_pictures(folder):
@@ -266,9 +277,10 @@ def need_embeddings(
     need_features(ds, some_aus=True)
     name = ds.attrs.get("video_file", "this result")
     if "face_embedding" not in ds:
-        raise ValueError(f"{name} has no embeddings, and nothing else of it tells who somebody is in another video; measure it "
-                         "again with apply(..., return_embeddings=True), or extract-faces --return-embeddings")
-    if "face_track" not in ds: raise ValueError(f"{name} has no tracks, as results of the first version have none; measure it again")
+        raise ValueError(f"{name} has no embeddings, and nothing else of it tells who somebody is in another video; "
+                         "measure it again with apply(..., return_embeddings=True), or extract-faces --return-embeddings")
+    if "face_track" not in ds:
+        raise ValueError(f"{name} has no tracks, as results of the first version have none; measure it again")
 
 # %% ../../nbs/people/05_gallery.ipynb #galler025
 class Pieces: # not a NamedTuple: it is filled by one pass
@@ -307,15 +319,19 @@ def _gallery_of_results(results):
         found = read_model(ds)
         model = model or found
         if found != model or not found["embedding_sha256"]:
-            raise ValueError(f"{ds.attrs.get('video_file')}: embeddings of {found['embedding_model'] or 'an unknown model'}; all results of a gallery "
-                             "must be of one model with the same weights")
+            raise ValueError(f"{ds.attrs.get('video_file')}: embeddings of {found['embedding_model'] or 'an unknown model'}; "
+                             "all results of a gallery must be of one model with the same weights")
         pieces = Pieces(ds)
         for i in np.flatnonzero(pieces.usable):
             name = str(ds.face_name.values[pieces.slot[i]])
-            if not is_default_name(name): rows.append((pieces.mean[i], name, f"{ds.attrs.get('video_file')}: track {pieces.track[i]}"))
-    if not rows: raise ValueError("the gallery is empty: nobody in these results has a name; rename_faces(ds, {'Person_1': 'Anna'}) gives one")
+            place = f"{ds.attrs.get('video_file')}: track {pieces.track[i]}"
+            if not is_default_name(name): rows.append((pieces.mean[i], name, place))
+    if not rows:
+        raise ValueError("the gallery is empty: nobody in these results has a name; "
+                         "rename_faces(ds, {'Person_1': 'Anna'}) gives one")
     embeddings, names, sources = zip(*rows)
-    return build_gallery(np.stack(embeddings), names, dict(name=model["embedding_model"], sha256=model["embedding_sha256"]), sources)
+    record = dict(name=model["embedding_model"], sha256=model["embedding_sha256"])
+    return build_gallery(np.stack(embeddings), names, record, sources)
 
 # %% ../../nbs/people/05_gallery.ipynb #galler028
 def make_gallery(
@@ -326,8 +342,8 @@ def make_gallery(
 ) -> xr.Dataset: # in memory only; biometric data
     """A gallery of known people, from portraits or from results that have names.
 
-    Raises `ValueError` that lists every picture without a face, with several, or that cannot be read; for results without
-    embeddings or names; and for an empty gallery.
+    Raises `ValueError` that lists every picture without a face, with several, or that cannot be read; for results
+    without embeddings or names; and for an empty gallery.
     """
     import xarray as xr
     if isinstance(source, (str, Path)): gallery = _gallery_of_pictures(Path(source), extractor)
@@ -406,8 +422,8 @@ def match_people(
     fixed: np.ndarray | None = None, # (T,) index of a person in the gallery that is certain, -1 where none is
     *,
     pieces: Pieces | None = None, # of `ds`, if they are known
-) -> pd.DataFrame: # a row for each track of a slot: slot (position), track, first, last, frames, person ("" for nobody), distance, margin
-    "Who of the gallery every track is. Raises `ValueError` for results without embeddings, and for those of another model."
+) -> pd.DataFrame: # a row for each track of a slot: slot (position), track, first, last, frames, person ("": nobody), distance, margin
+    "Who of the gallery every track is. Raises `ValueError` for results without embeddings or of another model."
     import pandas as pd
     need_embeddings(ds)
     need_same_model(gallery, read_model(ds), ds.attrs.get("video_file", "this result"))
@@ -442,7 +458,7 @@ def _measure_margin(apart, named, fixed, beside):
     return margin
 
 def _follow(pieces, apart, named, limit, beside):
-    "Give pieces that are nobody the person that most of their slot is, if it is not too far away and nobody beside them has it."
+    "Give pieces that are nobody the person that most of their slot is, if that is not too far or beside them."
     named = named.copy()
     for slot in np.unique(pieces.slot):
         own = pieces.slot == slot

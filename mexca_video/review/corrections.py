@@ -576,7 +576,7 @@ def unassign_faces(
 
 # %% ../../nbs/review/00_corrections.ipynb #correc007
 def _check_pieces(ds, people):
-    "(frame, face) number of the name that each face gets, -1 for none. Raises `ValueError` for a piece that is not here."
+    "(frame, face) number of the name that each face gets, -1 for none. Raises `ValueError` for unknown pieces."
     wanted = np.full(ds.face_label.shape, -1)
     for k, (name, found) in enumerate(people.items()):
         for slot, track, *span in found["pieces"]:
@@ -584,7 +584,8 @@ def _check_pieces(ds, people):
             rows = np.flatnonzero(ds.face_track.values[:, place] == track)
             here = ds.frame.values[rows[[0, -1]]].tolist() if len(rows) else "no frame"
             if here != span:
-                raise ValueError(f"track {track} of slot {slot} is in {here} here and was in {span}; tracks are numbered anew in each run")
+                raise ValueError(f"track {track} of slot {slot} is in {here} here and was in {span}; tracks are "
+                                 "numbered anew in each run")
             wanted[rows, place] = k
         if ((wanted == k).sum(axis=1) > 1).any(): raise ValueError(f"{name!r} would stand twice in a frame")
     return wanted
@@ -627,7 +628,7 @@ def _choose_targets(ds, persons, wanted, homes, names):
     return ds, target
 
 def _scatter(ds, target):
-    "Move in place what is detected to another position of its row; `target`: (frame, face), no position twice in a row."
+    "Move in place what is detected to another position of its row; `target`: (frame, face), none twice in a row."
     rows, places = np.nonzero(detected(ds).values)
     for variable in ds.variables.values():
         if not {"frame", "face"} <= set(variable.dims): continue
@@ -644,7 +645,8 @@ def _note_match(ds, wanted, people):
         for found in people.values():
             for (slot, track, *_), value in zip(found["pieces"], found[key]):
                 place = _position(ds, slot, "slot")
-                ds[name].values[ds.face_track.values[:, place] == track, place] = EMPTY_VALUE if value is None else value
+                value = EMPTY_VALUE if value is None else value
+                ds[name].values[ds.face_track.values[:, place] == track, place] = value
     return ds
 
 def _own_name(ds, name):
@@ -661,7 +663,8 @@ def _recognize_tracks(ds, persons, people, unnamed=(), **facts):
     for name in unnamed: ds, _ = _rename_faces(ds, persons, {name: _own_name(ds, name)})
     names = list(people)
     homes = _choose_homes(ds, wanted, names, persons)
-    ds, _ = _rename_faces(ds, persons, {int(ds.face.values[home]): name for name, home in zip(names, homes) if home >= 0})
+    at_home = {int(ds.face.values[home]): name for name, home in zip(names, homes) if home >= 0}
+    ds, _ = _rename_faces(ds, persons, at_home)
     ds, target = _choose_targets(ds, persons, wanted, homes, names)
     _scatter(ds, np.pad(target, ((0, 0), (0, ds.sizes["face"] - target.shape[1]))))
     return ds, persons - (before - set(ds.face.values[detected(ds).values.any(axis=0)].tolist()))

@@ -50,7 +50,8 @@ def _need_gallery(found, what):
     if not wanted <= set(found.attrs) or "centroid" not in found or found["centroid"].dims != ("person", "embedding"):
         raise ValueError(f"{what} is not a gallery; make_gallery makes one")
     if not found.sizes["person"] or not np.isfinite(found["centroid"].values).all():
-        raise ValueError(f"{what} is empty or damaged: it has {found.sizes['person']} people; make it again with make_gallery")
+        raise ValueError(f"{what} is empty or damaged: it has {found.sizes['person']} people; make it again with "
+                         "make_gallery")
 
 # %% ../../nbs/review/04_recognition.ipynb #recogn008
 def load_gallery(
@@ -66,7 +67,9 @@ def _list_given(ds):
     "Names that were given by hand: the words of the corrections."
     given = set()
     for step in read_history(ds.attrs.get("history", "")):
-        if step.function == "rename_faces": given = (given - set(step.arguments["names"])) | set(map(str, step.arguments["names"].values()))
+        if step.function == "rename_faces":
+            names = step.arguments["names"]
+            given = (given - set(names)) | set(map(str, names.values()))
         if step.function == "split_faces": given.add(str(step.arguments["name"]))
         if step.function == "recognize_tracks": given -= set(step.arguments["unnamed"])
     return {name for name in given if not is_default_name(name)}
@@ -81,7 +84,8 @@ def _list_moved(ds):
         to = step.arguments["to"]
         place = names.get(to) if isinstance(to, str) else slots.get(to)
         if place is None: continue
-        if step.function == "assign_track": moved[:, place] |= np.isin(ds.face_track.values[:, place], step.arguments["tracks"])
+        if step.function == "assign_track":
+            moved[:, place] |= np.isin(ds.face_track.values[:, place], step.arguments["tracks"])
         else: moved[:, place] |= _in_frames(ds.frame.values, step.arguments["frame"])
     return moved & detected(ds).values
 
@@ -98,7 +102,8 @@ def confirmed_faces(
     "Faces of which somebody has said by hand whose they are."
     need_features(ds)
     named = np.isin(ds.face_name.values.astype(str), sorted(_list_given(ds)))
-    of_person = person_slots(ds.face_box.values, ds.face_label.values) & ~np.array([is_default_name(name) for name in ds.face_name.values], bool)
+    unnamed = np.array([is_default_name(name) for name in ds.face_name.values], bool)
+    of_person = person_slots(ds.face_box.values, ds.face_label.values) & ~unnamed
     return (named | (_list_moved(ds) & of_person)) & detected(ds).values
 
 # %% ../../nbs/review/04_recognition.ipynb #recogn014
@@ -150,13 +155,13 @@ def recognize(
     ds: xr.Dataset, # features Dataset with embeddings: apply(..., return_embeddings=True)
     gallery: xr.Dataset | str | os.PathLike, # from `make_gallery` or `load_gallery`; or its file
     *,
-    max_distance: float | None = None, # cosine distance up to which somebody is recognised; None: what the gallery has noted
+    max_distance: float | None = None, # cosine distance up to which somebody is recognised; None: the gallery's
     min_margin: float = 0.0, # by how much the next best choice must be worse
 ) -> xr.Dataset: # corrected, with face_match_distance and face_match_margin
     """Name the people of a result whom the gallery knows.
 
-    Raises `ValueError` for a result without embeddings, for embeddings of another model than the gallery's, and for numbers
-    that do not fit.
+    Raises `ValueError` for a result without embeddings, for embeddings of another model than the gallery's, and for
+    numbers that do not fit.
     """
     if not hasattr(gallery, "attrs"): gallery = load_gallery(gallery)
     _need_gallery(gallery, "gallery")
@@ -172,7 +177,8 @@ def recognize(
     matches = match_people(ds, gallery, float(limit), float(min_margin), fixed, pieces=pieces)
     people = _collect(ds, matches, kept)
     before = set(ds.face_name.values.astype(str).tolist()) & set(gallery.person.values.astype(str).tolist())
-    facts = dict(gallery=gallery_sha256(gallery), embedding_model=gallery.attrs["embedding_model"], max_distance=float(limit), min_margin=float(min_margin))
+    facts = dict(gallery=gallery_sha256(gallery), embedding_model=gallery.attrs["embedding_model"])
+    facts |= dict(max_distance=float(limit), min_margin=float(min_margin))
     return recognize_tracks(ds, people, sorted(before - set(people)), **facts)
 
 # %% ../../nbs/review/04_recognition.ipynb #recogn020
