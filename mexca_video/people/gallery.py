@@ -392,8 +392,8 @@ def assign_known(
     apart: np.ndarray, # (T, P) cosine distance of each track to each person; NaN for a track that cannot be recognised
     number: np.ndarray, # (frame, face) track 0 … T-1 of each face, -1 where there is none
     limit: float, # distance up to which somebody is recognised
-    fixed: np.ndarray | None = None, # (T,) person that is certain, -1 where none is
-) -> np.ndarray: # (T,) person of each track, -1 for nobody
+    fixed: np.ndarray | None = None, # (T,) person that is certain, -1 where none is, -2 for somebody else
+) -> np.ndarray: # (T,) person of each track; -1 for nobody, -2 for somebody else
     "Give names to tracks so that no two of one frame have the same."
     count = len(apart)
     named = np.full(count, -1) if fixed is None else np.array(fixed)
@@ -401,7 +401,7 @@ def assign_known(
     beside = find_beside(number, count)
     taken = np.zeros(apart.shape, bool)
     for piece in np.flatnonzero(named >= 0): taken[beside[[piece]].indices, named[piece]] = True
-    undecided = (named < 0) & np.isfinite(apart).all(1)
+    undecided = (named == -1) & np.isfinite(apart).all(1)
     while undecided.any():
         cost = np.where(taken | np.isnan(apart), 1e3, apart)
         votes = _vote(casts, cost, limit, undecided)
@@ -419,7 +419,7 @@ def match_people(
     gallery: xr.Dataset,
     max_distance: float, # cosine distance up to which somebody is recognised
     min_margin: float = 0.0, # by how much the next best choice must be worse
-    fixed: np.ndarray | None = None, # (T,) index of a person in the gallery that is certain, -1 where none is
+    fixed: np.ndarray | None = None, # (T,) person of the gallery that is certain, -1 where none is, -2 for somebody else
     *,
     pieces: Pieces | None = None, # of `ds`, if they are known
 ) -> pd.DataFrame: # a row for each track of a slot: slot (position), track, first, last, frames, person ("": nobody), distance, margin
@@ -434,11 +434,11 @@ def match_people(
     beside = find_beside(pieces.number, len(apart))
     named = assign_known(apart, pieces.number, max_distance, fixed)
     margin = _measure_margin(apart, named, fixed, beside)
-    named[(margin < min_margin) & (fixed < 0)] = -1
+    named[(margin < min_margin) & (fixed == -1)] = -1
     named = _follow(pieces, apart, named, max_distance + FARTHER, beside)
     margin = _measure_margin(apart, named, fixed, beside)
     own = np.where(named >= 0, apart[np.arange(len(apart)), named], np.nan)
-    names = np.array([*gallery.person.values, ""], dtype=str)[named]
+    names = np.array([*gallery.person.values, ""], dtype=str)[np.maximum(named, -1)]
     columns = dict(slot=pieces.slot, track=pieces.track, first=pieces.first, last=pieces.last, frames=pieces.size)
     return pd.DataFrame(columns | dict(person=names, distance=own, margin=margin))
 
@@ -467,7 +467,8 @@ def _follow(pieces, apart, named, limit, beside):
         weights = np.bincount(named[known], pieces.size[known])
         person = int(weights.argmax())
         if 2 * weights[person] <= weights.sum(): continue
-        for piece in np.flatnonzero(own & (named < 0)):
+        for piece in np.flatnonzero(own & (named == -1)):
             clash = (named[beside[[piece]].indices] == person).any()
-            if not clash and apart[piece, person] <= limit and apart[piece].argmin() == person: named[piece] = person
+            near = apart[piece, person] <= limit and apart[piece].argmin() == person
+            if not clash and (near or np.isnan(apart[piece, person])): named[piece] = person
     return named

@@ -117,14 +117,15 @@ def confirm_names(
 
 # %% ../../nbs/review/04_recognition.ipynb #recogn017
 def _find_fixed(ds, pieces, gallery):
-    "Index (T,) of a person in the gallery that was confirmed; names (T,) confirmed of others, \"\" where none is."
+    "Index (T,) of the confirmed person in the gallery, see `match_people`; names (T,) of confirmed others, else empty."
     known = confirmed_faces(ds)
     share = np.bincount(pieces.number[known], minlength=len(pieces.size)) / pieces.size
     names = ds.face_name.values.astype(str)[pieces.slot]
     said = np.where(share > 0.5, names, "")
     people = gallery.person.values.astype(str).tolist()
     index = np.array([people.index(name) if name in people else -1 for name in said], int)
-    return index, np.where(index < 0, said, "")
+    kept = np.where(index < 0, said, "")
+    return np.where(kept == "", index, -2), kept
 
 def _collect(ds, matches, kept):
     "What `recognize_tracks` is given: the pieces of each name with distance and margin, also of those who are kept."
@@ -173,7 +174,6 @@ def recognize(
             raise ValueError(f"{name}={value!r} does not fit; expected a number from 0 to 2")
     pieces = Pieces(ds)
     fixed, kept = _find_fixed(ds, pieces, gallery)
-    pieces.usable &= kept == ""
     matches = match_people(ds, gallery, float(limit), float(min_margin), fixed, pieces=pieces)
     people = _collect(ds, matches, kept)
     before = set(ds.face_name.values.astype(str).tolist()) & set(gallery.person.values.astype(str).tolist())

@@ -128,6 +128,27 @@ def test_what_was_moved_by_hand_is_kept():
     assert check_features(recognize(some, gallery)) == []
 
 
+def test_what_has_no_embedding_follows_its_person():
+    ds = result()
+    gallery = build_gallery(faces(ds), ["Anna", "Ben", "Cem"], MODEL)
+    ds.face_embedding.values[ds.face_track.values == 3] = np.nan
+    found = recognize(ds, gallery)
+    assert names(found) == ["Anna", "Ben", "Cem"] and check_features(found) == []
+    assert np.isnan(found.face_match_distance.values[found.face_track.values == 3]).all()
+    ds.face_embedding.values[ds.face_track.values == 0] = np.nan
+    assert names(recognize(ds, gallery)) == ["Person_1", "Ben", "Cem"]
+
+
+def test_a_stranger_in_a_slot_becomes_a_person_of_her_own():
+    "The second track of Anna's slot is of somebody whom the gallery does not know."
+    ds = result()
+    gallery = build_gallery(faces(ds), ["Anna", "Ben", "Cem"], MODEL)
+    ds.face_embedding.values[ds.face_track.values == 3] = np.random.default_rng(5).normal(size=128)
+    found = recognize(ds, gallery)
+    assert names(found) == ["Anna", "Ben", "Cem", "Person_1"] and check_features(found) == []
+    assert set(found.face_track.values[:, 3][np.isfinite(found.face_track.values[:, 3])]) == {3}
+
+
 def test_a_second_time_changes_nothing():
     ds = result()
     gallery = build_gallery(faces(ds)[:2], ["Anna", "Ben"], MODEL)
