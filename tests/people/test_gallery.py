@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mexca_video import FaceExtractor, assign_face, assign_track, demo_features, load, merge_faces, rename_faces, save
+from mexca_video import FaceExtractor, assign_face, assign_track, demo_features, load, merge_faces, rename_faces, save, share_safe, to_table
 from mexca_video.people.gallery import assign_known, build_gallery, find_beside, make_gallery, measure_recognition
 from mexca_video.review.corrections import replay_history
-from mexca_video.review.recognition import confirm_names, list_recognised, load_gallery, recognize, save_gallery
+from mexca_video.review.recognition import confirm_names, gallery_sha256, list_recognised, load_gallery, recognize, save_gallery
 from mexca_video.validators import check_features
 
 from places import SHARED
@@ -184,6 +184,19 @@ def test_results_without_faces(tmp_path):
         ds = demo_features(**sizes, embeddings=True).assign_attrs(models=json.dumps([dict(role="embedding", **MODEL)]))
         found = recognize(ds, gallery, max_distance=0)
         assert names(found) == names(ds) and check_features(found) == []
+
+
+def test_a_shared_copy_does_not_say_who_was_recognised():
+    gallery = build_gallery(faces(result()), ["Anna", "Ben", "Cem"], MODEL)
+    shared = share_safe(recognize(result(), gallery))
+    assert names(shared) == ["Person_1", "Person_2", "Person_3"] and "face_embedding" not in shared
+    assert "Anna" not in str(shared.attrs) and gallery_sha256(gallery) not in str(shared.attrs)
+
+
+def test_the_table_has_distance_and_margin():
+    table = to_table(recognize(result(), build_gallery(faces(result()), ["Anna", "Ben", "Cem"], MODEL)))
+    assert (table.dropna(subset="face_label").groupby("face_name").face_match_distance.max() < 0.01).all()
+    assert table.face_match_margin.max() > 0.5
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
