@@ -49,6 +49,9 @@ def _need_gallery(found, what):
     wanted = {"embedding_model", "embedding_sha256", "max_distance"}
     if not wanted <= set(found.attrs) or "centroid" not in found or found["centroid"].dims != ("person", "embedding"):
         raise ValueError(f"{what} is not a gallery; make_gallery makes one")
+    names = [str(name) for name in found.person.values]
+    if len(set(names)) < len(names) or any(len(name.splitlines()) != 1 or is_default_name(name) for name in names):
+        raise ValueError(f"{what} has people without a name, or two of one name; make it again with make_gallery")
     if not found.sizes["person"] or not np.isfinite(found["centroid"].values).all():
         raise ValueError(f"{what} is empty or damaged: it has {found.sizes['person']} people; make it again with "
                          "make_gallery")

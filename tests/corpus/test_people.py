@@ -89,6 +89,7 @@ def test_the_viewer_merges_within_a_file(tmp_path):
     viewer.gallery.send = sent.append
     viewer.gallery.chosen = []
     viewer._asked(None, {"want": ["a:0", "nonsense"]}, [])  # no video is there: a grey face
+    assert "image/jpeg" in viewer.still()
     assert list(sent[0]["pictures"]) == ["a:0"] and sent[0]["pictures"]["a:0"].startswith("data:image/jpeg")
 
 

@@ -7,10 +7,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mexca_video import FaceExtractor, assign_face, assign_track, demo_features, load, merge_faces, rename_faces, save, share_safe, to_table
+from mexca_video import (
+    FaceExtractor,
+    assign_face,
+    assign_track,
+    demo_features,
+    load,
+    merge_faces,
+    rename_faces,
+    save,
+    share_safe,
+    to_table,
+)
 from mexca_video.people.gallery import assign_known, build_gallery, find_beside, make_gallery, measure_recognition
 from mexca_video.review.corrections import replay_history
-from mexca_video.review.recognition import confirm_names, gallery_sha256, list_recognised, load_gallery, recognize, save_gallery
+from mexca_video.review.recognition import (
+    confirm_names,
+    gallery_sha256,
+    list_recognised,
+    load_gallery,
+    recognize,
+    save_gallery,
+)
 from mexca_video.validators import check_features
 
 from places import SHARED
@@ -176,6 +194,8 @@ def test_an_empty_gallery(tmp_path):
     with pytest.raises(ValueError, match="the gallery is empty"): make_gallery(tmp_path / "people", FaceExtractor.embedded())
     gallery = build_gallery(faces(result()), ["Anna", "Ben", "Cem"], MODEL)
     with pytest.raises(ValueError, match="empty"): recognize(result(), gallery.isel(person=[]))
+    for wrong in (["Anna", "Anna", "Cem"], ["Anna", "Person_2", "Cem"], ["Anna", "Ben\nCem", "Cem"]):
+        with pytest.raises(ValueError, match="without a name, or two of one name"): recognize(result(), gallery.assign_coords(person=wrong))
 
 
 def test_results_without_faces(tmp_path):
