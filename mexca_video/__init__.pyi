@@ -33,6 +33,7 @@ from .corpus.manifest import (
     make_manifest as make_manifest,
     read_manifest as read_manifest,
 )
+from .corpus.people import recognize_corpus as recognize_corpus, view_corpus_faces as view_corpus_faces
 from .corpus.runs import corpus_status as corpus_status
 from .extraction.doubts import describe_doubts as describe_doubts
 from .extraction.extractor import FaceExtractor as FaceExtractor
@@ -45,6 +46,7 @@ from .figures import (
     draw_frame as draw_frame,
     draw_head as draw_head,
     draw_identity as draw_identity,
+    draw_recognition as draw_recognition,
     draw_summary as draw_summary,
     draw_timeline as draw_timeline,
     person_colors as person_colors,
@@ -61,6 +63,7 @@ from .io.sharing import blur_faces as blur_faces, share_safe as share_safe
 from .io.tables import to_csv as to_csv, to_table as to_table
 from .models.fetch import fetch_model as fetch_model
 from .models.registry import model_table as model_table
+from .people.gallery import make_gallery as make_gallery, measure_recognition as measure_recognition
 from .people.identification import NotEnoughFacesError as NotEnoughFacesError
 from .review.corrections import (
     assign_face as assign_face,
@@ -75,6 +78,7 @@ from .review.corrections import (
     unassign_faces as unassign_faces,
 )
 from .review.flags import count_flags as count_flags, flag_faces as flag_faces
+from .review.recognition import load_gallery as load_gallery, recognize as recognize, save_gallery as save_gallery
 from .review.validation import (
     flag_frames as flag_frames,
     load_checks as load_checks,

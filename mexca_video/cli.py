@@ -27,6 +27,7 @@ from .extraction.chunks import delete_checkpoint, list_differences
 from .extraction.doubts import DoubtWarning, describe_doubts, has_status
 from .extraction.extractor import EMBEDDED, FaceExtractor
 from .files import check_place
+from .models.registry import MODELS
 from .schema import detected
 from .validators import need_features
 
@@ -653,6 +654,72 @@ def _add_analysis(commands):
     summary.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     summary.set_defaults(do=_list_summaries)
 
+# %% ../nbs/07_cli.ipynb #cli010t
+def _write_gallery(args):
+    "Make a gallery, write it, and say whom it holds and how sure it is."
+    from mexca_video.io.netcdf import load
+    from mexca_video.people.gallery import make_gallery
+    from mexca_video.review.recognition import save_gallery
+    check_place(args.out)
+    results = [Path(path) for path in args.people if str(path).endswith(".nc")]
+    if results: source = map(load, results)
+    else: source = args.people[0]
+    if len(args.people) > max(len(results), 1):
+        raise ValueError(f"{args.people[-1]}: give one folder of portraits, or results (.nc), and not both")
+    with _warnings_as_lines(command="mexca-video"):
+        extractor = None if results else FaceExtractor(None, embeddings_model=args.embeddings_model)
+        gallery = make_gallery(source, extractor, rate=args.rate)
+        print(save_gallery(gallery, args.out, samples=args.samples))
+    for name, count in zip(gallery.person.values, gallery.n_samples.values):
+        print(f"  {name}: {_in_words(count, 'picture or track', 'pictures or tracks')}")
+    print(f"recognised up to cosine distance {gallery.attrs['max_distance']:g}: {gallery.attrs['max_distance_source']}")
+    print(f"mexca-video: {args.out}: {gallery.attrs['biometric_data']}", file=sys.stderr)
+
+# %% ../nbs/07_cli.ipynb #cli011t
+def _recognize_results(args):
+    "Name the people of results whom a gallery knows; return how many files could not be done."
+    from mexca_video.corpus.people import recognize_corpus
+    options = dict(max_distance=args.max_distance, min_margin=args.min_margin, cluster_unknown=args.cluster_unknown)
+    with _warnings_as_lines(command="mexca-video"):
+        table = recognize_corpus(args.results, args.gallery, **options)
+    for id, rows in table[table.problem == ""].groupby("id", sort=False):
+        words = []
+        for one in rows.itertuples():
+            near = f" {one.distance:.2f}" if one.distance == one.distance else ""
+            words.append(f"{one.face_name}{near}{' (confirmed)' if one.confirmed else ''}")
+        print(f"{id}: {', '.join(words)}")
+    if args.output: _write_rows(args, table)
+    return int((table.problem != "").sum())
+
+# %% ../nbs/07_cli.ipynb #cli014t
+def _add_people(commands):
+    "The parsers of `mexca-video gallery` and `mexca-video recognize`."
+    gallery = commands.add_parser("gallery", help="make a file of people who are known; it is biometric data")
+    gallery.add_argument("people", nargs="+", metavar="PEOPLE",
+        help="a folder with a folder of pictures for each person (PEOPLE/NAME/*.jpg), or results (.nc) with names "
+        "and embeddings")
+    gallery.add_argument("--out", required=True, metavar="GALLERY.nc", help="file to write, which only you can read")
+    known = [name for name, model in MODELS.items() if model.role == "embedding"]
+    gallery.add_argument("--embeddings-model", choices=known, default="sface",
+        help="network that embeds the pictures: the one of your results (default: sface)")
+    gallery.add_argument("--rate", type=float, default=0.01, help="false accepts that are allowed (default: 0.01)")
+    gallery.add_argument("--samples", action="store_true",
+        help="keep the embedding of each picture too, to measure rates later")
+    gallery.set_defaults(do=_write_gallery)
+    recognize = commands.add_parser("recognize", help="name people whom a gallery knows, and write the results anew")
+    recognize.add_argument(
+        "results", nargs="+", metavar="RESULT", help="results (.nc) with embeddings, or the folder of a corpus"
+    )
+    recognize.add_argument("--gallery", required=True, metavar="GALLERY.nc", help="what mexca-video gallery wrote")
+    recognize.add_argument("--max-distance", type=float,
+        help="cosine distance up to which somebody is recognised (default: the gallery's)")
+    recognize.add_argument("--min-margin", type=float, default=0.0,
+        help="by how much the next best name must be worse (default: 0)")
+    recognize.add_argument("--cluster-unknown", action="store_true",
+        help="put those together across videos whom the gallery does not know, and call them Unknown_1, …")
+    recognize.add_argument("-o", "--output", metavar="TABLE.csv", help="file to write who is in which video to")
+    recognize.set_defaults(do=_recognize_results)
+
 # %% ../nbs/07_cli.ipynb #c023
 def summarize(
     ds, # `xarray.Dataset`, see `schema`
@@ -862,6 +929,7 @@ def _make_main_parser():
     _add_export(commands)
     _add_corpus(commands)
     _add_validate(commands)
+    _add_people(commands)
     for command, do in ((models, _print_models), (fetch, _fetch_models), (table, _write_tables), (demo, _run_demo)):
         command.set_defaults(do=do)
     return parser

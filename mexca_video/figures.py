@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # %% auto #0
 __all__ = ['PALETTE', 'GRAY', 'LINES', 'MARKERS', 'USUAL_AUS', 'person_colors', 'face_lines', 'is_doubtful', 'explain_marks',
            'draw_frame', 'lay_events', 'draw_timeline', 'draw_action_units', 'draw_head', 'draw_au_map', 'cut_face',
-           'draw_faces', 'draw_identity', 'draw_summary']
+           'draw_faces', 'draw_identity', 'draw_summary', 'draw_recognition']
 
 # %% ../nbs/06_figures.ipynb #c008
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
@@ -1091,3 +1091,24 @@ def draw_summary(
         axes = [_place(fig, left, first + 0.9*i, width, 0.75) for i in range(len(aus))]
         draw_action_units(ds, aus, axes)
     return fig
+
+# %% ../nbs/06_figures.ipynb #figure010
+def draw_recognition(
+    table, # From `measure_recognition`
+    ax = None, # Axes to draw on; `None`: a new figure
+) -> Axes:
+    "Draw false accepts and false rejects by distance. Raises `ValueError` for another table."
+    import matplotlib.pyplot as plt
+    if "recommended" not in table.attrs: raise ValueError("table is not from measure_recognition, or lost its attrs")
+    if ax is None: ax = plt.subplots(figsize=(7, 3.5), layout="constrained")[1]
+    facts = table.attrs
+    curves = {"false_accept": f"false accept, {facts['impostors']} trials", "false_reject": f"false reject, {facts['genuine']} trials"}
+    for (name, label), color, style in zip(curves.items(), PALETTE[1::-1], LINES):
+        if table[name].isna().all(): continue
+        ax.plot(table.distance, table[name], style, color=color, label=label, gid=name)
+        ax.fill_between(table.distance, table[f"{name}_low"], table[f"{name}_high"], color=color, alpha=0.15, linewidth=0)
+    ax.axvline(facts["recommended"], color="#555555", linestyle=":", linewidth=1, label=f"recommended, {facts['recommended']:g}")
+    ax.set(xlabel=f"Cosine distance; 95 % by resampling {facts['people']} people", ylabel="Rate", ylim=(-0.02, 1.02))
+    ax.legend(frameon=False, fontsize=8)
+    _bare(ax)
+    return ax

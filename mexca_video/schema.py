@@ -170,6 +170,10 @@ _OPTIONAL_IDENTITY = {
     "face_first_label": (_FACE, "float32", "1", "Identity before any correction", "Travels with the detection."),
     "face_track": (_FACE, "float32", "1", "Track",
                    "Detections that follow one another without a doubt; a track never crosses a shot boundary."),
+    "face_match_distance": (_FACE, "float32", "1", "Distance to the recognised person",
+                            "Cosine distance of the track to the person of a gallery whose name it got."),
+    "face_match_margin": (_FACE, "float32", "1", "Margin to the next person",
+                          "By how much the next best name would be worse; missing if there is none."),
 }
 _EVIDENCE = (_FACE, "float32", "1", "Evidence of a face",
              "0 to 1: that the detection is a face, from the detection and its track.")
@@ -366,6 +370,7 @@ def read_history(
     "Take a history apart."
     return [_read_line(line) for line in str(history).split("\n")]
 
+# %% ../nbs/01_schema.ipynb #schema019
 CORRECTIONS = (
     "accept_proposal",
     "assign_face",
@@ -373,6 +378,7 @@ CORRECTIONS = (
     "dismiss_proposal",
     "exclude_faces",
     "merge_faces",
+    "recognize_tracks",
     "rename_faces",
     "split_faces",
     "swap_faces",

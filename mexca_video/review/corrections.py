@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BEHAVIOUR', 'rename_faces', 'merge_faces', 'swap_faces', 'assign_face', 'list_tracks', 'assign_track', 'split_faces',
-           'suggest_split', 'unassign_faces', 'exclude_faces', 'list_proposals', 'describe_proposal', 'accept_proposal',
-           'dismiss_proposal', 'replay_history']
+           'suggest_split', 'unassign_faces', 'recognize_tracks', 'exclude_faces', 'list_proposals',
+           'describe_proposal', 'accept_proposal', 'dismiss_proposal', 'replay_history']
 
 # %% ../../nbs/review/00_corrections.ipynb #c003
 import json
@@ -575,6 +575,116 @@ def unassign_faces(
     }
     return _correct(ds, "unassign_faces", {"faces": faces})
 
+# %% ../../nbs/review/00_corrections.ipynb #correc007
+def _check_pieces(ds, people):
+    "(frame, face) number of the name that each face gets, -1 for none. Raises `ValueError` for unknown pieces."
+    wanted = np.full(ds.face_label.shape, -1)
+    for k, (name, found) in enumerate(people.items()):
+        for slot, track, *span in found["pieces"]:
+            place = _position(ds, slot, "slot")
+            rows = np.flatnonzero(ds.face_track.values[:, place] == track)
+            here = ds.frame.values[rows[[0, -1]]].tolist() if len(rows) else "no frame"
+            if here != span:
+                raise ValueError(f"track {track} of slot {slot} is in {here} here and was in {span}; tracks are "
+                                 "numbered anew in each run")
+            wanted[rows, place] = k
+        if ((wanted == k).sum(axis=1) > 1).any(): raise ValueError(f"{name!r} would stand twice in a frame")
+    return wanted
+
+def _choose_homes(ds, wanted, names, persons):
+    "Position of each name's slot, -1 for a name that needs a new one."
+    from scipy.optimize import linear_sum_assignment
+    there = ds.face_name.values.tolist()
+    homes = [there.index(name) if name in there else -1 for name in names]
+    free = [k for k, slot in enumerate(ds.face.values) if int(slot) in persons and k not in homes]
+    open_ = [k for k, home in enumerate(homes) if home < 0]
+    faces = np.array([[(wanted[:, place] == k).sum() for place in free] for k in open_]).reshape(len(open_), len(free))
+    for row, column in zip(*linear_sum_assignment(-faces)):
+        if faces[row, column]: homes[open_[row]] = free[column]
+    return homes
+
+# %% ../../nbs/review/00_corrections.ipynb #correc008
+def _add_person(ds, persons, name):
+    "The same with a new slot of this name at the end; its number is noted in `persons`."
+    ds = _add_slot(ds)
+    persons.add(int(ds.face.values[-1]))
+    names = [*ds.face_name.values[:-1].tolist(), name]
+    return ds.assign_coords(face_name=("face", np.array(names, dtype=str), ds.face_name.attrs))
+
+def _choose_targets(ds, persons, wanted, homes, names):
+    "With the slots that are needed, and the position (frame, face) to which each face goes."
+    target = np.broadcast_to(np.arange(ds.sizes["face"]), wanted.shape).copy()
+    for k, home in enumerate(homes):
+        if home < 0: continue
+        others = (wanted[:, home] != k) & detected(ds).values[:, home]
+        if not (others & (wanted[:, home] < 0)).any(): continue
+        ds = _add_person(ds, persons, _new_name(ds))
+        target[others, home] = ds.sizes["face"] - 1
+    for k, name in enumerate(names):
+        home = homes[k]
+        if home < 0:
+            ds = _add_person(ds, persons, name)
+            home = ds.sizes["face"] - 1
+        target[wanted == k] = home
+    return ds, target
+
+def _scatter(ds, target):
+    "Move in place what is detected to another position of its row; `target`: (frame, face), none twice in a row."
+    rows, places = np.nonzero(detected(ds).values)
+    for variable in ds.variables.values():
+        if not {"frame", "face"} <= set(variable.dims): continue
+        cells = variable.transpose("frame", "face", ...).values
+        moved = cells[rows, places]
+        cells[rows, places] = EMPTY_VALUE if cells.dtype.kind == "f" else np.zeros((), cells.dtype)
+        cells[rows, target[rows, places]] = moved
+
+# %% ../../nbs/review/00_corrections.ipynb #correc009
+def _note_match(ds, wanted, people):
+    "Put distance and margin of each piece beside its faces, NaN beside all others."
+    for name, key in (("face_match_distance", "distance"), ("face_match_margin", "margin")):
+        ds[name] = ds.face_label.dims, np.full(ds.face_label.shape, EMPTY_VALUE, np.float32), describe_variable(name)
+        for found in people.values():
+            for (slot, track, *_), value in zip(found["pieces"], found[key]):
+                place = _position(ds, slot, "slot")
+                value = EMPTY_VALUE if value is None else value
+                ds[name].values[ds.face_track.values[:, place] == track, place] = value
+    return ds
+
+def _own_name(ds, name):
+    "Person_… by the slot of somebody, or the first that is free."
+    usual = f"Person_{ds.face.values[_position(ds, name, 'unnamed')] + 1}"
+    return _new_name(ds) if usual in ds.face_name.values else usual
+
+@_step
+def _recognize_tracks(ds, persons, people, unnamed=(), **facts):
+    wanted = _check_pieces(ds, people)
+    ds = _note_match(ds, wanted, people)
+    before = set(ds.face.values[detected(ds).values.any(axis=0)].tolist())
+    persons = set(persons)
+    for name in unnamed: ds, _ = _rename_faces(ds, persons, {name: _own_name(ds, name)})
+    names = list(people)
+    homes = _choose_homes(ds, wanted, names, persons)
+    at_home = {int(ds.face.values[home]): name for name, home in zip(names, homes) if home >= 0}
+    ds, _ = _rename_faces(ds, persons, at_home)
+    ds, target = _choose_targets(ds, persons, wanted, homes, names)
+    _scatter(ds, np.pad(target, ((0, 0), (0, ds.sizes["face"] - target.shape[1]))))
+    return ds, persons - (before - set(ds.face.values[detected(ds).values.any(axis=0)].tolist()))
+
+# %% ../../nbs/review/00_corrections.ipynb #correc010
+def recognize_tracks(
+    ds,  # features Dataset with tracks
+    people: dict,  # name -> {"pieces": [[slot, track, first frame, last frame], …], "distance": […], "margin": […]}
+    unnamed=(),  # names that nobody has any more; they become Person_…
+    **facts,  # what else the history should say, such as the gallery
+) -> "xr.Dataset":
+    """Give pieces of tracks the names of people who are known, with distance and margin beside each face.
+
+    Raises ValueError for pieces that are not here, and for a name that would stand twice in a frame.
+    """
+    need_features(ds)
+    _need_tracks(ds)
+    return _correct(ds, "recognize_tracks", {"people": people, "unnamed": list(unnamed)} | facts)
+
 # %% ../../nbs/review/00_corrections.ipynb #correc002
 BEHAVIOUR = ( # variables that say what a face does, not where it is
     "face_aus",
@@ -720,7 +830,7 @@ def _steps_of(history):
     )
     raise ValueError(f"{found}; give the corrected Dataset, or its attribute history as a str")
 
-# %% ../../nbs/review/00_corrections.ipynb #correc006
+# %% ../../nbs/review/00_corrections.ipynb #correc006x0
 def _list_left(past, steps):
     """The steps that a result does not have behind it. Raises ValueError if it has others behind it.
 

@@ -28,7 +28,7 @@ from rounding import TOLERANCES
 
 EXACT = ("frame", "face", "face_name", "box_edge", "axis", "au", "au_worth", "angle", "side", "n_detected", "status", "face_label", "face_confidence", "face_track", "shot")
 NOT_MEASURED = {  # by this run
-    "face_embedding", "face_first_label", "face_blendshapes", "blendshape", "face_mesh", "mesh_axis", "event", "event_time", "excluded",
+    "face_embedding", "face_first_label", "face_blendshapes", "blendshape", "face_mesh", "mesh_axis", "event", "event_time", "excluded", "face_match_distance", "face_match_margin",
     "face_expression", "expression", "face_valence", "face_arousal",
 }
 FIRST = DATA / "version_0.1.0_first.nc"
