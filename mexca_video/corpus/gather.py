@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 # %% auto #0
-__all__ = ['MANIFEST_BYTES', 'RATINGS', 'VIDEO_COLUMNS', 'FORMATS', 'ROWS_AT_ONCE', 'read_column', 'read_manifest',
-           'check_ratings', 'read_ratings', 'read_record', 'list_videos', 'describe_result', 'GrowingTable', 'gather',
-           'apply_ratings', 'Corpus', 'open_corpus']
+__all__ = ['MANIFEST_BYTES', 'RATINGS', 'BETWEEN', 'VIDEO_COLUMNS', 'FORMATS', 'ROWS_AT_ONCE', 'read_column', 'read_videos',
+           'check_ratings', 'read_ratings', 'read_run', 'list_videos', 'describe_result', 'GrowingTable', 'open_result',
+           'gather', 'apply_ratings', 'Corpus', 'open_corpus']
 
 # %% ../../nbs/corpus/03_gather.ipynb #gather006
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
@@ -56,7 +56,7 @@ def read_column(
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 MANIFEST_BYTES = 2**28  # 256 MiB, a million videos
 
-def read_manifest(
+def read_videos(
     out,  # folder of a processed corpus
 ) -> pd.DataFrame:  # a row for each video; id and video are text
     """Read the manifest of a processed corpus.
@@ -127,13 +127,13 @@ def read_ratings(
 # %% ../../nbs/corpus/03_gather.ipynb #gather018
 _RECORD = {"state": str, "error": str, "attempts": int, "seconds": float, "version": str}
 
-def read_record(
+def read_run(
     out,  # folder of a processed corpus
     name: str,  # id of the video
 ) -> dict:  # state, error, attempts, run_seconds, version and warnings, a list
-    "How the run of a video went. `state` is \"not run\" without a record, and \"unreadable\" with one that is damaged."
+    "How the run of a video went. `state` is \"waiting\" without a record, and \"unreadable\" with one that is damaged."
     path = Path(out) / "records" / f"{name}.json"
-    found = {"state": "not run"}
+    found = {"state": "waiting"}
     if path.exists():
         try: found = json.loads(read_whole(path, 2**24))
         except ValueError as error: found = {"state": "unreadable", "error": f"{path.name}: {error}"}
@@ -144,15 +144,17 @@ def read_record(
     return row | {"warnings": [str(one) for one in said] if isinstance(said, list) else []}
 
 # %% ../../nbs/corpus/03_gather.ipynb #gather020
+BETWEEN = " | "  # two warnings
+
 def list_videos(
     out,  # folder of a processed corpus
 ) -> pd.DataFrame:  # the manifest, and state, error, attempts, run_seconds, version, warnings, rating, note
     "List the videos of a corpus with how their runs went and how they were rated; no result is opened."
     import pandas as pd
 
-    manifest = read_manifest(out)
-    records = pd.DataFrame([read_record(out, name) for name in manifest.id], index=manifest.index)
-    if "warnings" in records: records["warnings"] = records.warnings.map("; ".join)
+    manifest = read_videos(out)
+    records = pd.DataFrame([read_run(out, name) for name in manifest.id], index=manifest.index)
+    if "warnings" in records: records["warnings"] = records.warnings.map(BETWEEN.join)
     said = read_ratings(out, manifest.id).set_index("id")
     for name in ("rating", "note"): records[name] = _look_up(manifest.id, said[name])
     return _own_names(manifest, records).join(records)
@@ -318,29 +320,30 @@ def _with_manifest(row, table, own):
     kept = {_beside(name, own): row[name] for name in _manifest_columns(row.index)}
     return table.assign(**{name: value for name, value in kept.items()})
 
-# %% ../../nbs/corpus/03_gather.ipynb #gather034
-def _open_result(out, row):
-    "The result of a video and its row of numbers; `(None, {…})` where there is none, and what is wrong with it."
-    path = Path(out) / "results" / f"{row.id}.nc"
+# %% ../../nbs/corpus/03_gather.ipynb #gather062
+def open_result(
+    out,  # folder of a processed corpus
+    row,  # of `list_videos`
+) -> tuple:  # the Dataset, or None; and what is known of it: `VIDEO_COLUMNS` and warnings, or state and error
+    "Open the result of a video. Nothing is raised: what is wrong is in the second part."
     if row.state != "done": return None, {}
     try:
-        ds = load(path)
-        return ds, describe_result(ds)
+        ds = load(Path(out) / "results" / f"{row.id}.nc")
+        doubts = [text for text in describe_doubts(ds) if text not in row.warnings]
+        return ds, describe_result(ds) | dict(warnings=BETWEEN.join([row.warnings] * bool(row.warnings) + doubts))
     except (OSError, ValueError) as error:
-        return None, dict(state="unreadable", error=" ".join(str(error).split()))
+        return None, dict(state="unreadable", error=" ".join(str(error).split()).replace(str(out), Path(out).name))
 
+# %% ../../nbs/corpus/03_gather.ipynb #gather064
 def _gather_one(out, row, tables, options, notes):
     "Add the rows of one video to each table."
-    ds, facts = _open_result(out, row)
-    if ds is not None: facts["warnings"] = "; ".join(dict.fromkeys([*filter(None, [row.warnings]), *_new_doubts(ds, row)]))
+    ds, facts = open_result(out, row)
     tables["videos"].add(_as_row(row, facts))
     if ds is None: return
     for name in _MAKERS:
         made = _make(name, ds, options, notes, row.id)
         if made is not None: tables[name].add(_with_manifest(row, made, made.columns))
     if "frames" in tables: tables["frames"](row, ds)
-
-def _new_doubts(ds, row): return [text for text in describe_doubts(ds) if text not in row.warnings]
 
 def _as_row(row, facts):
     "The row of a video as a table."
@@ -418,7 +421,7 @@ def apply_ratings(
     Raises what `check_ratings` raises; then nothing has changed.
     """
     out = Path(out)
-    ratings = check_ratings(tsv, read_manifest(out).id)
+    ratings = check_ratings(tsv, read_videos(out).id)
     lines = ["\t".join(_RATING_COLUMNS), *("\t".join(row) for row in ratings.itertuples(index=False))]
     with write_atomically(out / "ratings.tsv") as part: part.write_text("\n".join(lines) + "\n", encoding="utf-8")
     for name in ("videos", *_MAKERS):
