@@ -36,6 +36,9 @@ _HOME = {
     "viewers.people": ["view_faces"],
     "viewers.review": ["view_checks"],
     "io.sharing": ["blur_faces", "share_safe"],
+    "corpus.manifest": ["check_manifest", "make_manifest", "read_manifest"],
+    "corpus.runs": ["corpus_status"],
+    "corpus.cluster": ["process_corpus"],
     "citing": ["cite"],
     "cli": ["cli"],
 }

@@ -4,6 +4,7 @@ from . import analysis as analysis
 from . import citing as citing
 from . import cli as cli
 from . import compute as compute
+from . import corpus as corpus
 from . import extraction as extraction
 from . import faces as faces
 from . import figures as figures
@@ -26,6 +27,13 @@ from .analysis.summaries import summarize as summarize
 from .analysis.synchrony import synchrony as synchrony
 from .citing import cite as cite
 from .cli import cli as cli
+from .corpus.cluster import process_corpus as process_corpus
+from .corpus.manifest import (
+    check_manifest as check_manifest,
+    make_manifest as make_manifest,
+    read_manifest as read_manifest,
+)
+from .corpus.runs import corpus_status as corpus_status
 from .extraction.doubts import describe_doubts as describe_doubts
 from .extraction.extractor import FaceExtractor as FaceExtractor
 from .faces.eyes import gaze_in_camera as gaze_in_camera

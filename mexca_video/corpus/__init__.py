@@ -1,0 +1,1 @@
+"""What follows from one video for many?"""
