@@ -39,12 +39,13 @@ _HOME = {
     "corpus.manifest": ["check_manifest", "make_manifest", "read_manifest"],
     "corpus.runs": ["corpus_status"],
     "corpus.cluster": ["process_corpus"],
-    "citing": ["cite"],
+    "corpus.gather": ["apply_ratings", "gather", "open_corpus"],
+    "citing": ["cite", "methods"],
     "cli": ["cli"],
 }
 _RENAMED = {"list_odd_frames": "flag_frames", "list_stretches": "list_intervals"}  # until version 0.3
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-_MODULES = sorted({"compute", "faces", "files", "intervals", *(module.split(".")[0] for module in _HOME)})
+_MODULES = sorted({"compute", "faces", "files", "intervals", "report", *(module.split(".")[0] for module in _HOME)})
 __all__ = [*_MODULE_OF, "__version__"]
 
 
