@@ -71,6 +71,7 @@ def join(
 def make_page(
     title: str,
     *body,  # `Html`
+    kind: str = "video",  # of the page, for the style sheet: "video" or "list"
 ) -> str:  # the whole page
     "Put a page together."
     head = tag(
@@ -82,7 +83,7 @@ def make_page(
         tag("script", src="report.js", defer=True),
     )
     made = tag("footer", f"Made by mexca_video {__version__}. Action units are movements; they do not say what somebody feels.")
-    return "<!DOCTYPE html>\n" + tag("html", head, tag("body", *body, made), lang="en") + "\n"
+    return "<!DOCTYPE html>\n" + tag("html", head, tag("body", *body, made, class_=kind), lang="en") + "\n"
 
 def make_table(
     heads,  # texts of the columns
@@ -341,7 +342,7 @@ def _index_page(videos, rows, columns, title):
         tag("span", data_count=True), tag("span", data_message=True, role="status"), class_="tools")
     what = f"{len(videos)} videos: {states}. Coverage: share of frames in which a person was found."
     needs = tag("noscript", tag("p", "Without its script, the table cannot be sorted and nothing can be rated.", class_="said"))
-    return make_page(title, tag("h1", title), needs, tools, make_table(heads, rows, what, class_="sortable"))
+    return make_page(title, tag("h1", title), needs, tools, make_table(heads, rows, what, class_="sortable"), kind="list")
 
 # %% ../nbs/09_report.ipynb #report038
 def report(

@@ -371,8 +371,8 @@ def gather(
     format.
     """
     if format not in FORMATS: raise ValueError(f"format={format!r} is unknown; use {' or '.join(FORMATS)}")
+    if format == "parquet": import_extra("pyarrow", ".parquet")
     videos = list_videos(out)
-    if format == "parquet": import_extra("pyarrow.parquet", ".parquet")
     folder = Path(out) / "tables"
     folder.mkdir(exist_ok=True)
     names = ("videos", *_MAKERS)
@@ -431,30 +431,31 @@ def apply_ratings(
     return ratings
 
 # %% ../../nbs/corpus/03_gather.ipynb #gather045
-def _pieces(path, format):
-    "A table piece by piece, as pandas has it."
-    import pandas as pd
+def _mark_lines(path, part, ratings):
+    "A table of lines with other ratings; what else stands in it stays as it is."
+    with open(path, encoding="utf-8", newline="") as old, open(part, "w", encoding="utf-8", newline="") as new:
+        lines = csv.reader(old)
+        heads = next(lines)
+        writer = csv.writer(new, lineterminator="\n")
+        writer.writerow(heads)
+        for line in lines:
+            for name in {"rating", "note"} & set(heads):
+                line[heads.index(name)] = quote_formulas(ratings[name].get(line[heads.index("id")], ""))
+            writer.writerow(line)
 
-    if format == "csv": yield from pd.read_csv(path, dtype="string", keep_default_na=False, chunksize=ROWS_AT_ONCE)
-    else:
-        with import_extra("pyarrow.parquet", ".parquet").ParquetFile(path) as file:
-            for batch in file.iter_batches(ROWS_AT_ONCE): yield batch.to_pandas()
-
-def _kinds_there(path, format):
-    "The columns of a table that is there, with their types."
-    if format == "csv": return dict.fromkeys(next(_pieces(path, format)), "string")
-    words = {"bool": "boolean", "int64": "Int64", "double": "float64"}
-    schema = import_extra("pyarrow.parquet", ".parquet").read_schema(path)
-    return {field.name: words.get(str(field.type), "string") for field in schema}
+def _mark_batches(path, part, ratings):
+    "A table of Parquet with other ratings, a piece at a time."
+    pyarrow, parquet = (import_extra(name, ".parquet") for name in ("pyarrow", "pyarrow.parquet"))
+    with parquet.ParquetFile(path) as old, parquet.ParquetWriter(part, old.schema_arrow) as new:
+        for batch in old.iter_batches(ROWS_AT_ONCE):
+            for name in {"rating", "note"} & set(batch.schema.names):
+                said = pyarrow.array(_look_up(batch["id"].to_pylist(), ratings[name]), pyarrow.string())
+                batch = batch.set_column(batch.schema.get_field_index(name), name, said)
+            new.write_batch(batch)
 
 def _mark(path, ratings, format):
     "Write a table again with other ratings."
-    with write_atomically(path) as part:
-        grown = GrowingTable(part, _kinds_there(path, format), format)
-        for piece in _pieces(path, format):
-            for name in {"rating", "note"} & set(piece): piece[name] = _look_up(piece.id, ratings[name])
-            grown.add(piece)
-        grown.close()
+    with write_atomically(path) as part: (_mark_lines if format == "csv" else _mark_batches)(path, part, ratings)
 
 # %% ../../nbs/corpus/03_gather.ipynb #gather049
 class Corpus:
