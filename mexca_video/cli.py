@@ -22,6 +22,7 @@ from fastcore.docments import docments
 
 from . import __version__
 from .compute.inference import find_device
+from .corpus.manifest import VIDEO_ENDINGS, list_folder
 from .extraction.chunks import delete_checkpoint, list_differences
 from .extraction.doubts import DoubtWarning, describe_doubts, has_status
 from .extraction.extractor import EMBEDDED, FaceExtractor
@@ -30,7 +31,7 @@ from .schema import detected
 from .validators import need_features
 
 # %% auto #0
-__all__ = ['VIDEO_ENDINGS', 'make_parser', 'cli', 'summarize', 'main']
+__all__ = ['make_parser', 'cli', 'summarize', 'main']
 
 # %% ../nbs/07_cli.ipynb #c006
 def _flag(text):
@@ -175,29 +176,13 @@ def _read_options(words):
     return args
 
 # %% ../nbs/07_cli.ipynb #p20a0020
-VIDEO_ENDINGS = tuple(
-    ".3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split()
-)
-
-def _list_folder(folder, endings):
-    "The files in a folder and below it whose names have one of the `endings`, in order."
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            os.path.join(place, name)
-            for name in sorted(names)
-            if name.lower().endswith(endings) and not name.startswith(".")
-        ]
-    return found
-
 def _list_word(word, endings, option):
     """The files that a word of the command line stands for, as (file, folder below which it keeps its place, or
     `None`). Raises `ValueError` if there is none."""
     pattern = glob.has_magic(word) and not os.path.exists(word)
     found = []
     for path in sorted(glob.glob(word, recursive=True)) if pattern else [word]:
-        if os.path.isdir(path): found += [(file, path) for file in _list_folder(path, endings)]
+        if os.path.isdir(path): found += [(file, path) for file in list_folder(path, endings)]
         else: found.append((path, None))
     if found: return found
     if pattern:
@@ -668,60 +653,6 @@ def _add_analysis(commands):
     summary.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     summary.set_defaults(do=_list_summaries)
 
-# %% ../nbs/07_cli.ipynb #clicorp2
-def _gather_corpus(args):
-    "Write the tables of a corpus and print their paths."
-    from mexca_video.corpus.gather import gather
-    asked = dict(frames=args.frames, of=args.of or None, episodes_of=args.episodes_of, threshold=args.threshold)
-    with _warnings_as_lines(command="mexca-video"):
-        paths = gather(args.folder, **asked, draws=args.draws, format=args.format, show_progress=sys.stderr.isatty())
-    for path in paths.values(): print(path)
-
-def _report_corpus(args):
-    "Write the report of a corpus and print its first page."
-    from mexca_video.report import report
-    options = dict(hide=args.hide, videos=args.videos, faces=args.faces, aus=args.aus)
-    with _warnings_as_lines(command="mexca-video"):
-        print(report(args.folder, **options, show_progress=sys.stderr.isatty()))
-
-def _rate_corpus(args):
-    "Take up ratings and say how many there are of each."
-    from mexca_video.corpus.gather import apply_ratings
-    ratings = apply_ratings(args.folder, args.ratings)
-    for word, count in ratings.rating[ratings.rating != ""].value_counts().items(): print(f"{word}: {count}")
-
-def _print_methods(args):
-    "Print the methods of a corpus and the references."
-    from mexca_video.citing import methods
-    print(methods(args.folder))
-
-# %% ../nbs/07_cli.ipynb #clicorp3
-def _add_corpus_results(corpus):
-    "The parsers of `mexca-video corpus gather`, `report`, `rate` and `methods`, in the group of `mexca-video corpus`."
-    gathered = corpus.add_parser("gather", help="write tables of all videos, people and episodes, and print their paths")
-    pages = corpus.add_parser("report", help="write pages that show where to look, and print the first one's path")
-    rate = corpus.add_parser("rate", help="take up the ratings that were downloaded from the report")
-    paper = corpus.add_parser("methods", help="print a paragraph for the paper, with counts, exclusions and versions")
-    for command, do in ((gathered, _gather_corpus), (pages, _report_corpus), (rate, _rate_corpus), (paper, _print_methods)):
-        command.add_argument("folder", metavar="OUT", help="folder into which a corpus was processed")
-        command.set_defaults(do=do)
-    gathered.add_argument("--format", choices=("parquet", "csv"), default="parquet", help="of the tables (default: parquet)")
-    gathered.add_argument("--frames", action="store_true", help="write the rows of each frame too, a file for each video")
-    gathered.add_argument("--of", nargs="+", metavar="WHAT", help="what is averaged (default: all action units)")
-    gathered.add_argument("--episodes-of", default="AU12", metavar="WHAT", help="as in episodes (default: AU12)")
-    gathered.add_argument("--threshold", type=float, default=0.5, help="of episodes and shares of time (default: 0.5)")
-    gathered.add_argument("--draws", type=int, default=1000, help="of the bootstrap; fewer are quicker (default: 1000)")
-    pages.add_argument("--hide", action="store_true", help="hide all faces")
-    pages.add_argument("--videos", metavar="FOLDER", help="to which the manifest's videos are relative (default: OUT)")
-    pages.add_argument("--faces", type=int, default=8, help="thumbnails of each person, at most (default: 8)")
-    pages.add_argument("--aus", nargs="+", metavar="AU", help="action units that are shown")
-    rate.add_argument("ratings", metavar="RATINGS.tsv", help="columns id, rating (keep, doubtful or exclude) and note")
-
-def _add_corpus(commands):
-    "The group of commands `mexca-video corpus`."
-    corpus = commands.add_parser("corpus", help="many videos: tables, a report, ratings, and a paragraph for the paper")
-    _add_corpus_results(corpus.add_subparsers(dest="corpus_command", required=True, metavar="COMMAND"))
-
 # %% ../nbs/07_cli.ipynb #c023
 def summarize(
     ds, # `xarray.Dataset`, see `schema`
@@ -763,6 +694,188 @@ def _add_export(commands):
     book.add_argument("result", metavar="FILE.nc", help="what extract-faces or save wrote")
     book.set_defaults(do=_print_codebook)
 
+# %% ../nbs/07_cli.ipynb #cli010
+def _workers(text):
+    "A number of processes, or auto."
+    return "auto" if text == "auto" else _count(text)
+
+def _corpus_how(args):
+    "Where a corpus is processed."
+    return dict(client=args.client, workers=args.workers, show_progress=args.show_progress)
+
+def _say_corpus(table):
+    "What became of the videos: numbers, and a line for each that failed."
+    counts = table.state.value_counts(sort=False)
+    states = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in counts.items())
+    print(f"{_in_words(len(table), 'video', 'videos')}: {states}")
+    for row in table[table.state.isin(["failed", "set_aside"])].itertuples():
+        print(f"  {row.id} {row.state.replace('_', ' ')}: {row.error}")
+
+def _process(args, manifest, extractor, **how):
+    "Process a corpus and say what became of it; returns whether something failed."
+    from mexca_video.corpus.cluster import process_corpus, take_shard
+    from mexca_video.corpus.manifest import ManifestError
+    try:
+        with _warnings_as_lines(command="mexca-video"):
+            table = process_corpus(manifest, args.out, extractor, **how, **_corpus_how(args))
+    except ManifestError as error:
+        for line in str(error).splitlines(): print(f"mexca-video: {line}", file=sys.stderr)
+        return True
+    except KeyboardInterrupt:
+        print("mexca-video: stopped; the same again goes on", file=sys.stderr)
+        return True
+    own = table[table.id.isin(take_shard(table.id.tolist(), how.get("shard")))]
+    _say_corpus(own)
+    return own.state.isin(["failed", "set_aside"]).any()
+
+# %% ../nbs/07_cli.ipynb #cli011
+def _run_corpus(args):
+    "Process what is not done."
+    names = ("batch_size", "rotate", "return_embeddings", "return_blendshapes", "return_mesh")
+    options = {name: getattr(args, name) for name in names}
+    with _warnings_as_lines(command="mexca-video"): extractor = _make_extractor(args)
+    return _process(args, args.manifest, extractor, shard=args.shard, **options)
+
+def _retry_corpus(args):
+    "Try again what failed, as it was run."
+    from mexca_video.corpus.runs import read_settings
+    settings, options = read_settings(args.out)
+    with _warnings_as_lines(command="mexca-video"): extractor = FaceExtractor(**settings)
+    return _process(args, Path(args.out) / "corpus.csv", extractor, retry=True, **options)
+
+def _corpus_status(args):
+    "Say how far a corpus is."
+    from mexca_video.corpus.runs import corpus_status
+    table = corpus_status(args.out)
+    if args.output: _write_rows(args, table)
+    else: _say_corpus(table)
+
+def _make_manifest(args):
+    "Write a manifest of a folder."
+    from mexca_video.corpus.manifest import make_manifest
+    path = Path(args.output or Path(args.folder) / "corpus.csv")
+    table = make_manifest(args.folder, path)
+    print(path)
+    print(f"{_in_words(len(table), 'video', 'videos')}, columns {', '.join(table)}", file=sys.stderr)
+
+def _print_slurm(args):
+    "Print a script for sbatch."
+    from mexca_video.corpus.cluster import slurm_script
+    names = ("shards", "cores", "memory", "hours")
+    print(slurm_script(args.manifest, args.out, args.words, **{name: getattr(args, name) for name in names}), end="")
+
+# %% ../nbs/07_cli.ipynb #cli012
+def _add_where(parser):
+    "Where a corpus is processed."
+    parser.add_argument("--workers", type=_workers, metavar="N", help="processes on this machine, or auto: as many as fit its "
+        "cores and memory (default: none but this one)")
+    parser.add_argument("--client", metavar="ADDRESS", help="address of a Dask scheduler, such as tcp://node1:8786")
+    parser.add_argument("--show-progress", type=_flag, nargs="?", const=True, default=True,
+        help="progress bar on standard error (default: true)")
+
+def _add_corpus_run(parts):
+    "The parser of `mexca-video corpus run`."
+    run = parts.add_parser("run", help="process the videos of a manifest that are not done")
+    run.add_argument("manifest", metavar="CORPUS.csv", help="a row a video: video, id, and others; see mexca-video corpus manifest")
+    run.add_argument("out", metavar="OUT", help="folder to write to, made if it is not there")
+    _add_where(run)
+    run.add_argument("--shard", metavar="I/N", help="process only every N-th video, from the I-th on")
+    run.add_argument(
+        "--embedded", action="store_true", help="use the models that need no model hub: " + ", ".join(EMBEDDED.values())
+    )
+    _add_options(run)
+    run.add_argument("--batch-size", type=_count, default=1, help="frames that are decoded together (default: 1)")
+    run.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), default=0, help="as in extract-faces (default: 0)")
+    for name in ("embeddings", "blendshapes", "mesh"):
+        run.add_argument(f"--return-{name}", action="store_true", help="as in extract-faces")
+    run.set_defaults(do=_run_corpus)
+
+def _add_corpus_slurm(parts):
+    "The parser of `mexca-video corpus slurm`."
+    slurm = parts.add_parser("slurm", help="print a script for sbatch: an array of jobs, each with a share of the videos")
+    slurm.add_argument("manifest", metavar="CORPUS.csv")
+    slurm.add_argument("out", metavar="OUT")
+    slurm.add_argument("words", nargs=argparse.REMAINDER, metavar="…", help="options of corpus run; those of slurm stand before CORPUS.csv")
+    for name, default, text in (("shards", 8, "jobs"), ("cores", 4, "cores of each"), ("hours", 24, "after which one is stopped")):
+        slurm.add_argument(f"--{name}", type=_count, default=default, help=f"{text} (default: {default})")
+    slurm.add_argument("--memory", default="8G", help="of each (default: 8G)")
+    slurm.set_defaults(do=_print_slurm)
+
+# %% ../nbs/07_cli.ipynb #cli013
+def _add_corpus_rest(parts):
+    "The parsers of `mexca-video corpus manifest`, `status` and `retry`."
+    manifest = parts.add_parser("manifest", help="write a manifest of the videos in a folder, and print its path")
+    manifest.add_argument("folder", metavar="FOLDER", help="with videos in it or below it; names of BIDS become columns")
+    manifest.add_argument("-o", "--output", metavar="CORPUS.csv", help="file to write (default: corpus.csv in the folder)")
+    manifest.set_defaults(do=_make_manifest)
+    status = parts.add_parser("status", help="say how many videos are done, and which failed and why")
+    status.add_argument("out", metavar="OUT", help="folder that corpus run writes to")
+    status.add_argument("-o", "--output", metavar="TABLE.csv", help="file to write a row for each video to")
+    status.set_defaults(do=_corpus_status)
+    retry = parts.add_parser("retry", help="try again what failed or was set aside, with the models and options of the last run")
+    retry.add_argument("out", metavar="OUT", help="folder that corpus run wrote to")
+    _add_where(retry)
+    retry.set_defaults(do=_retry_corpus)
+
+_CORPUS = [_add_corpus_rest, _add_corpus_run, _add_corpus_slurm] # what adds the commands below `corpus`
+
+def _add_corpus(commands):
+    "The commands `mexca-video corpus …`."
+    corpus = commands.add_parser("corpus", help="process many videos by a manifest")
+    parts = corpus.add_subparsers(dest="part", required=True, metavar="COMMAND")
+    for add in _CORPUS: add(parts)
+
+# %% ../nbs/07_cli.ipynb #clicorp2
+def _gather_corpus(args):
+    "Write the tables of a corpus and print their paths."
+    from mexca_video.corpus.gather import gather
+    asked = dict(frames=args.frames, of=args.of or None, episodes_of=args.episodes_of, threshold=args.threshold)
+    with _warnings_as_lines(command="mexca-video"):
+        paths = gather(args.folder, **asked, draws=args.draws, format=args.format, show_progress=sys.stderr.isatty())
+    for path in paths.values(): print(path)
+
+def _report_corpus(args):
+    "Write the report of a corpus and print its first page."
+    from mexca_video.report import report
+    options = dict(hide=args.hide, videos=args.videos, faces=args.faces, aus=args.aus)
+    with _warnings_as_lines(command="mexca-video"):
+        print(report(args.folder, **options, show_progress=sys.stderr.isatty()))
+
+def _rate_corpus(args):
+    "Take up ratings and say how many there are of each."
+    from mexca_video.corpus.gather import apply_ratings
+    ratings = apply_ratings(args.folder, args.ratings)
+    for word, count in ratings.rating[ratings.rating != ""].value_counts().items(): print(f"{word}: {count}")
+
+def _print_methods(args):
+    "Print the methods of a corpus and the references."
+    from mexca_video.citing import methods
+    print(methods(args.folder))
+
+# %% ../nbs/07_cli.ipynb #clicorp3
+def _add_corpus_results(parts):
+    "The parsers of `mexca-video corpus gather`, `report`, `rate` and `methods`."
+    gathered = parts.add_parser("gather", help="write tables of all videos, people and episodes, and print their paths")
+    pages = parts.add_parser("report", help="write pages that show where to look, and print the first one's path")
+    rate = parts.add_parser("rate", help="take up the ratings that were downloaded from the report")
+    paper = parts.add_parser("methods", help="print a paragraph for the paper, with counts, exclusions and versions")
+    for command, do in ((gathered, _gather_corpus), (pages, _report_corpus), (rate, _rate_corpus), (paper, _print_methods)):
+        command.add_argument("folder", metavar="OUT", help="folder into which a corpus was processed")
+        command.set_defaults(do=do)
+    gathered.add_argument("--format", choices=("parquet", "csv"), default="parquet", help="of the tables (default: parquet)")
+    gathered.add_argument("--frames", action="store_true", help="write the rows of each frame too, a file for each video")
+    gathered.add_argument("--of", nargs="+", metavar="WHAT", help="what is averaged (default: all action units)")
+    gathered.add_argument("--episodes-of", default="AU12", metavar="WHAT", help="as in episodes (default: AU12)")
+    gathered.add_argument("--threshold", type=float, default=0.5, help="of episodes and shares of time (default: 0.5)")
+    gathered.add_argument("--draws", type=int, default=1000, help="of the bootstrap; fewer are quicker (default: 1000)")
+    pages.add_argument("--hide", action="store_true", help="hide all faces")
+    pages.add_argument("--videos", metavar="FOLDER", help="to which the manifest's videos are relative (default: OUT)")
+    pages.add_argument("--faces", type=int, default=8, help="thumbnails of each person, at most (default: 8)")
+    pages.add_argument("--aus", nargs="+", metavar="AU", help="action units that are shown")
+    rate.add_argument("ratings", metavar="RATINGS.tsv", help="columns id, rating (keep, doubtful or exclude) and note")
+
+_CORPUS.append(_add_corpus_results)
+
 # %% ../nbs/07_cli.ipynb #c024
 def _make_main_parser():
     "The parser of `mexca-video`."
@@ -796,8 +909,8 @@ def _make_main_parser():
     demo.add_argument("-o", "--outdir", default="out", help="folder to write to (default: out)")
     _add_analysis(commands)
     _add_export(commands)
-    _add_validate(commands)
     _add_corpus(commands)
+    _add_validate(commands)
     for command, do in ((models, _print_models), (fetch, _fetch_models), (table, _write_tables), (demo, _run_demo)):
         command.set_defaults(do=do)
     return parser

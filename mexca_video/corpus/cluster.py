@@ -26,6 +26,7 @@ from mexca_video.corpus.runs import (
     list_jobs,
     make_record,
     open_folder,
+    process_part,
     process_video,
     read_record,
     renew,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['WORKER_MEMORY', 'MOST_RETURNS', 'SETTINGS', 'ANSWER_SECONDS', 'OPTIONS', 'import_distributed', 'count_workers',
-           'take_shard', 'slurm_script', 'load_models', 'spread', 'open_client', 'process_corpus']
+           'take_shard', 'slurm_script', 'spread', 'open_client', 'process_corpus']
 
 # %% ../../nbs/corpus/02_cluster.ipynb #cluste006
 WORKER_MEMORY = 3 * 2**30  # bytes of one process
@@ -75,7 +76,7 @@ def take_shard(
 def slurm_script(
     manifest: str | os.PathLike,
     out: str | os.PathLike,
-    words: tuple = ("--embedded",),  # further words of `mexca-video corpus run`
+    words: tuple = (),  # further words of `mexca-video corpus run`
     *,
     shards: int = 8,  # jobs of the array
     cores: int = 4,  # of each job
@@ -99,30 +100,19 @@ srun {shlex.join(command)} --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
 _KEPT = {}  # what was unpacked in this process
 _ONE_AT_A_TIME = threading.Lock()
 
-def load_models(
-    extractor,  # nothing is done for what is no `FaceExtractor`
-    options: dict,  # of `apply`
-) -> object:  # `extractor`
-    "Load the models of an extractor: a missing one is found out now."
-    from mexca_video.extraction.extractor import FaceExtractor, make_stream
-
-    asked = {name: options.get(name, False) for name in ("return_embeddings", "return_blendshapes", "return_mesh")}
-    if isinstance(extractor, FaceExtractor): make_stream(extractor, asked)
-    return extractor
-
 def _pack_extractor(extractor):
     "An extractor as bytes, without its models."
     import cloudpickle
 
     return cloudpickle.dumps(renew(extractor))
 
-def _unpack_extractor(packed, options):
-    "The extractor with its models, the same one each time."
+def _unpack_extractor(packed):
+    "The extractor, the same one each time."
     import cloudpickle
 
     if packed not in _KEPT:
         _KEPT.clear()
-        _KEPT[packed] = load_models(cloudpickle.loads(packed), options)
+        _KEPT[packed] = cloudpickle.loads(packed)
     return _KEPT[packed]
 
 # %% ../../nbs/corpus/02_cluster.ipynb #cluste017
@@ -130,7 +120,12 @@ def _do_job(job, out, packed, options):
     "What a worker does with one video: its record, and whether it is a new one."
     if not (Path(out) / "corpus.csv").is_file():
         raise FileNotFoundError(f"{socket.gethostname()} does not see {out}; a worker needs the folders under the same path")
-    with _ONE_AT_A_TIME: return _do_one(job, out, _unpack_extractor(packed, options), options)
+    with _ONE_AT_A_TIME: return _do_one(job, out, _unpack_extractor(packed), options)
+
+def _do_part(work, out, packed, options):
+    "What a worker does with a part of a long video."
+    job, part = work
+    with _ONE_AT_A_TIME: return process_part(job, part, out, _unpack_extractor(packed), **options)
 
 def _do_one(job, out, extractor, options):
     "The record of a video, and whether it is a new one."
@@ -191,6 +186,7 @@ def _own_cluster(workers):
         distributed.Client(cluster) as client,
     ): yield client
 
+# %% ../../nbs/corpus/02_cluster.ipynb #cluste022
 @contextmanager
 def open_client(
     client=None,  # address of a scheduler, or a `distributed.Client`, which stays open
@@ -217,11 +213,13 @@ def _connect(address):
         raise ConnectionError(f"the scheduler at {address} has no worker; start some with `dask worker {address}`") from error
     return client
 
-# %% ../../nbs/corpus/02_cluster.ipynb #cluste023
+# %% ../../nbs/corpus/02_cluster.ipynb #cluste024
 OPTIONS = ("batch_size", "rotate", "return_embeddings", "return_blendshapes", "return_mesh")  # of `apply`
 
-def _check_settings(table, extractor, workers, options):
+def _check_settings(table, extractor, workers, options, split=None):
     "Raise for what would fail for every video."
+    if split is not None and not (isinstance(split, int) and split >= 1):
+        raise ValueError(f"split={split!r} does not fit; expected a number of frames from 1, or None")
     if unknown := options.keys() - {*OPTIONS}:
         raise TypeError(f"there is no option {', '.join(sorted(unknown))}; for all videos there are {', '.join(OPTIONS)}, "
                         "and the manifest has columns for what differs")
@@ -234,24 +232,50 @@ def _check_settings(table, extractor, workers, options):
         try: renew(extractor, num_faces=job.num_faces)
         except ValueError as error: raise ValueError(f"{job.id}: {error}") from error
 
-def _do_all(jobs, out, extractor, client, options):
-    "Job, record and whether it is new, for each job in the order in which they end."
-    if client is None:
-        load_models(extractor, options)
-        for job in jobs: yield job, *_do_one(job, out, extractor, options)
-        return
+# %% ../../nbs/corpus/02_cluster.ipynb #cluste025
+def _list_parts(jobs, frames):
+    "(job, part) for each part of a video with more frames than that."
+    from mexca_video.extraction.parts import count_frames, list_parts
+
+    found = []
+    for job in jobs:
+        try: count = count_frames(job.video, job.skip_frames or 1, (job.start or 0, job.end))
+        except (ValueError, OSError): continue  # process_video says so
+        if count > frames: found += [(job, part) for part in list_parts(count, frames)]
+    return found
+
+def _do_parts(jobs, out, client, packed, options, split):
+    "Number of parts that are done, and of all, for each part of the long videos."
+    parts = _list_parts(jobs, split) if split else []
+    work = partial(_do_part, out=str(out), packed=packed, options=options)
+    for k, (_, found) in enumerate(spread(client, work, parts), 1):
+        _need_worker(found)
+        yield k, len(parts)
+
+def _need_worker(found):
+    "Raise if a worker cannot work at all."
     from distributed import KilledWorker
 
-    function = partial(_do_job, out=str(out), packed=_pack_extractor(extractor), options=options)
+    if isinstance(found, Exception) and not isinstance(found, KilledWorker):
+        raise RuntimeError(f"a worker cannot work ({found}); what is done is kept, so start the same again") from found
+
+# %% ../../nbs/corpus/02_cluster.ipynb #cluste026
+def _do_all(jobs, out, extractor, client, options, split=None, bar=None):
+    "Job, record and whether it is new, for each job in the order in which they end."
+    if client is None:
+        for job in jobs: yield job, *_do_one(job, out, extractor, options)
+        return
+    packed = _pack_extractor(extractor)
+    for done, count in _do_parts(jobs, out, client, packed, options, split):
+        if bar is not None: bar.set_postfix_str(f"{done} of {count} parts of long videos")
+    function = partial(_do_job, out=str(out), packed=packed, options=options)
     for job, found in spread(client, function, jobs):
-        if isinstance(found, KilledWorker):
+        _need_worker(found)
+        if isinstance(found, Exception):
             error = f"{MOST_RETURNS + 1} times the scheduler gave it up, because workers died before it began"
             found = write_record(out, make_record(job, "failed", error=error)), True
-        elif isinstance(found, Exception):
-            raise RuntimeError(f"a worker cannot work ({found}); what is done is kept, so start the same again") from found
         yield job, *found
 
-# %% ../../nbs/corpus/02_cluster.ipynb #cluste024
 def _follow(rows, bar):
     "Let a progress bar follow; returns the jobs that another run holds."
     held = []
@@ -264,7 +288,7 @@ def _follow(rows, bar):
         bar.update()
     return held
 
-# %% ../../nbs/corpus/02_cluster.ipynb #cluste025
+# %% ../../nbs/corpus/02_cluster.ipynb #cluste027
 def process_corpus(
     manifest: str | os.PathLike | pd.DataFrame,  # corpus.csv, or what `read_manifest` returned
     out: str | os.PathLike,  # folder to write to, made if it is not there
@@ -273,6 +297,7 @@ def process_corpus(
     *,
     workers: int | str | None = None,  # or so many processes on this machine; "auto": as many as fit
     shard: str | None = None,  # "i/n": only every n-th video, from the i-th on
+    split: int | None = None,  # frames above which workers share a video in parts of so many; None: never
     retry: bool = False,  # try again what failed or was set aside
     show_progress: bool = True,
     **options,  # of `apply`, for all videos: see `OPTIONS`
@@ -286,12 +311,12 @@ def process_corpus(
 
     table = manifest if hasattr(manifest, "columns") else read_manifest(manifest)
     table = check_manifest(table, show_progress)
-    _check_settings(table, extractor, workers, options)
+    _check_settings(table, extractor, workers, options, split)
     jobs = take_shard(list_jobs(table), shard)
     with open_client(client, workers) as found:
         out = open_folder(out, table, extractor, options)
         if retry: forget_failures(out, [job.id for job in jobs])
         with tqdm(total=len(jobs), unit="video", desc=out.name, smoothing=0, disable=not show_progress) as bar:
-            held = _follow(_do_all(jobs, out, extractor, found, options), bar)
+            held = _follow(_do_all(jobs, out, extractor, found, options, split, bar), bar)
             for _ in _do_all(held, out, extractor, found, options): pass
     return corpus_status(out)

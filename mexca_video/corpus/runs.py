@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['STATES', 'MOST_DEATHS', 'STATUS_COLUMNS', 'Job', 'list_jobs', 'read_record', 'write_record', 'make_record',
-           'expecting', 'run_options', 'describe_job', 'process_video', 'describe_extractor', 'renew', 'open_folder',
-           'forget_failures', 'corpus_status']
+           'expecting', 'run_options', 'describe_job', 'load_models', 'process_video', 'process_part',
+           'describe_extractor', 'renew', 'open_folder', 'read_settings', 'forget_failures', 'corpus_status']
 
 # %% ../../nbs/corpus/01_runs.ipynb #runs006
 class Job(NamedTuple):
@@ -151,23 +151,33 @@ def _mark_events(ds, job):
     if job.events: return add_events(ds, read_events(job.events), replace=True)
     return remove_events(ds) if "event" in ds.coords else ds
 
+# %% ../../nbs/corpus/01_runs.ipynb #runs018
+def _apply(job, parts, extractor, options):
+    "Measure a video, with what is measured of it in `parts` already."
+    from mexca_video.extraction.parts import join_parts
+
+    own = run_options(job, options)
+    more = {"batch_size": options["batch_size"]} if "batch_size" in options else {}
+    with expecting(extractor, job.num_faces):
+        if parts.is_dir(): more["checkpoint"] = join_parts(extractor, job.video, parts, **own)
+        return extractor.apply(job.video, show_progress=False, **own, **more)
+
 def _measure(job, out, extractor, run, options):
     "Measure a video, or take the result that is there, write it, and count what is in it."
     from mexca_video.extraction.doubts import has_status
+    from mexca_video.extraction.parts import delete_parts
     from mexca_video.io.netcdf import save
 
     path = Path(out) / "results" / f"{job.id}.nc"
     ds = _find_result(path, run)
-    if ds is None:
-        with expecting(extractor, job.num_faces):
-            more = {"batch_size": options["batch_size"]} if "batch_size" in options else {}
-            ds = extractor.apply(job.video, show_progress=False, **run_options(job, options), **more)
+    if ds is None: ds = _apply(job, Path(out) / "parts" / job.id, extractor, options)
     save(_mark_events(ds, job), path)
+    delete_parts(Path(out) / "parts" / job.id)
     faces = int(ds.n_detected.sum()) - int(has_status(ds, "doubtful").sum())
     people = int(ds.face_label.notnull().any("frame").sum())
     return dict(frames=ds.sizes["frame"], faces=faces, people=people)
 
-# %% ../../nbs/corpus/01_runs.ipynb #runs019
+# %% ../../nbs/corpus/01_runs.ipynb #runs020
 MOST_DEATHS = 2  # of processes, after which a video is set aside
 
 def _begin(path, run):
@@ -185,26 +195,42 @@ def _set_aside(job, run, dead):
              "it is left out until it is retried")
     return make_record(job, "set_aside", run, error=error, attempts=len(dead))
 
-# %% ../../nbs/corpus/01_runs.ipynb #runs021
+# %% ../../nbs/corpus/01_runs.ipynb #runs022
 def _in_one_line(error, job):
     "An error in one line that names files as the manifest does."
     text = " ".join(str(error).split()).replace(job.video, job.name)
     plain = isinstance(error, (ValueError, OSError)) and text
     return text if plain else f"{type(error).__name__}: {text}".removesuffix(": ")
 
+def _is_known(record, key, out):
+    "Is a record of this run, and its result there?"
+    if record is None or [record.get("sha256"), record.get("arguments")] != key: return False
+    return record["state"] != "done" or (Path(out) / "results" / f"{record['id']}.nc").is_file()
+
+def load_models(
+    extractor,  # nothing is done for what is no `FaceExtractor`
+    options: dict,  # of `apply`
+) -> None:
+    "Load the models of an extractor, if they are not: a missing one is found out now."
+    from mexca_video.extraction.extractor import FaceExtractor, make_stream
+
+    asked = {name: options.get(name, False) for name in ("return_embeddings", "return_blendshapes", "return_mesh")}
+    if isinstance(extractor, FaceExtractor): make_stream(extractor, asked)
+
 def _work_on(job, out, extractor, options):
     "Do a video whose lock is held; returns its record."
     known = read_record(out, job.id)
     try: run, *key = describe_job(job, extractor, options)
     except Exception as error: return make_record(job, "failed", error=_in_one_line(error, job))
-    same = known is not None and [known.get("sha256"), known.get("arguments")] == key
-    if same and (known["state"] != "done" or (Path(out) / "results" / f"{job.id}.nc").is_file()): return known
+    if _is_known(known, key, out): return known
+    load_models(extractor, options)
     begun = Path(out) / "begun" / f"{job.id}.json"
     dead = _begin(begun, key)
     record = _set_aside(job, key, dead) if len(dead) >= MOST_DEATHS else None
     try: return record or _attempt(job, out, extractor, run, key, options) | dict(attempts=len(dead) + 1)
     finally: begun.unlink(missing_ok=True)
 
+# %% ../../nbs/corpus/01_runs.ipynb #runs023
 def _attempt(job, out, extractor, run, key, options):
     "Measure a video; returns its record, also of a failure."
     started = _now()
@@ -221,14 +247,17 @@ def _plain_warnings(texts):
     "Each once, without the name of the class."
     return [text.split("Warning: ", 1)[-1] for text in dict.fromkeys(texts)]
 
-# %% ../../nbs/corpus/01_runs.ipynb #runs022
+# %% ../../nbs/corpus/01_runs.ipynb #runs024
 def process_video(
     job: Job,
     out: str | os.PathLike,  # folder of the corpus, from `open_folder`
     extractor,  # `FaceExtractor`
     **options,  # of `apply`
 ) -> dict:  # its record; state "running" if another process works on it
-    "Do a video if it is not done, and keep what came of it. Whatever goes wrong with the video is in the record."
+    """Do a video if it is not done, and keep what came of it. Whatever goes wrong with the video is in the record.
+
+    Raises what the loading of models raises.
+    """
     from filelock import FileLock, Timeout
 
     try:
@@ -237,7 +266,41 @@ def process_video(
             return record if record == read_record(out, job.id) else write_record(out, record)
     except Timeout: return dict(id=job.id, video=job.name, state="running")
 
-# %% ../../nbs/corpus/01_runs.ipynb #runs024
+# %% ../../nbs/corpus/01_runs.ipynb #runs026
+def process_part(
+    job: Job,
+    part: tuple,  # start and stop among the selected frames, from `list_parts`
+    out: str | os.PathLike,
+    extractor,  # `FaceExtractor`
+    **options,  # of `apply`
+) -> bool:  # was it measured?
+    "Measure a part of a video that is not done, for `process_video` to find. Raises what the loading of models raises."
+    from filelock import FileLock, Timeout
+
+    name = f"{job.id}~{part[0]:09}"
+    try:
+        with FileLock(Path(out) / "locks" / f"{name}.lock", timeout=0):
+            _, *key = describe_job(job, extractor, options)
+            if _is_known(read_record(out, job.id), key, out): return False
+            load_models(extractor, options)
+            begun = Path(out) / "begun" / f"{name}.json"
+            if len(_begin(begun, key)) >= MOST_DEATHS: return False
+            try: return _measure_part(job, part, out, extractor, options)
+            finally: begun.unlink(missing_ok=True)
+    except (Timeout, OSError): return False
+
+def _measure_part(job, part, out, extractor, options):
+    "Measure a part; False if it cannot be, and `process_video` will say why."
+    from mexca_video.extraction.parts import measure_part
+
+    try:
+        with expecting(extractor, job.num_faces):
+            folder = Path(out) / "parts" / job.id
+            measure_part(extractor, job.video, folder, part, options.get("batch_size", 1), **run_options(job, options))
+        return True
+    except Exception: return False
+
+# %% ../../nbs/corpus/01_runs.ipynb #runs029
 def describe_extractor(
     extractor,  # `FaceExtractor`, or an object of a class that keeps its arguments as attributes
 ) -> dict:  # argument to value
@@ -274,7 +337,19 @@ def _relative(path, folder):
     try: return Path(os.path.relpath(path, folder)).as_posix()
     except ValueError: return Path(path).as_posix()
 
-# %% ../../nbs/corpus/01_runs.ipynb #runs032
+# %% ../../nbs/corpus/01_runs.ipynb #runs030
+def read_settings(
+    out: str | os.PathLike,
+) -> tuple:  # arguments of the extractor, options of `apply`
+    "How was a corpus run last? Raises ValueError where the extractor cannot be made again from text."
+    path = Path(out) / "run.json"
+    try: found = json.loads(path.read_bytes())
+    except FileNotFoundError: raise FileNotFoundError(f"{out} holds no run.json, so no corpus was run there") from None
+    if found["extractor"].get("measures"):
+        raise ValueError(f"{path}: the extractor has measures of its own, {found['extractor']['measures']}; retry in Python")
+    return found["extractor"], found["options"]
+
+# %% ../../nbs/corpus/01_runs.ipynb #runs038
 def forget_failures(
     out: str | os.PathLike,
     ids=None,  # of videos; None: all that failed or were set aside
@@ -294,7 +369,7 @@ def forget_failures(
         except Timeout: continue
     return gone
 
-# %% ../../nbs/corpus/01_runs.ipynb #runs035
+# %% ../../nbs/corpus/01_runs.ipynb #runs041
 STATUS_COLUMNS = ("state", "attempts", "seconds", "frames", "faces", "people", "warnings", "started", "ended", "error")
 
 def corpus_status(

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 # %% auto #0
-__all__ = ['EMBEDDED', 'LoadedModels', 'FaceExtractor', 'make_stream']
+__all__ = ['EMBEDDED', 'LoadedModels', 'FaceExtractor', 'make_stream', 'open_chunks']
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c006
 def _need(fits, argument, value, expected):
@@ -470,7 +470,7 @@ def apply(self: FaceExtractor,
     part = arguments["skip_frames"], *arguments["process_subclip"]
     self._stopped = None
     with VideoDataset(str(filepath), *part, rotate=arguments["rotate"]) as dataset:
-        chunks = _open_chunks(self, checkpoint, filepath, arguments)
+        chunks = open_chunks(self, checkpoint, filepath, arguments)
         options = dict(total=len(dataset), initial=chunks.done, unit="frame", desc=dataset.file_name)
         with tqdm(**options, disable=not show_progress) as bar:
             bar.faces = 0
@@ -484,8 +484,13 @@ def apply(self: FaceExtractor,
         return result
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c050b
-def _open_chunks(extractor, checkpoint, filepath, arguments):
-    "Where finished chunks go: into the folder `checkpoint`, with what is there already, or into memory."
+def open_chunks(
+    extractor: FaceExtractor,
+    checkpoint, # a folder, or `None`: memory
+    filepath: str, # a video file
+    arguments: dict, # of `apply`
+) -> Chunks:
+    "Where finished chunks go, with what is there already. Raises `CheckpointError` for a folder of another run."
     if checkpoint is None: return Chunks()
     measured = [name for measure in _measures_of(extractor, arguments) for name in measure.variables]
     run = dict(format=5, variables=measured, models=_records(extractor), mexca_video=__version__)
