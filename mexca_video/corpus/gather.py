@@ -304,16 +304,15 @@ class _Notes:
             warnings.warn(f"{many}: {text}", stacklevel=3)
 
 def _make(name, ds, options, notes, id):
-    "The rows of one table, `None` where they cannot be made; why not, and what is warned of, goes to the notes."
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        try: table = _MAKERS[name](ds, options)
-        except ValueError as error:
-            notes.add(f"no rows in {name}: {error}", id)
-            return None
-    for one in said:
-        if issubclass(one.category, UserWarning): notes.add(one.message, id)
-    return table
+    "The rows of one table, as tables; what cannot be made, and what is warned of, goes to the notes."
+    several = options.of if name == "people" and isinstance(options.of, list | tuple) else [options.of]
+    for of in several:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            try: yield _MAKERS[name](ds, options._replace(of=of))
+            except ValueError as error: notes.add(f"no rows in {name}: {error}", id)
+        for one in said:
+            if issubclass(one.category, UserWarning): notes.add(one.message, id)
 
 def _with_manifest(row, table, own):
     "Rows of a video with what the manifest says of it in front."
@@ -341,8 +340,8 @@ def _gather_one(out, row, tables, options, notes):
     tables["videos"].add(_as_row(row, facts))
     if ds is None: return
     for name in _MAKERS:
-        made = _make(name, ds, options, notes, row.id)
-        if made is not None: tables[name].add(_with_manifest(row, made, made.columns))
+        for made in _make(name, ds, options, notes, row.id):
+            tables[name].add(_with_manifest(row, made, made.columns))
     if "frames" in tables: tables["frames"](row, ds)
 
 def _as_row(row, facts):

@@ -88,6 +88,8 @@ def test_what_cannot_be_read_is_said_and_the_rest_goes_on(tmp_path):
     assert videos.state.tolist() == ["done", "unreadable", "unreadable", "unreadable", "done", "failed", "waiting"]
     assert videos.error[1:4].str.len().gt(10).all() and str(tmp_path) not in videos.error.str.cat()
     assert not len(pd.read_parquet(paths["people"])) and set(pd.read_parquet(paths["episodes"]).id) <= {"v0", "v4"}
+    with pytest.warns(UserWarning, match="v0 and 1 more: no rows in people: of='AU99'"):
+        assert set(pd.read_parquet(gather(out, of=["AU99", "AU12"], draws=5)["people"]).of) == {"AU12"}
     assert "3 were damaged" in methods(out).methods
 
 
