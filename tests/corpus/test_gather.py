@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from corpora import many, study, write_corpus
 
 from mexca_video import apply_ratings, demo_features, find_episodes, gather, load, methods, open_corpus, to_table
 from mexca_video.analysis.summaries import summarize
 from mexca_video.corpus import gather as module
-
-from corpora import many, study, write_corpus
 
 QUICK = dict(of="AU12", draws=20)
 

@@ -6,13 +6,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from corpora import write_corpus
 from PIL import Image
 
 from mexca_video import apply_ratings, demo_features, gather, rename_faces
 from mexca_video.report import report
 
 import browser
-from corpora import write_corpus
 from places import ARTEFACTS
 
 EVIL = "<script>document.title = 'taken'</script>"
