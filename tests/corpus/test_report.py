@@ -112,7 +112,7 @@ def filmed(clip, tmp_path_factory):
     from mexca_video import FaceExtractor
 
     out = tmp_path_factory.mktemp("filmed") / "out"
-    write_corpus(out, {"people": FaceExtractor.embedded().apply(clip, skip_frames=16, show_progress=False)})
+    write_corpus(out, {"people": FaceExtractor.embedded().apply(clip, skip_frames=18, show_progress=False)})
     shutil.copy(clip, out / "people.mp4")
     report(out, faces=4, pictures=2)
     (out / "report").rename(out.parent / "seen")

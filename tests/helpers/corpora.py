@@ -1,7 +1,7 @@
 "A made-up corpus in the layout that the corpus commands write: corpus.csv, results/ID.nc and records/ID.json."
 import csv
 import json
-import os
+import shutil
 from pathlib import Path
 
 from mexca_video import demo_features, save
@@ -41,12 +41,12 @@ def study(out):
 
 
 def many(out, n):
-    "A corpus of `n` videos whose results are one file under many names."
+    "A corpus of `n` videos whose results are copies of one file. (HDF5 opens links to one file only once.)"
     write_corpus(out, {"v00000": demo_features(n_frames=12, n_faces=1)})
     ids = [f"v{k:05d}" for k in range(n)]
     first = out / "results" / "v00000.nc"
     for id in ids[1:]:
-        os.link(first, out / "results" / f"{id}.nc")
+        shutil.copyfile(first, out / "results" / f"{id}.nc")
         write_record(out, id)
     lines = ["id,video,condition", *(f"{id},{id}.mp4,{'ab'[k % 2]}" for k, id in enumerate(ids))]
     (out / "corpus.csv").write_text("\n".join(lines) + "\n")
