@@ -701,7 +701,7 @@ def _workers(text):
 
 def _corpus_how(args):
     "Where a corpus is processed."
-    return dict(client=args.client, workers=args.workers, show_progress=args.show_progress)
+    return dict(client=args.client, workers=args.workers, split=args.split, show_progress=args.show_progress)
 
 def _say_corpus(table):
     "What became of the videos: numbers, and a line for each that failed."
@@ -770,6 +770,8 @@ def _add_where(parser):
     parser.add_argument("--workers", type=_workers, metavar="N", help="processes on this machine, or auto: as many as fit its "
         "cores and memory (default: none but this one)")
     parser.add_argument("--client", metavar="ADDRESS", help="address of a Dask scheduler, such as tcp://node1:8786")
+    parser.add_argument("--split", type=_count, metavar="FRAMES", help="videos with more frames than that are shared by the "
+        "processes, with the result of one piece (default: never)")
     parser.add_argument("--show-progress", type=_flag, nargs="?", const=True, default=True,
         help="progress bar on standard error (default: true)")
 

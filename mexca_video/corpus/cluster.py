@@ -227,10 +227,10 @@ def _check_settings(table, extractor, workers, options, split=None):
         raise ValueError(f"rotate={options['rotate']!r} does not fit; expected 0, 90, 180 or 270")
     if workers is not None and workers != "auto" and not (isinstance(workers, int) and workers >= 1):
         raise ValueError(f"workers={workers!r} does not fit; expected a whole number from 1, or 'auto'")
-    for job in list_jobs(table):
-        if job.num_faces is None: continue
-        try: renew(extractor, num_faces=job.num_faces)
-        except ValueError as error: raise ValueError(f"{job.id}: {error}") from error
+    asked = {job.num_faces: job.id for job in list_jobs(table) if job.num_faces is not None}
+    for num_faces, id in asked.items():
+        try: renew(extractor, num_faces=num_faces)
+        except ValueError as error: raise ValueError(f"{id}: {error}") from error
 
 # %% ../../nbs/corpus/02_cluster.ipynb #cluste025
 def _list_parts(jobs, frames):
@@ -313,6 +313,8 @@ def process_corpus(
     table = check_manifest(table, show_progress)
     _check_settings(table, extractor, workers, options, split)
     jobs = take_shard(list_jobs(table), shard)
+    if split is not None and client is None and workers is None:
+        raise ValueError(f"split={split} needs workers or a client, among which a long video is shared")
     with open_client(client, workers) as found:
         out = open_folder(out, table, extractor, options)
         if retry: forget_failures(out, [job.id for job in jobs])

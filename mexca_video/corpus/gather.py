@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -270,17 +271,19 @@ def _of_episodes(ds, o): return find_episodes(ds, o.episodes_of, **{"on": o.thre
 
 _MAKERS = {"people": _of_people, "episodes": _of_episodes}
 
-def _template(name):
-    "A table as `gather` makes it, for the names and kinds of its columns."
+@cache
+def _own_kinds(name):
+    "The columns of a table of people or episodes with their types, from a made-up one."
     ds = demo_features(30, 1)
     table = _MAKERS[name](ds, _Options("AU12", "presence", 0.5, 10, {}))
-    return table if "event" in table or name != "people" else table.assign(event="")
+    if name == "people": table = table.assign(event="")
+    return {column: _kind_of(kind) for column, kind in table.dtypes.items()}
 
 def _kinds(videos, name):
     "The columns of a table with their types: those of the manifest and the rating, then its own."
     ours = VIDEO_COLUMNS if name == "videos" else ()
     own = {column: "Int64" if column in _COUNTS else "float64" for column in ours}
-    if name != "videos": own = {column: _kind_of(kind) for column, kind in _template(name).dtypes.items()}
+    if name != "videos": own = _own_kinds(name)
     kept = videos if name == "videos" else videos[_manifest_columns(videos)]
     return {_beside(column, own): _kind_of(kind) for column, kind in kept.dtypes.items()} | own
 
@@ -315,9 +318,8 @@ def _make(name, ds, options, notes, id):
             if issubclass(one.category, UserWarning): notes.add(one.message, id)
 
 def _with_manifest(row, table, own):
-    "Rows of a video with what the manifest says of it in front."
-    kept = {_beside(name, own): row[name] for name in _manifest_columns(row.index)}
-    return table.assign(**{name: value for name, value in kept.items()})
+    "Rows of a video with what the manifest says of it; `own`: the columns of the table without that."
+    return table.assign(**{_beside(name, own): row[name] for name in _manifest_columns(row.index)})
 
 # %% ../../nbs/corpus/03_gather.ipynb #gather062
 def open_result(
@@ -341,7 +343,7 @@ def _gather_one(out, row, tables, options, notes):
     if ds is None: return
     for name in _MAKERS:
         for made in _make(name, ds, options, notes, row.id):
-            tables[name].add(_with_manifest(row, made, made.columns))
+            tables[name].add(_with_manifest(row, made, _own_kinds(name)))
     if "frames" in tables: tables["frames"](row, ds)
 
 def _as_row(row, facts):

@@ -258,11 +258,17 @@ def check_manifest(
     table: "pd.DataFrame",  # from `read_manifest`
     show_progress: bool = False,
 ) -> "pd.DataFrame":  # the same, with the column id; where there was none it is made of the videos' names
-    "Check a manifest as a whole. Raises `ManifestError`, which names every fault with its row."
+    """Check a manifest as a whole. A table made in Python will do; its paths are relative to where Python runs.
+
+    Raises `ManifestError`, which names every fault with its row.
+    """
     from tqdm.auto import tqdm
 
-    folder = Path(table.attrs.get("folder", "."))
-    table = table.copy()
+    attrs = dict(table.attrs)
+    folder = Path(attrs.get("folder", "."))
+    if "video" not in table: raise ValueError(f"the manifest has the columns {', '.join(map(str, table))}; it needs one called video")
+    table = table.map(_as_text).set_axis([str(name) for name in table], axis=1)
+    table.attrs.update(attrs)
     if "id" not in table: table.insert(1, "id", _make_ids([Path(name) for name in table.video]))
     faults = [] if len(table) else ["there is no row"]
     rows = zip(table.index, table.to_dict("records"))
@@ -271,8 +277,14 @@ def check_manifest(
     ids = {row: id.casefold() for row, id in table.id.items() if id}
     faults += _list_twins(ids, lambda id, other: f"the id {id} is that of row {other} too")
     faults += _list_same_files(table, folder)
-    if faults: raise ManifestError(sorted(faults, key=_row_of), table.attrs.get("name", "the manifest"))
+    if faults: raise ManifestError(sorted(faults, key=_row_of), attrs.get("name", "the manifest"))
     return table
+
+def _as_text(value):
+    "A cell as text: empty for what is missing, whole numbers without decimals."
+    if value is None or value != value: return ""
+    if isinstance(value, float) and value.is_integer(): value = int(value)
+    return str(value).strip()
 
 def _row_of(fault):
     "Number of the row that a fault begins with."

@@ -189,7 +189,7 @@ def test_a_scheduler_and_three_workers_one_of_which_is_killed(network, study, tm
 def test_a_long_video_is_shared_and_a_worker_dies_of_it(tmp_path):
     "The result is that of one piece, to the last bit, identities included."
     shutil.copy(sample_clip(), tmp_path / "people.mp4")
-    (tmp_path / "corpus.csv").write_text("video,skip_frames\npeople.mp4,2\n")
+    (tmp_path / "corpus.csv").write_text("video,skip_frames\npeople.mp4,4\n")
     out = tmp_path / "shared"
     killed = []
 
@@ -206,7 +206,7 @@ def test_a_long_video_is_shared_and_a_worker_dies_of_it(tmp_path):
     killer.join()
     assert killed and table.state.tolist() == ["done"] and table.attempts.tolist() == [1]
     assert not (out / "parts" / "people").exists() and not list((out / "begun").iterdir())
-    whole = extractor.apply(tmp_path / "people.mp4", skip_frames=2, show_progress=False)
+    whole = extractor.apply(tmp_path / "people.mp4", skip_frames=4, show_progress=False)
     shared = load(out / "results" / "people.nc")
     save(whole, tmp_path / "whole.nc")
     xr.testing.assert_identical(shared.drop_attrs(), load(tmp_path / "whole.nc").drop_attrs())

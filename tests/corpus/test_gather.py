@@ -11,7 +11,17 @@ import pytest
 import xarray as xr
 from corpora import many, study, write_corpus
 
-from mexca_video import apply_ratings, demo_features, find_episodes, gather, load, methods, open_corpus, to_table
+from mexca_video import (
+    add_events,
+    apply_ratings,
+    demo_features,
+    find_episodes,
+    gather,
+    load,
+    methods,
+    open_corpus,
+    to_table,
+)
 from mexca_video.analysis.summaries import summarize
 from mexca_video.corpus import gather as module
 
@@ -74,6 +84,19 @@ def test_columns_of_the_same_name_are_kept(tmp_path):
         for column in mine: assert (tables[name].get(f"manifest_{column}", tables[name].get(column)) == f"my {column}").all()
         for column in ours: assert (tables[name][column] != f"my {column}").all()
     assert open_corpus(out).videos.coverage[0] < 1.01
+
+
+def test_events_are_columns_beside_those_of_the_manifest(tmp_path):
+    "Some videos have events and some have none, and the manifest has a column of that name."
+    plain = demo_features(40, 1)
+    marked = add_events(plain, pd.DataFrame(dict(onset=[1.0, 4.0], duration=[1.0, 1.0], type=["a", "b"])))
+    out = write_corpus(tmp_path / "out", {"x": plain, "y": marked}, {"x": dict(event="mine"), "y": dict(event="yours")})
+    people = pd.read_parquet(gather(out, **QUICK)["people"])
+    assert people.groupby("id").manifest_event.unique().map(list).to_dict() == {"x": ["mine"], "y": ["yours"]}
+    assert people.event.fillna("").tolist() == ["", "", "a", "b"]
+    tree = open_corpus(out).tree()
+    xr.testing.assert_identical(tree["y"].to_dataset().load().drop_encoding(), load(out / "results" / "y.nc"))
+    tree.close()
 
 
 def test_what_cannot_be_read_is_said_and_the_rest_goes_on(tmp_path):

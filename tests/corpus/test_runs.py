@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from mexca_video import corpus_status, load, process_corpus, rename_faces, save
+from mexca_video import FaceExtractor, corpus_status, load, process_corpus, rename_faces, save
+from mexca_video.corpus.manifest import ManifestError
 from mexca_video.corpus.runs import read_record
 
 from invented import Inventor, start, write_study
@@ -132,8 +133,7 @@ def test_a_killed_run_goes_on(study, tmp_path):
 def test_two_runs_share_a_folder(study, tmp_path):
     log, out = tmp_path / "log", tmp_path / "out"
     first, second = (start(study, out, log=str(log), seconds=0.3) for _ in range(2))
-    wait_until(lambda: (out / "begun").is_dir() and any((out / "begun").iterdir()))
-    assert "running" in set(corpus_status(out).state)
+    wait_until(lambda: (out / "corpus.csv").is_file() and "running" in set(corpus_status(out).state))
     for process in (first, second):
         process.join(60)
         assert process.exitcode == 0
@@ -147,3 +147,29 @@ def test_shards_are_the_whole(study, tmp_path):
     for name in NAMES:
         part, whole = (load(tmp_path / folder / "results" / f"{name}.nc") for folder in ("parts", "whole"))
         xr.testing.assert_identical(part, whole)
+
+
+def test_models_that_are_missing_are_no_fault_of_a_video(study, tmp_path, monkeypatch):
+    def fail(*args): raise ValueError("the weights cannot be fetched")
+    monkeypatch.setattr("mexca_video.corpus.runs.load_models", fail)
+    with pytest.raises(ValueError, match="cannot be fetched"): run(study, tmp_path / "out")
+    for name in ("records", "begun", "results"): assert not list((tmp_path / "out" / name).iterdir())
+    monkeypatch.undo()
+    assert set(run(study, tmp_path / "out").state) == {"done"}
+
+
+def test_what_cannot_be_right_is_refused_before_anything_runs(study, tmp_path):
+    study.write_text("video,num_faces\nada.mp4,0\n", encoding="utf-8")
+    with pytest.raises(ManifestError, match="num_faces"): run(study, tmp_path / "out")
+    study.write_text("video,num_faces\nada.mp4,9\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"ada: max_cluster_frames=5 does not fit; expected more than num_faces=9"):
+        process_corpus(study, tmp_path / "out", FaceExtractor.embedded(max_cluster_frames=5), show_progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_progress_reckons_with_what_is_measured(study, tmp_path, capsys):
+    process_corpus(study, tmp_path / "out", Inventor(seconds=0.05, fail=("ben",)))
+    assert "4/4" in capsys.readouterr().err.splitlines()[-1]
+    process_corpus(study, tmp_path / "out", Inventor(seconds=0.05))
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "4/4" in said and "failed=1" in said and "?video/s" in said

@@ -2,8 +2,8 @@
 
 Made-up tasks go through the same loop as videos do (`corpus.cluster.spread`). Each sleeps as long as a very short
 measurement takes and sends back a record. Printed are the time from the first task to the last, of which what the
-workers did not sleep is the cost of handing out, and the memory of the scheduler and of the client, each a process of
-its own, before and after.
+workers did not sleep is the cost of handing out, and for the scheduler and the client, each a process of its own, the
+time for which they used a processor (which other programs do not change much) and their memory.
 """
 import argparse
 import contextlib
@@ -49,6 +49,12 @@ def read_address(file):
 def megabytes(process): return psutil.Process(process).memory_info().rss / 1e6
 
 
+def busy(process):
+    "Seconds for which a process has used a processor."
+    times = psutil.Process(process).cpu_times()
+    return times.user + times.system
+
+
 def measure(tasks, workers, seconds):
     "Rows of a table: what, and how much."
     jobs = [Job(f"video_{k:06}", f"folder/video_{k:06}.mp4", f"/study/folder/video_{k:06}.mp4") for k in range(tasks)]
@@ -61,6 +67,7 @@ def measure(tasks, workers, seconds):
         client = stack.enter_context(open_client(address))
         client.wait_for_workers(workers, timeout=120)
         before = megabytes(scheduler.pid), megabytes(os.getpid())
+        idle = busy(scheduler.pid), busy(os.getpid())
         most = [0.0, 0.0]
         begin = time.perf_counter()
         first = None
@@ -70,6 +77,7 @@ def measure(tasks, workers, seconds):
             most = [max(a, megabytes(b)) for a, b in zip(most, (scheduler.pid, os.getpid()))]
         total = time.perf_counter() - begin
         after = megabytes(scheduler.pid), megabytes(os.getpid())
+        used = [busy(process) - start for process, start in zip((scheduler.pid, os.getpid()), idle)]
     yield "tasks", tasks
     yield "workers", workers
     yield "seconds a task sleeps", seconds
@@ -77,6 +85,7 @@ def measure(tasks, workers, seconds):
     yield "seconds until the last record", total
     yield "of which handing out, ms a task", 1000 * (total - tasks * seconds / workers) / tasks
     for name, k in (("scheduler", 0), ("client", 1)):
+        yield f"{name}: ms of a processor a task", 1000 * used[k] / tasks
         yield f"{name}: MB before", before[k]
         yield f"{name}: MB at most", most[k]
         yield f"{name}: MB after", after[k]
