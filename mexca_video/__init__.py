@@ -42,12 +42,13 @@ _HOME = {
     "corpus.runs": ["corpus_status"],
     "corpus.cluster": ["process_corpus"],
     "corpus.people": ["recognize_corpus", "view_corpus_faces"],
-    "citing": ["cite"],
+    "citing": ["cite", "methods"],
+    "corpus.gather": ["apply_ratings", "gather", "open_corpus"],
     "cli": ["cli"],
 }
 _RENAMED = {"list_odd_frames": "flag_frames", "list_stretches": "list_intervals"}  # until version 0.3
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-_MODULES = sorted({"compute", "faces", "files", "intervals", *(module.split(".")[0] for module in _HOME)})
+_MODULES = sorted({"compute", "faces", "files", "intervals", "report", *(module.split(".")[0] for module in _HOME)})
 __all__ = [*_MODULE_OF, "__version__"]
 
 

@@ -13,6 +13,7 @@ from . import intervals as intervals
 from . import io as io
 from . import models as models
 from . import people as people
+from . import report as report
 from . import review as review
 from . import samples as samples
 from . import schema as schema
@@ -25,9 +26,10 @@ from .analysis.episodes import find_episodes as find_episodes
 from .analysis.events import add_events as add_events, read_events as read_events
 from .analysis.summaries import summarize as summarize
 from .analysis.synchrony import synchrony as synchrony
-from .citing import cite as cite
+from .citing import cite as cite, methods as methods
 from .cli import cli as cli
 from .corpus.cluster import process_corpus as process_corpus
+from .corpus.gather import apply_ratings as apply_ratings, gather as gather, open_corpus as open_corpus
 from .corpus.manifest import (
     check_manifest as check_manifest,
     make_manifest as make_manifest,

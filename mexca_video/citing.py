@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import NamedTuple
 
 from .schema import is_correction, read_history
 
 # %% auto #0
-__all__ = ['SENTENCES', 'SPECTRAL', 'split_references', 'shorten_reference', 'Citation', 'cite']
+__all__ = ['SENTENCES', 'SPECTRAL', 'split_references', 'shorten_reference', 'Citation', 'cite', 'methods']
 
 # %% ../nbs/08_citing.ipynb #citing006
 def split_references(
@@ -207,3 +208,88 @@ def cite(
     papers = [reference for model in said["models"] for reference in split_references(model.get("citation", ""))]
     references = dict.fromkeys([_own_reference(said), *papers, *spectral])
     return Citation(" ".join(text for sentence in SENTENCES for text in sentence(said)), tuple(references))
+
+# %% ../nbs/08_citing.ipynb #citing036
+def _count(n, what): return f"{n} {what}{'s' * (n != 1)}"
+
+_STATES = {"done": "analysed", "failed": "not processed, because something failed", "set_aside": "set aside", "unreadable": "damaged", "waiting": "not yet run"}
+
+def _was(n, what, of=""): return f"{_count(n, of) if of else n} {'was' if n == 1 else 'were'} {what}"
+
+def _range(values, digits=2, unit=""):
+    "Numbers in words: one, or the smallest and the largest."
+    low, high = (f"{edge:.{digits}f}" for edge in (min(values), max(values)))
+    return f"{low}{unit}" if low == high else f"{low} to {high}{unit}"
+
+def _say_videos(videos):
+    "How many there are, and what became of them."
+    people = f" of {_count(videos.participant.nunique(), 'participant')}" if "participant" in videos else ""
+    yield f"The corpus has {_count(len(videos), 'video')}{people}."
+    states = videos.state.value_counts()
+    yield f"Of these, {', '.join(_was(n, _STATES.get(state, state)) for state, n in states.items())}."
+    for word, what in (("exclude", "excluded after inspection"), ("doubtful", "kept as doubtful")):
+        chosen = videos[(videos.rating == word) & (videos.state == "done")]
+        notes = ", ".join(f"{note} ({n})" for note, n in chosen.note[chosen.note != ""].value_counts().items())
+        if len(chosen): yield f"{_was(len(chosen), what, 'video')}{f': {notes}' if notes else ''}."
+
+# %% ../nbs/08_citing.ipynb #citing039
+_OF_ONE_VIDEO = re.compile(r"people: \d|\d+ people|nearest|widest|this video|faces stay")
+
+def _common_identification(text):
+    "What an identification says of the method."
+    parts = [part for part in text.rstrip(".").split("; ") if not _OF_ONE_VIDEO.match(part)]
+    return re.sub(r"of \d+ tracks", "of tracks", re.sub(r"(cosine distance) [\d.]+", r"\1 …", "; ".join(parts)))
+
+def _say_how(said):
+    "The sentences of one result that others may share, and its cut."
+    common = said | {"identification": _common_identification(said["identification"])}
+    edited = _count_edits(said.get("history", "")) > 0
+    texts = [" ".join(sentence(common | {"history": ""})) for sentence in SENTENCES[1:]]
+    return texts, [float(cut) for cut in re.findall(r"cut at cosine distance ([\d.]*\d)", said["identification"])], edited
+
+def _share(texts, cuts):
+    "One of the sentences for all videos: as it is, or with the number of videos of which it is true."
+    cut = f"cosine distance {_range(cuts)}" if cuts else "cosine distance …"
+    filled = Counter(text.replace("cosine distance …", cut) for text in texts if text)
+    if len(filled) == 1 and filled.total() == len(texts): return next(iter(filled))
+    return " ".join(f"In {_count(n, 'video')}: {text}" for text, n in filled.items())
+
+# %% ../nbs/08_citing.ipynb #citing041
+def _say_measured(facts):
+    "How long, how many frames and faces, and in what share of the frames somebody was found."
+    if not facts: return
+    sizes = sorted({f"{one['video_width']} x {one['video_height']}" for one in facts if "video_width" in one})
+    known = [f"{' or '.join(sizes)} pixels" if len(sizes) < 4 else f"{len(sizes)} sizes of picture"] if sizes else []
+    rates = [one["fps"] for one in facts if one["fps"] == one["fps"]]
+    if rates: known.append(f"{_range(rates, 1)} frames per second")
+    minutes = sum(one["duration"] for one in facts) / 60
+    frames, faces = (sum(one[name] for one in facts) for name in ("frames", "faces"))
+    versions = sorted({one["version"] for one in facts if one["version"]})
+    about = ", ".join([*known, f"{minutes:.1f} minutes in all"])
+    program = " ".join(["mexca_video", ", ".join(versions)]).strip()
+    yield f"What follows is of {_count(len(facts), 'video')} ({about}), analysed with {program}."
+    yield f"In {_count(frames, 'processed frame')} {_count(faces, 'face')} were found."
+    shares = [100 * one["coverage"] for one in facts if one["coverage"] == one["coverage"]]
+    if shares: yield f"A person was found in {_range(shares, 0, ' %')} of the frames of a video (median {sorted(shares)[len(shares) // 2]:.0f} %)."
+
+def methods(
+    out,  # folder of a processed corpus
+) -> Citation:  # `methods`, a paragraph, and `references`
+    "A paragraph of methods for a whole corpus: counts, exclusions, how it was done, and versions. Raises what `list_videos` raises."
+    from mexca_video.corpus.gather import list_videos, open_result
+
+    videos = list_videos(out)
+    facts, hows, references = [], [], {}
+    for k, row in videos.iterrows():
+        ds, known = open_result(out, row)
+        videos.loc[k, "state"] = known.get("state", row.state)
+        if ds is None or row.rating == "exclude": continue
+        said = _stated(ds)
+        facts.append(known | said | {"version": said["software"].get("mexca_video", "")})
+        hows.append(_say_how(said))
+        references |= dict.fromkeys(cite(ds).references)
+    cuts = [cut for _, found, _ in hows for cut in found]
+    shared = [_share(list(texts), cuts) for texts in zip(*(texts for texts, _, _ in hows))]
+    edited = sum(edited for _, _, edited in hows)
+    if edited: shared.append(f"In {_count(edited, 'video')} identities were edited by hand.")
+    return Citation(" ".join(filter(None, [*_say_videos(videos), *_say_measured(facts), *shared])), tuple(references))

@@ -894,6 +894,57 @@ def _add_corpus(commands):
     parts = corpus.add_subparsers(dest="part", required=True, metavar="COMMAND")
     for add in _CORPUS: add(parts)
 
+# %% ../nbs/07_cli.ipynb #clicorp2
+def _gather_corpus(args):
+    "Write the tables of a corpus and print their paths."
+    from mexca_video.corpus.gather import gather
+    asked = dict(frames=args.frames, of=args.of or None, episodes_of=args.episodes_of, threshold=args.threshold)
+    with _warnings_as_lines(command="mexca-video"):
+        paths = gather(args.folder, **asked, draws=args.draws, format=args.format, show_progress=sys.stderr.isatty())
+    for path in paths.values(): print(path)
+
+def _report_corpus(args):
+    "Write the report of a corpus and print its first page."
+    from mexca_video.report import report
+    options = dict(hide=args.hide, videos=args.videos, faces=args.faces, aus=args.aus)
+    with _warnings_as_lines(command="mexca-video"):
+        print(report(args.folder, **options, show_progress=sys.stderr.isatty()))
+
+def _rate_corpus(args):
+    "Take up ratings and say how many there are of each."
+    from mexca_video.corpus.gather import apply_ratings
+    ratings = apply_ratings(args.folder, args.ratings)
+    for word, count in ratings.rating[ratings.rating != ""].value_counts().items(): print(f"{word}: {count}")
+
+def _print_methods(args):
+    "Print the methods of a corpus and the references."
+    from mexca_video.citing import methods
+    print(methods(args.folder))
+
+# %% ../nbs/07_cli.ipynb #clicorp3
+def _add_corpus_results(parts):
+    "The parsers of `mexca-video corpus gather`, `report`, `rate` and `methods`."
+    gathered = parts.add_parser("gather", help="write tables of all videos, people and episodes, and print their paths")
+    pages = parts.add_parser("report", help="write pages that show where to look, and print the first one's path")
+    rate = parts.add_parser("rate", help="take up the ratings that were downloaded from the report")
+    paper = parts.add_parser("methods", help="print a paragraph for the paper, with counts, exclusions and versions")
+    for command, do in ((gathered, _gather_corpus), (pages, _report_corpus), (rate, _rate_corpus), (paper, _print_methods)):
+        command.add_argument("folder", metavar="OUT", help="folder into which a corpus was processed")
+        command.set_defaults(do=do)
+    gathered.add_argument("--format", choices=("parquet", "csv"), default="parquet", help="of the tables (default: parquet)")
+    gathered.add_argument("--frames", action="store_true", help="write the rows of each frame too, a file for each video")
+    gathered.add_argument("--of", nargs="+", metavar="WHAT", help="what is averaged (default: all action units)")
+    gathered.add_argument("--episodes-of", default="AU12", metavar="WHAT", help="as in episodes (default: AU12)")
+    gathered.add_argument("--threshold", type=float, default=0.5, help="of episodes and shares of time (default: 0.5)")
+    gathered.add_argument("--draws", type=int, default=1000, help="of the bootstrap; fewer are quicker (default: 1000)")
+    pages.add_argument("--hide", action="store_true", help="hide all faces")
+    pages.add_argument("--videos", metavar="FOLDER", help="to which the manifest's videos are relative (default: OUT)")
+    pages.add_argument("--faces", type=int, default=8, help="thumbnails of each person, at most (default: 8)")
+    pages.add_argument("--aus", nargs="+", metavar="AU", help="action units that are shown")
+    rate.add_argument("ratings", metavar="RATINGS.tsv", help="columns id, rating (keep, doubtful or exclude) and note")
+
+_CORPUS.append(_add_corpus_results)
+
 # %% ../nbs/07_cli.ipynb #c024
 def _make_main_parser():
     "The parser of `mexca-video`."

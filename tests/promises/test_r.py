@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mexca_video import rename_faces, save, to_csv, to_table
@@ -68,6 +69,7 @@ def numbers(text): return np.array([float(v.replace("NA", "nan")) for v in text.
 def test_every_block_is_run_by_a_test():
     assert set(blocks()) == {"readr", "dplyr", "ncdf4", "tidync", "nlme"}
     assert set(blocks("io/00_netcdf.ipynb")) == {"ncdf4", "tidync"} and set(blocks("io/01_tables.ipynb")) == {"base"}
+    assert set(blocks("tutorials/08_corpus.ipynb")) == {"nlme"}
     assert set(blocks("io/04_statistics.ipynb")) == {"haven"} and set(blocks("io/06_bids.ipynb")) == {"base"}
 
 
@@ -108,8 +110,6 @@ cat("#", levels(droplevels(as_factor(reasons[is.na(reasons)]))))"""
 
 
 def test_bids_events_in_r(tmp_path):
-    import pandas as pd
-
     from mexca_video import export
 
     table = pd.DataFrame({"onset": [1.0, 2.5], "duration": [0.5, 1.25], "type": ["AU12", "AU12"], "mean": [0.5, np.nan], "face_name": ["Zoë", "Zoë"]})
@@ -199,3 +199,28 @@ def test_small_study_in_r(tmp_path):
     test = ttest_1samp(means[1] - means[0], 0)
     printed = run_r(found["base"] + '\ncat("\\n#", t.test(change)$statistic, t.test(change)$p.value)', tmp_path)
     np.testing.assert_allclose(numbers(printed.split("#")[1]), [test.statistic, test.pvalue], rtol=1e-4)
+
+
+def test_model_of_a_corpus_in_r(tmp_path):
+    "The tutorial on corpora: nlme and statsmodels give the same effect and standard error."
+    pytest.importorskip("statsmodels")
+    import statsmodels.formula.api as smf
+    from corpora import write_corpus
+
+    from mexca_video import demo_features, gather
+
+    results, manifest = {}, {}
+    rng = np.random.default_rng(0)
+    for k in range(12):
+        ds = demo_features(n_frames=12, n_faces=1, seed=k)
+        level = 0.1 + 0.1 * (k // 2) + 0.3 * (k % 2) + rng.normal(0, 0.03)
+        ds.face_aus.loc[dict(au="AU12")] = ds.face_aus.sel(au="AU12") * 0.05 + level
+        results[f"v{k}"] = ds
+        manifest[f"v{k}"] = dict(participant=f"0{k // 2}", task=("rest", "joke")[k % 2])
+    out = write_corpus(tmp_path / "out", results, manifest)
+    (out / "ratings.tsv").write_text("id\trating\tnote\nv3\texclude\tdark\n")
+    people = pd.read_csv(gather(out, format="csv", of="AU12", draws=5)["people"], dtype={"participant": str}).query("rating != 'exclude'")
+    model = smf.mixedlm("mean ~ C(task, Treatment('rest'))", people, groups=people.participant).fit()
+    code = blocks("tutorials/08_corpus.ipynb")["nlme"] + '\ncat("#", summary(model)$tTable["taskjoke", 1:2], nlevels(factor(people$participant)))'
+    effect, error, n = numbers(run_r(code, out, "nlme").split("#")[1])
+    assert (effect, n) == (pytest.approx(model.params.iloc[1], abs=1e-4), 6) and error == pytest.approx(model.bse.iloc[1], rel=0.01)

@@ -1,7 +1,7 @@
 // The rules that tests/viewers/test_modules.py hands to ESLint. They are written out, so that nothing is to be installed.
 
 const globals = [
-  "Blob", "CustomEvent", "Image", "IntersectionObserver", "URL", "clearTimeout", "document", "queueMicrotask",
+  "Blob", "CustomEvent", "Image", "IntersectionObserver", "URL", "clearTimeout", "document", "localStorage", "location", "queueMicrotask",
   "setTimeout",
 ];
 
