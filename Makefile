@@ -4,7 +4,7 @@ OUT ?= out
 BIN := .venv/bin
 export PYTHONUTF8 := 1
 
-.PHONY: demo test test-all test-minimum lint bench accuracy robustness audit notebooks readme docs clean
+.PHONY: demo test test-all test-minimum lint bench accuracy robustness people audit notebooks readme docs clean
 
 demo: .venv/.runtime
 	$(BIN)/mexca-video demo --outdir $(OUT)
@@ -34,7 +34,12 @@ accuracy: .venv/.dev
 robustness: .venv/.dev
 	$(BIN)/python tools/benchmarks/robustness.py --faces $(FACES) --outdir $(OUT)
 
-# The same for the lowest versions that settings.ini claims: an environment of its own, about 3 GB to download. CI has no time for it.
+# Who is who on real clips with a truth, and what detect_every loses; CLIPS is a folder of NAME.mp4 beside NAME.csv. Writes people.csv to OUT.
+CLIPS ?= ../shared/people
+people: .venv/.dev
+	$(BIN)/python tools/benchmarks/people.py --clips $(CLIPS) --outdir $(OUT)
+
+# The tests with the lowest versions that settings.ini claims: an environment of its own, about 3 GB to download. CI has no time for it.
 test-minimum:
 	$(PYTHON) tools/minimum.py
 
