@@ -17,6 +17,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from ..compute.inference import count_cores
 from .manifest import check_manifest, read_manifest
@@ -97,35 +98,28 @@ srun {shlex.join(command)} --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
 """
 
 # %% ../../nbs/corpus/02_cluster.ipynb #cluste016
-_KEPT = {}  # what was unpacked in this process
+_KEPT = {}  # the extractor of the run, under the run's name, with the models that it has loaded in this process
 _ONE_AT_A_TIME = threading.Lock()
 
-def _pack_extractor(extractor):
-    "An extractor as bytes, without its models."
-    import cloudpickle
-
-    return cloudpickle.dumps(renew(extractor))
-
-def _unpack_extractor(packed):
-    "The extractor, the same one each time."
-    import cloudpickle
-
-    if packed not in _KEPT:
+def _keep_extractor(carried):
+    "The same extractor for each task of a run."
+    run, extractor = carried
+    if run not in _KEPT:
         _KEPT.clear()
-        _KEPT[packed] = cloudpickle.loads(packed)
-    return _KEPT[packed]
+        _KEPT[run] = extractor
+    return _KEPT[run]
 
 # %% ../../nbs/corpus/02_cluster.ipynb #cluste017
-def _do_job(job, out, packed, options):
+def _do_job(job, out, carried, options):
     "What a worker does with one video: its record, and whether it is a new one."
     if not (Path(out) / "corpus.csv").is_file():
         raise FileNotFoundError(f"{socket.gethostname()} does not see {out}; a worker needs the folders under the same path")
-    with _ONE_AT_A_TIME: return _do_one(job, out, _unpack_extractor(packed), options)
+    with _ONE_AT_A_TIME: return _do_one(job, out, _keep_extractor(carried), options)
 
-def _do_part(work, out, packed, options):
+def _do_part(work, out, carried, options):
     "What a worker does with a part of a long video."
     job, part = work
-    with _ONE_AT_A_TIME: return process_part(job, part, out, _unpack_extractor(packed), **options)
+    with _ONE_AT_A_TIME: return process_part(job, part, out, _keep_extractor(carried), **options)
 
 def _do_one(job, out, extractor, options):
     "The record of a video, and whether it is a new one."
@@ -173,6 +167,15 @@ SETTINGS = {
 ANSWER_SECONDS = 60  # for a scheduler and the first worker
 
 @contextmanager
+def _same_environment():
+    "Variables are afterwards what they were: Dask sets some in this process, for those that it starts."
+    before = dict(os.environ)
+    try: yield
+    finally:
+        for name in os.environ.keys() - before.keys(): del os.environ[name]
+        os.environ.update(before)
+
+@contextmanager
 def _own_cluster(workers):
     "A client of so many processes on this machine."
     distributed = import_distributed()
@@ -182,6 +185,7 @@ def _own_cluster(workers):
     options = dict(threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.CRITICAL)
     with (
         dask.config.set(SETTINGS),
+        _same_environment(),
         distributed.LocalCluster(workers, memory_limit=MEMORY_LIMIT // workers, **options) as cluster,
         distributed.Client(cluster) as client,
     ): yield client
@@ -244,10 +248,10 @@ def _list_parts(jobs, frames):
         if count > frames: found += [(job, part) for part in list_parts(count, frames)]
     return found
 
-def _do_parts(jobs, out, client, packed, options, split):
+def _do_parts(jobs, out, client, carried, options, split):
     "Number of parts that are done, and of all, for each part of the long videos."
     parts = _list_parts(jobs, split) if split else []
-    work = partial(_do_part, out=str(out), packed=packed, options=options)
+    work = partial(_do_part, out=str(out), carried=carried, options=options)
     for k, (_, found) in enumerate(spread(client, work, parts), 1):
         _need_worker(found)
         yield k, len(parts)
@@ -265,10 +269,10 @@ def _do_all(jobs, out, extractor, client, options, split=None, bar=None):
     if client is None:
         for job in jobs: yield job, *_do_one(job, out, extractor, options)
         return
-    packed = _pack_extractor(extractor)
-    for done, count in _do_parts(jobs, out, client, packed, options, split):
+    carried = uuid4().hex, renew(extractor)
+    for done, count in _do_parts(jobs, out, client, carried, options, split):
         if bar is not None: bar.set_postfix_str(f"{done} of {count} parts of long videos")
-    function = partial(_do_job, out=str(out), packed=packed, options=options)
+    function = partial(_do_job, out=str(out), carried=carried, options=options)
     for job, found in spread(client, function, jobs):
         _need_worker(found)
         if isinstance(found, Exception):
