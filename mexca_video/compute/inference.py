@@ -209,7 +209,7 @@ class Network:
 # %% ../../nbs/compute/00_inference.ipynb #infere006
 _KEPT = 4 # files for each network, such as those of both engines on two kinds of machine
 _LARGEST = 2**30 # bytes of such a file
-_SETTINGS = ("ONEDNN", "DNNL", "OV_", "OPENVINO", "OMP_", "MKL_") # first letters of the variables that matter
+_SETTINGS = ("ONEDNN", "DNNL", "OV_", "OPENVINO") # first letters of the variables that tell kernels what to use
 
 def _place_of(source, options):
     "Where a compiled network is kept: the first word of `source`, and a checksum of all that it depends on."

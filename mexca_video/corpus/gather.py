@@ -20,6 +20,8 @@ import numpy as np
 
 from ..analysis.episodes import find_episodes
 from ..analysis.summaries import summarize
+from .manifest import read_processed
+from .runs import find_record
 from ..extraction.doubts import describe_doubts
 from ..files import read_whole, write_atomically
 from ..io.netcdf import load
@@ -34,9 +36,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 # %% auto #0
-__all__ = ['MANIFEST_BYTES', 'RATINGS', 'BETWEEN', 'VIDEO_COLUMNS', 'FORMATS', 'ROWS_AT_ONCE', 'read_column', 'read_videos',
-           'check_ratings', 'read_ratings', 'read_run', 'list_videos', 'describe_result', 'GrowingTable', 'open_result',
-           'gather', 'apply_ratings', 'Corpus', 'open_corpus']
+__all__ = ['RATINGS', 'BETWEEN', 'VIDEO_COLUMNS', 'FORMATS', 'ROWS_AT_ONCE', 'read_column', 'read_videos', 'check_ratings',
+           'read_ratings', 'read_run', 'list_videos', 'describe_result', 'GrowingTable', 'open_result', 'gather',
+           'apply_ratings', 'Corpus', 'open_corpus']
 
 # %% ../../nbs/corpus/03_gather.ipynb #gather006
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
@@ -54,30 +56,11 @@ def read_column(
     return numbers.astype("int64") if whole else numbers.astype(float)
 
 # %% ../../nbs/corpus/03_gather.ipynb #gather009
-_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
-MANIFEST_BYTES = 2**28  # 256 MiB, a million videos
-
 def read_videos(
     out,  # folder of a processed corpus
-) -> pd.DataFrame:  # a row for each video; id and video are text
-    """Read the manifest of a processed corpus.
-
-    Raises FileNotFoundError if it is not there, ValueError for a column that is missing and an id that is no file name.
-    """
-    import pandas as pd
-
-    path = Path(out) / "corpus.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is not there: give the folder into which a corpus was processed")
-    text = read_whole(path, MANIFEST_BYTES).decode("utf-8-sig")
-    table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    if lost := [name for name in ("id", "video") if name not in table]:
-        raise ValueError(f"{path} has no column {', '.join(lost)}; it has {', '.join(table) or 'none'}")
-    wrong = [name for name in table.id if not _ID.fullmatch(name)] or table.id[table.id.duplicated()].tolist()
-    if wrong:
-        raise ValueError(f"{path}: the id {wrong[0]!r} stands there twice or is no file name; "
-                         "use letters, digits, _ - and .")
-    return table.apply(lambda texts: texts if texts.name in ("id", "video") else read_column(texts))
+) -> pd.DataFrame:  # a row for each video; id and video are text, other columns numbers where all their cells are
+    "Read the manifest of a processed corpus. Raises what `read_processed` raises."
+    return read_processed(out).apply(lambda texts: texts if texts.name in ("id", "video") else read_column(texts))
 
 # %% ../../nbs/corpus/03_gather.ipynb #gather013
 RATINGS = ("keep", "doubtful", "exclude")
@@ -132,13 +115,8 @@ def read_run(
     out,  # folder of a processed corpus
     name: str,  # id of the video
 ) -> dict:  # state, error, attempts, run_seconds, version and warnings, a list
-    "How the run of a video went. `state` is \"waiting\" without a record, and \"unreadable\" with one that is damaged."
-    path = Path(out) / "records" / f"{name}.json"
-    found = {"state": "waiting"}
-    if path.exists():
-        try: found = json.loads(read_whole(path, 2**24))
-        except ValueError as error: found = {"state": "unreadable", "error": f"{path.name}: {error}"}
-    if not isinstance(found, dict): found = {"state": "unreadable", "error": f"{path.name} holds no JSON object"}
+    "How the run of a video went, see `find_record`."
+    found = find_record(out, name)
     row = {key: kind(found.get(key) or kind()) for key, kind in _RECORD.items()}
     row["run_seconds"] = row.pop("seconds")
     said = found.get("warnings")

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'VIDEO_ENDINGS', 'ENTITIES', 'MAX_ID', 'list_folder', 'read_entities', 'make_id', 'make_manifest',
-           'write_rows', 'read_manifest', 'ManifestError', 'read_values', 'check_manifest']
+           'write_rows', 'read_manifest', 'ManifestError', 'read_values', 'check_id', 'check_manifest',
+           'read_processed']
 
 # %% ../../nbs/corpus/00_manifest.ipynb #manife003
 import csv
@@ -197,7 +198,9 @@ def read_values(
     return values
 
 # %% ../../nbs/corpus/00_manifest.ipynb #manife026
-def _check_id(text):
+def check_id(
+    text: str,
+) -> str | None:
     "What is wrong with an id, or None."
     if text == "": return "the id is empty; each video needs one, such as its name"
     if re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", text) and len(text) <= MAX_ID and not text.endswith("."): return None
@@ -229,7 +232,7 @@ def _check_events(path):
 # %% ../../nbs/corpus/00_manifest.ipynb #manife027
 def _list_row_faults(row, folder):
     "What is wrong with one row for itself; `row`: column to text."
-    yield _check_id(row["id"])
+    yield check_id(row["id"])
     yield _check_people(row.get("people", ""))
     try: read_values(row)
     except ValueError as error: yield str(error)
@@ -290,3 +293,21 @@ def _row_of(fault):
     "Number of the row that a fault begins with."
     found = re.match(r"row (\d+):", fault)
     return int(found[1]) if found else 0
+
+# %% ../../nbs/corpus/00_manifest.ipynb #manife034
+def read_processed(
+    out: str | os.PathLike,  # folder of a processed corpus
+) -> "pd.DataFrame":  # as `read_manifest`, with id and video; index: 0, 1, …
+    """Read the manifest of a corpus that was run.
+
+    Raises FileNotFoundError if it is not there, ValueError for a missing column and an id that is no name of a file.
+    """
+    path = Path(out) / "corpus.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there, so no corpus was run there; give the folder that process_corpus wrote")
+    table = read_manifest(path).reset_index(drop=True)
+    if "id" not in table: raise ValueError(f"{path} has no column id; it has {', '.join(table)}")
+    faults = [fault for fault in map(check_id, table.id) if fault]
+    faults += [f"the id {id} is there twice" for id in table.id[table.id.duplicated()]]
+    if faults: raise ValueError(f"{path}: {faults[0]}")
+    return table

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import os
 import warnings
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import ipywidgets
 import numpy as np
 
+from .manifest import read_processed
 from ..figures import GRAY, PALETTE, cut_face
 from ..io.netcdf import load, save
 from ..people.gallery import Pieces, is_default_name
@@ -109,13 +109,21 @@ def _name_strangers(strangers, found, distance):
     return names
 
 # %% ../../nbs/corpus/05_people.ipynb #people014
-def _recognize_file(path, gallery, limit, min_margin):
+def _recognize_file(path, gallery, limit, min_margin, among):
     "Recognise in one file; it is written if that changes anything."
     ds = load(path)
-    done = recognize(ds, gallery, max_distance=limit, min_margin=min_margin)
+    done = recognize(ds, gallery, max_distance=limit, min_margin=min_margin, among=among)
     if _same(ds, done): return ds
     rewrite(done, path)
     return done
+
+def _find_expected(results):
+    "Who is expected in a video: id -> names, where the manifest of a corpus says it."
+    place = Path(results) if isinstance(results, (str, os.PathLike)) else None
+    if place is None or not (place / "corpus.csv").is_file(): return {}
+    table = read_processed(place)
+    if "people" not in table: return {}
+    return {id: [name.strip() for name in text.split(";")] for id, text in zip(table.id, table.people) if text}
 
 # %% ../../nbs/corpus/05_people.ipynb #people015
 def recognize_corpus(
@@ -128,18 +136,19 @@ def recognize_corpus(
 ) -> pd.DataFrame: # for each person of each video id, face_name, frames, tracks, distance, margin, confirmed, problem
     """Name the people of all results whom a gallery knows, and write the results back with their history.
 
-    A file that cannot be read or has no embeddings is left as it is, with the reason in the column problem and in a
+    Where the manifest says in its column people who is expected, nobody else of the gallery is recognised. A file that cannot be read or has no embeddings is left as it is, with the reason in the column problem and in a
     warning. Raises `ValueError` for a gallery that is none, and if nothing can be recognised in any file.
     """
     import pandas as pd
     if not hasattr(gallery, "attrs"): gallery = load_gallery(gallery)
     found = list_results(results)
+    expected = _find_expected(results)
     limit = gallery.attrs["max_distance"] if max_distance is None else max_distance
     problems = {}
     strangers = []
     tables = []
     for id, path in found.items():
-        try: done = _recognize_file(path, gallery, limit, min_margin)
+        try: done = _recognize_file(path, gallery, limit, min_margin, expected.get(id))
         except (ValueError, OSError) as error: problems[id] = " ".join(str(error).split())
         else:
             strangers += _list_strangers(done, id) if cluster_unknown else []
@@ -217,13 +226,11 @@ def find_videos(
     videos=None, # folder with the videos; None: as corpus.csv says
 ) -> dict[str, Path]: # id -> file; those that are named, whether they are there or not
     "Where the videos of a corpus are."
-    table = Path(out) / "corpus.csv"
-    if not table.is_file(): return {}
-    with open(table, encoding="utf-8-sig", newline="") as file: rows = list(csv.DictReader(file))
-    base = Path(out)
-    named = {row["id"]: row["video"] for row in rows if row.get("id") and row.get("video")}
+    if not (Path(out) / "corpus.csv").is_file(): return {}
+    table = read_processed(out)
+    named = dict(zip(table.id, table.video))
     if videos is not None: return {id: Path(videos) / Path(video).name for id, video in named.items()}
-    return {id: base / video for id, video in named.items()}
+    return {id: Path(out) / video for id, video in named.items()}
 
 # %% ../../nbs/corpus/05_people.ipynb #people026
 class _Names:

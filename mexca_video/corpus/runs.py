@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import __version__
-from .manifest import read_manifest, read_values, write_rows
-from ..files import file_sha256, write_atomically
+from .manifest import read_processed, read_values, write_rows
+from ..files import file_sha256, read_whole, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # %% auto #0
-__all__ = ['STATES', 'MOST_DEATHS', 'STATUS_COLUMNS', 'Job', 'list_jobs', 'read_record', 'write_record', 'make_record',
-           'expecting', 'run_options', 'describe_job', 'load_models', 'process_video', 'process_part',
+__all__ = ['STATES', 'MOST_DEATHS', 'STATUS_COLUMNS', 'Job', 'list_jobs', 'read_record', 'find_record', 'write_record',
+           'make_record', 'expecting', 'run_options', 'describe_job', 'load_models', 'process_video', 'process_part',
            'describe_extractor', 'renew', 'open_folder', 'read_settings', 'forget_failures', 'corpus_status']
 
 # %% ../../nbs/corpus/01_runs.ipynb #runs006
@@ -57,15 +57,27 @@ def list_jobs(
 
 # %% ../../nbs/corpus/01_runs.ipynb #runs009
 STATES = ("done", "failed", "set_aside")
+_LARGEST = 2**24  # bytes of a record
 
 def read_record(
     out: str | os.PathLike,  # folder of the corpus
     id: str,
 ) -> dict | None:  # None: there is none
     "Read the record of a video."
-    try: record = json.loads((Path(out) / "records" / f"{id}.json").read_bytes())
-    except (OSError, ValueError): return None
-    return record if isinstance(record, dict) and record.get("state") in STATES else None
+    record = find_record(out, id)
+    return record if record["state"] in STATES else None
+
+def find_record(
+    out: str | os.PathLike,
+    id: str,
+) -> dict:  # the record; or its state "waiting" or "unreadable" and why, and the video will be processed
+    "What is known of a video."
+    path = Path(out) / "records" / f"{id}.json"
+    try: record = json.loads(read_whole(path, _LARGEST))
+    except FileNotFoundError: return dict(state="waiting")
+    except (OSError, ValueError) as error: return dict(state="unreadable", error=f"{path.name}: {' '.join(str(error).split())}")
+    if isinstance(record, dict) and record.get("state") in STATES: return record
+    return dict(state="unreadable", error=f"{path.name} holds no record")
 
 def write_record(
     out: str | os.PathLike,
@@ -379,9 +391,7 @@ def corpus_status(
     import pandas as pd
 
     out = Path(out)
-    if not (out / "corpus.csv").is_file():
-        raise FileNotFoundError(f"{out} holds no corpus.csv, so no corpus was run there; give the folder that process_corpus wrote")
-    table = read_manifest(out / "corpus.csv")[["id", "video"]].reset_index(drop=True)
+    table = read_processed(out)[["id", "video"]]
     records = [_look_up(out, id) for id in table.id]
     found = pd.DataFrame([[record.get(name) for name in STATUS_COLUMNS] for record in records], columns=STATUS_COLUMNS)
     found["warnings"] = [len(record.get("warnings", [])) for record in records]
@@ -398,4 +408,4 @@ def _look_up(out, id):
         try:
             with FileLock(out / "locks" / f"{id}.lock", timeout=0): pass
         except Timeout: return dict(state="running")
-    return read_record(out, id) or dict(state="waiting")
+    return find_record(out, id)

@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-from ..files import cache_folder
+from ..files import cache_folder, file_sha256
 from .imports import import_restored
 from mexca_video.models.registry import (
     HUB,
@@ -299,6 +299,6 @@ def weights_source(
     package: str = "", # the package whose code builds the network
 ) -> str: # name, checksum of the weights, version of the package
     "What a network depends on. The model is fetched if need be, and checked. Raises `ModelError` as `fetch_model` does."
-    parts = [name, _digest(fetch_model(name))]
+    parts = [name, file_sha256(fetch_model(name))]
     if package: parts += [package, metadata.version(package)]
     return " ".join(parts)

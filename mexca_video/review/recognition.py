@@ -161,11 +161,12 @@ def recognize(
     *,
     max_distance: float | None = None, # cosine distance up to which somebody is recognised; None: the gallery's
     min_margin: float = 0.0, # by how much the next best choice must be worse
+    among: list[str] | None = None, # who of the gallery can be there; None: anybody
 ) -> xr.Dataset: # corrected, with face_match_distance and face_match_margin
     """Name the people of a result whom the gallery knows.
 
-    Raises `ValueError` for a result without embeddings, for embeddings of another model than the gallery's, and for
-    numbers that do not fit.
+    Raises `ValueError` for a result without embeddings, for embeddings of another model than the gallery's, for numbers
+    that do not fit, and if nobody of `among` is in the gallery.
     """
     if not hasattr(gallery, "attrs"): gallery = load_gallery(gallery)
     _need_gallery(gallery, "gallery")
@@ -176,13 +177,20 @@ def recognize(
         if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value <= 2:
             raise ValueError(f"{name}={value!r} does not fit; expected a number from 0 to 2")
     pieces = Pieces(ds)
-    fixed, kept = _find_fixed(ds, pieces, gallery)
-    matches = match_people(ds, gallery, float(limit), float(min_margin), fixed, pieces=pieces)
+    chosen = gallery if among is None else _choose(gallery, among)
+    fixed, kept = _find_fixed(ds, pieces, chosen)
+    matches = match_people(ds, chosen, float(limit), float(min_margin), fixed, pieces=pieces)
     people = _collect(ds, matches, kept)
     before = set(ds.face_name.values.astype(str).tolist()) & set(gallery.person.values.astype(str).tolist())
     facts = dict(gallery=gallery_sha256(gallery), embedding_model=gallery.attrs["embedding_model"])
     facts |= dict(max_distance=float(limit), min_margin=float(min_margin))
     return recognize_tracks(ds, people, sorted(before - set(people)), **facts)
+
+def _choose(gallery, names):
+    "The gallery of those people only."
+    chosen = gallery[["centroid"]].isel(person=np.isin(gallery.person.values.astype(str), list(names)))
+    if chosen.sizes["person"]: return chosen
+    raise ValueError(f"among={list(names)!r}: none of them is in the gallery, which has {', '.join(gallery.person.values[:10])}")
 
 # %% ../../nbs/review/04_recognition.ipynb #recogn020
 def list_recognised(

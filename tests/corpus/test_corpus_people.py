@@ -45,6 +45,17 @@ def test_strangers_are_put_together_only_if_asked(tmp_path):
     assert table.groupby("face_name").id.nunique().to_dict() == dict(Anna=2, Unknown_1=2, Unknown_2=3, Unknown_3=2)
 
 
+def test_nobody_is_recognised_where_the_manifest_expects_others(tmp_path):
+    faces = made_up(tmp_path, dict(a=[0, 1], b=[0, 1], c=[1, 0], d=[0]))
+    gallery = build_gallery(faces[:2], ["Anna", "Ben"], MODEL)
+    recognize_corpus(tmp_path, gallery)
+    assert names(tmp_path) == dict(a=["Anna", "Ben"], b=["Anna", "Ben"], c=["Ben", "Anna"], d=["Anna"])
+    (tmp_path / "corpus.csv").write_text("id,video,people\na,a.mp4,Anna\nb,b.mp4,Ben; Cem\nc,c.mp4,\nd,d.mp4,Dora\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"d: among=\['Dora'\]: none of them is in the gallery"): table = recognize_corpus(tmp_path, gallery)
+    assert names(tmp_path) == dict(a=["Anna", "Person_2"], b=["Person_1", "Ben"], c=["Ben", "Anna"], d=["Anna"])
+    assert table.problem[table.id == "d"].str.contains("Dora").all()
+
+
 def test_files_that_cannot_be_done_stay_as_they_are(tmp_path):
     faces = made_up(tmp_path, dict(a=[0], b=[0], c=[1]))
     gallery = build_gallery(faces[:1], ["Anna"], MODEL)

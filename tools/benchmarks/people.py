@@ -4,13 +4,12 @@ A folder holds NAME.mp4 beside NAME.csv (frame, x, y, width, who). `make people`
 """
 import argparse
 import sys
-import time
 import warnings
 from pathlib import Path
 
 import pandas as pd
 
-from mexca_video import FaceExtractor, VideoDataset
+from mexca_video import FaceExtractor
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))
@@ -23,13 +22,11 @@ warnings.simplefilter("ignore")
 def measure(clip, truth, given, every):
     "One row of the table."
     extractor = FaceExtractor.embedded(given, detect_every=every)
-    began = time.perf_counter()
     result = extractor.apply(clip, show_progress=False)
-    took = time.perf_counter() - began
     found = score(result, truth)
     return dict(
         clip=clip.stem, people=found.true, given="yes" if given else "no", detect_every=every, found=found.found, bcubed=found.bcubed, missed=found.missed,
-        unnamed=found.unnamed, false=found.false, false_named=found.false_named, ms_a_frame=1000 * took / result.sizes["frame"],
+        unnamed=found.unnamed, false=found.false, false_named=found.false_named,
     )
 
 
@@ -42,7 +39,6 @@ def main():
     rows = []
     for clip in sorted(args.clips.glob("*.mp4")):
         truth = read_truth(clip.with_suffix(".csv"))
-        with VideoDataset(clip) as video: video[0]
         number = len({who for faces in truth.values() for *_, who in faces} - {"ignore", "no face"})
         rows += [measure(clip, truth, None, every) for every in args.every] + [measure(clip, truth, number, 1)]
     if not rows: raise SystemExit(f"{args.clips}: there are no clips")
