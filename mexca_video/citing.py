@@ -270,12 +270,18 @@ def _say_measured(facts):
     yield f"What follows is of {_count(len(facts), 'video')} ({about}), analysed with {program}."
     yield f"In {_count(frames, 'processed frame')} {_count(faces, 'face')} were found."
     shares = [100 * one["coverage"] for one in facts if one["coverage"] == one["coverage"]]
-    if shares: yield f"A person was found in {_range(shares, 0, ' %')} of the frames of a video (median {sorted(shares)[len(shares) // 2]:.0f} %)."
+    if shares:
+        middle = sorted(shares)[len(shares) // 2]
+        yield f"A person was found in {_range(shares, 0, ' %')} of the frames of a video (median {middle:.0f} %)."
 
+# %% ../nbs/08_citing.ipynb #citing044
 def methods(
     out,  # folder of a processed corpus
 ) -> Citation:  # `methods`, a paragraph, and `references`
-    "A paragraph of methods for a whole corpus: counts, exclusions, how it was done, and versions. Raises what `list_videos` raises."
+    """A paragraph of methods for a whole corpus: counts, exclusions, how it was done, and versions.
+
+    Raises what `list_videos` raises.
+    """
     from mexca_video.corpus.gather import list_videos, open_result
 
     videos = list_videos(out)

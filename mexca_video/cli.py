@@ -845,7 +845,8 @@ def _add_where(parser):
 def _add_corpus_run(parts):
     "The parser of `mexca-video corpus run`."
     run = parts.add_parser("run", help="process the videos of a manifest that are not done")
-    run.add_argument("manifest", metavar="CORPUS.csv", help="a row a video: video, id, and others; see mexca-video corpus manifest")
+    rows = "a row a video: video, id, and others; see mexca-video corpus manifest"
+    run.add_argument("manifest", metavar="CORPUS.csv", help=rows)
     run.add_argument("out", metavar="OUT", help="folder to write to, made if it is not there")
     _add_where(run)
     run.add_argument("--shard", metavar="I/N", help="process only every N-th video, from the I-th on")
@@ -854,18 +855,23 @@ def _add_corpus_run(parts):
     )
     _add_options(run)
     run.add_argument("--batch-size", type=_count, default=1, help="frames that are decoded together (default: 1)")
-    run.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), default=0, help="as in extract-faces (default: 0)")
+    turns = (0, 90, 180, 270)
+    run.add_argument("--rotate", type=int, choices=turns, default=0, help="as in extract-faces (default: 0)")
     for name in ("embeddings", "blendshapes", "mesh"):
         run.add_argument(f"--return-{name}", action="store_true", help="as in extract-faces")
     run.set_defaults(do=_run_corpus)
 
+# %% ../nbs/07_cli.ipynb #cli016
 def _add_corpus_slurm(parts):
     "The parser of `mexca-video corpus slurm`."
-    slurm = parts.add_parser("slurm", help="print a script for sbatch: an array of jobs, each with a share of the videos")
+    what = "print a script for sbatch: an array of jobs, each with a share of the videos"
+    slurm = parts.add_parser("slurm", help=what)
     slurm.add_argument("manifest", metavar="CORPUS.csv")
     slurm.add_argument("out", metavar="OUT")
-    slurm.add_argument("words", nargs=argparse.REMAINDER, metavar="…", help="options of corpus run; those of slurm stand before CORPUS.csv")
-    for name, default, text in (("shards", 8, "jobs"), ("cores", 4, "cores of each"), ("hours", 24, "after which one is stopped")):
+    rest = "options of corpus run; those of slurm stand before CORPUS.csv"
+    slurm.add_argument("words", nargs=argparse.REMAINDER, metavar="…", help=rest)
+    numbers = (("shards", 8, "jobs"), ("cores", 4, "cores of each"), ("hours", 24, "after which one is stopped"))
+    for name, default, text in numbers:
         slurm.add_argument(f"--{name}", type=_count, default=default, help=f"{text} (default: {default})")
     slurm.add_argument("--memory", default="8G", help="of each (default: 8G)")
     slurm.set_defaults(do=_print_slurm)

@@ -317,7 +317,9 @@ def _video_page(ds, row, way, options, folder):
     return make_page(row.id, *parts, tag("h2", "The video"), _facts(row))
 
 # %% ../nbs/09_report.ipynb #report036
-_MEASURED = {"coverage": (0, True), "people": (0, False), "evidence": (2, False), "confidence": (2, False), "flagged": (0, False)}
+_MEASURED = {
+    "coverage": (0, True), "people": (0, False), "evidence": (2, False), "confidence": (2, False), "flagged": (0, False),
+}
 
 def _index_row(row, facts, columns):
     "The row of a video."
@@ -328,7 +330,8 @@ def _index_row(row, facts, columns):
            else tag("td", row[name] if _is_known(row[name]) else "") for name in columns]
     numbers = [number_cell(known.get(name), *look) for name, look in _MEASURED.items()]
     said = BETWEEN.join(filter(None, [known["error"], known["warnings"]]))
-    cells = [link, *own, tag("td", known["state"]), *numbers, tag("td", said, class_="text"), tag("td", rating_place(row))]
+    cells = [link, *own, tag("td", known["state"]), *numbers]
+    cells += [tag("td", said, class_="text"), tag("td", rating_place(row))]
     return tag("tr", *cells, class_="failed" if known["state"] not in ("done", "waiting") else None)
 
 def _is_number(value): return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and value == value
@@ -341,8 +344,10 @@ def _index_page(videos, rows, columns, title):
         "div", tag("button", "Download the ratings", type="button", data_download=True),
         tag("span", data_count=True), tag("span", data_message=True, role="status"), class_="tools")
     what = f"{len(videos)} videos: {states}. Coverage: share of frames in which a person was found."
-    needs = tag("noscript", tag("p", "Without its script, the table cannot be sorted and nothing can be rated.", class_="said"))
-    return make_page(title, tag("h1", title), needs, tools, make_table(heads, rows, what, class_="sortable"), kind="list")
+    without = "Without its script, the table cannot be sorted and nothing can be rated."
+    needs = tag("noscript", tag("p", without, class_="said"))
+    table = make_table(heads, rows, what, class_="sortable")
+    return make_page(title, tag("h1", title), needs, tools, table, kind="list")
 
 # %% ../nbs/09_report.ipynb #report038
 def report(

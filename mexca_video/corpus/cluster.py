@@ -198,7 +198,8 @@ def open_client(
 ) -> Iterator[distributed.Client | None]:  # None: neither was asked for
     "A client of Dask. Raises ConnectionError if no scheduler or no worker is there, ImportError without Dask."
     if client is not None and workers is not None:
-        raise ValueError(f"client and workers={workers!r} are given; workers are processes on this machine, so give one of the two")
+        raise ValueError(f"client and workers={workers!r} are given; workers are processes on this machine, "
+                         "so give one of the two")
     if workers is not None:
         with _own_cluster(count_workers() if workers == "auto" else workers) as own: yield own
     elif isinstance(client, str):
@@ -210,11 +211,13 @@ def _connect(address):
     distributed = import_distributed()
     try: client = distributed.Client(address, timeout=ANSWER_SECONDS)
     except (OSError, TimeoutError) as error:
-        raise ConnectionError(f"no scheduler answers at {address}; start one with `dask scheduler`, and give its address") from error
+        raise ConnectionError(f"no scheduler answers at {address}; start one with `dask scheduler`, "
+                              "and give its address") from error
     try: client.wait_for_workers(1, timeout=ANSWER_SECONDS)
     except TimeoutError as error:
         client.close()
-        raise ConnectionError(f"the scheduler at {address} has no worker; start some with `dask worker {address}`") from error
+        raise ConnectionError(f"the scheduler at {address} has no worker; "
+                              f"start some with `dask worker {address}`") from error
     return client
 
 # %% ../../nbs/corpus/02_cluster.ipynb #cluste024

@@ -106,14 +106,18 @@ def make_manifest(
     folder = Path(folder)
     path = Path(path or folder / "corpus.csv")
     if path.exists():
-        raise FileExistsError(f"{path} is there already, and somebody may have added to it; give another path, or move it away")
+        raise FileExistsError(f"{path} is there already, and somebody may have added to it; "
+                              "give another path, or move it away")
     found = [Path(file) for file in list_folder(folder, VIDEO_ENDINGS)]
-    if not found: raise FileNotFoundError(f"{folder}: there is no file in this folder or below it that ends in {' '.join(VIDEO_ENDINGS)}")
+    if not found:
+        raise FileNotFoundError(f"{folder}: there is no file in this folder or below it that ends in "
+                                f"{' '.join(VIDEO_ENDINGS)}")
     below = [file.relative_to(folder) for file in found]
     entities = [read_entities(file) for file in below]
     more = list(dict.fromkeys(name for row in entities for name in row))
     videos = [Path(os.path.relpath(file, path.parent)).as_posix() for file in found]
-    rows = [[video, id, *(row.get(name, "") for name in more)] for video, id, row in zip(videos, _make_ids(below), entities)]
+    known = zip(videos, _make_ids(below), entities)
+    rows = [[video, id, *(row.get(name, "") for name in more)] for video, id, row in known]
     write_rows(["video", "id", *more], rows, path)
     return read_manifest(path)
 
@@ -156,11 +160,15 @@ def read_manifest(
 def _check_form(path, heading, rows):
     "Raise ValueError for a table whose cells belong to no column."
     twice = sorted({name for name in heading if heading.count(name) > 1})
-    if "video" not in heading: raise ValueError(f"{path} has the columns {', '.join(heading) or 'none'}; it needs one called video")
-    if "" in heading: raise ValueError(f"{path}: column {heading.index('') + 1} has no name; give it one, or take it out")
+    if "video" not in heading:
+        raise ValueError(f"{path} has the columns {', '.join(heading) or 'none'}; it needs one called video")
+    if "" in heading:
+        raise ValueError(f"{path}: column {heading.index('') + 1} has no name; give it one, or take it out")
     if twice: raise ValueError(f"{path} has two columns called {', '.join(twice)}; rename one of them")
     wide = [number for number, row in rows.items() if len(row) > len(heading)]
-    if wide: raise ValueError(f"{path}, row {wide[0]}: more cells than the heading has; put quotes around a cell with a separator in it")
+    if wide:
+        raise ValueError(f"{path}, row {wide[0]}: more cells than the heading has; "
+                         "put quotes around a cell with a separator in it")
 
 # %% ../../nbs/corpus/00_manifest.ipynb #manife023
 class ManifestError(ValueError):
