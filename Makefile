@@ -25,6 +25,7 @@ bench: .venv/.bench
 	$(BIN)/python tools/benchmarks/bench.py --outdir $(OUT)
 	$(BIN)/python tools/benchmarks/cold.py --outdir $(OUT)
 	$(BIN)/python tools/benchmarks/film.py --outdir $(OUT)
+	$(BIN)/python tools/benchmarks/gpu.py --outdir $(OUT)
 
 # Action units against photographs of known expressions, and the same faces in other pictures; FACES is a folder with an index.csv. Each writes its tables to OUT.
 FACES ?= ../shared/faces/london

@@ -15,8 +15,8 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 # %% auto #0
 __all__ = ['LAST_WAIT', 'ENGINES', 'FACE_BATCH', 'GPU_FACE_BATCH', 'import_openvino', 'ForkError', 'note_begin', 'before_threads',
            'check_process', 'prepare_inference', 'read_network', 'count_cores', 'has_bfloat16', 'Network',
-           'compile_network', 'find_device', 'face_batch', 'compile_module', 'to_device', 'run_module', 'own_stream',
-           'float32_convolutions']
+           'compile_network', 'find_device', 'face_batch', 'compile_module']
 
 # %% ../../nbs/compute/00_inference.ipynb #n622a96f
 def _silence_openvino():
@@ -316,46 +315,3 @@ def _read_module(module, size):
         example = torch.zeros(1, 3, size, size)
         traced = torch.jit.freeze(torch.jit.trace(module, example, check_trace=False))
         return openvino.convert_model(traced, example_input=example, input=[-1, 3, size, size])
-
-# %% ../../nbs/compute/00_inference.ipynb #c015c
-def to_device(
-    pictures, # tensor on the CPU
-    device, # `torch.device`
-) -> torch.Tensor: # the same on the device
-    "Copy a tensor to a device; nobody waits for it."
-    return (pictures.pin_memory() if device.type == "cuda" else pictures).to(device, non_blocking=True)
-
-def run_module(
-    module, # `torch.nn.Module` that takes (N, 3, size, size)
-    pictures, # (N, 3, size, size) tensor on the CPU
-    device, # `torch.device` of the module
-    engine: str = "exact", # one of `ENGINES`; "fast" is another one on cuda only
-) -> torch.Tensor | tuple: # what the module gives, on the device
-    "Run a network of torch on its device."
-    import torch
-    half = engine == "fast" and device.type == "cuda"
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-        return module(to_device(pictures, device).contiguous(memory_format=torch.channels_last))
-
-# %% ../../nbs/compute/00_inference.ipynb #c015e
-def own_stream(
-    device, # `torch.device`
-) -> AbstractContextManager:
-    "On cuda, let this thread copy and compute beside the others."
-    import torch
-    return torch.cuda.stream(torch.cuda.Stream(device)) if device.type == "cuda" else nullcontext()
-
-@contextmanager
-def float32_convolutions(
-    device, # `torch.device`
-) -> Iterator[None]:
-    "On cuda, keep TF32 out of convolutions; what was copied to the device is there."
-    import torch
-    if device.type != "cuda":
-        yield
-        return
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    torch.cuda.synchronize(device)
-    try: yield
-    finally: torch.backends.cudnn.allow_tf32 = before

@@ -10,15 +10,15 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from queue import Empty, SimpleQueue
 
-from .inference import find_device, float32_convolutions, own_stream, prepare_inference
+from .inference import prepare_inference
 
 # %% auto #0
-__all__ = ['GPU_THREADS', 'ANSWER_PATIENCE', 'WorkerPool', 'worker_pool', 'wait_for', 'map_ahead']
+__all__ = ['ANSWER_PATIENCE', 'WorkerPool', 'worker_pool', 'wait_for', 'map_ahead']
 
 # %% ../../nbs/compute/02_workers.ipynb #worker013
 def _do(future, function, args):
@@ -27,16 +27,15 @@ def _do(future, function, args):
     except BaseException as error: future.set_exception(error)
 
 # %% ../../nbs/compute/02_workers.ipynb #worker005
-GPU_THREADS = 4 # threads that serve a GPU
 ANSWER_PATIENCE = 600 # seconds for one frame or one batch of faces
 
 class WorkerPool:
-    "Threads that work off tasks in turn, each with one thread of torch and its own stream of a GPU."
+    "Threads that work off tasks in turn, each with one thread of torch."
     def __init__(self,
         size: int, # number of threads
-        device, # `torch.device`
+        around: Callable = nullcontext, # gives the context manager in which each thread works
     ):
-        self.device = device
+        self.around = around
         self.tasks = SimpleQueue()
         self.threads = [threading.Thread(target=self._work, daemon=True) for _ in range(size)]
         for thread in self.threads: thread.start()
@@ -59,7 +58,7 @@ class WorkerPool:
     def _work(self):
         import torch
         torch.set_num_threads(1)
-        with own_stream(self.device):
+        with self.around():
             for task in iter(self.tasks.get, None):
                 _do(*task)
                 del task
@@ -69,21 +68,18 @@ _IDLE = {} # pools without work
 _EVERY_POOL = weakref.WeakSet()
 
 @contextmanager
-def worker_pool(
-    device, # see `find_device`
-) -> Iterator[WorkerPool]: # a thread for each core and one more, or a few for a GPU
+def worker_pool() -> Iterator[WorkerPool]: # a thread for each core and one more
     "Lend the pool; it stays for the next time. Raises `ForkError` in a process where it cannot work."
     import torch
     from threadpoolctl import threadpool_limits
     prepare_inference()
     threads = torch.get_num_threads()
-    device = find_device(device)
-    key = os.getpid(), threads + 1 if device.type == "cpu" else GPU_THREADS, device
-    pool = _IDLE.pop(key, None) or WorkerPool(*key[1:])
+    key = os.getpid(), threads + 1
+    pool = _IDLE.pop(key, None) or WorkerPool(threads + 1)
     _EVERY_POOL.add(pool)
     lost = False
     try:
-        with threadpool_limits(1, "blas"), float32_convolutions(device): yield pool
+        with threadpool_limits(1, "blas"): yield pool
     except TimeoutError: # some of its threads may never come back
         lost = True
         raise
@@ -118,10 +114,12 @@ def map_ahead(
     pool: WorkerPool,
     function, # of one item
     items, # iterable
+    ahead: int = None, # items under way at most; by default two for each thread
 ) -> Iterator: # over the results, in the order of the items
     "Apply a function to each item; the pool runs a little ahead of the reader."
     waiting = deque()
+    ahead = ahead or 2 * len(pool.threads)
     for item in items:
         waiting.append(pool.submit(function, item))
-        if len(waiting) > 2 * len(pool.threads): yield wait_for(waiting.popleft())
+        if len(waiting) > ahead: yield wait_for(waiting.popleft())
     while waiting: yield wait_for(waiting.popleft())

@@ -29,7 +29,7 @@ from ..people.tracking import Sampler
 from ..schema import EMPTY_VALUE
 
 # %% auto #0
-__all__ = ['Detection', 'Frame', 'FaceStream', 'blank_unseen', 'warn_of_failures']
+__all__ = ['LEAST_AHEAD', 'Detection', 'Frame', 'FaceStream', 'blank_unseen', 'warn_of_failures']
 
 # %% ../../nbs/extraction/02_stream.ipynb #stream006
 class Detection(NamedTuple):
@@ -118,13 +118,16 @@ def _group_frames(frames, length):
     size = chunking.CHUNK_FRAMES
     for _, run in groupby(frames, lambda frame: (frame[0] // size, frame[0] % size // length)): yield list(run)
 
+LEAST_AHEAD = 6 # runs of frames that are under way at once
+
 def _frames_of(stream, pool, dataset, batch_size, start, bar):
     "`Frame` for each frame that can be decoded, from `start` on."
     one_by_one = stream.detect_every > 1 or find_device(stream.device).type == "cpu"
     length = stream.detect_every if one_by_one else batch_size
     batches = dataset.batches(batch_size, start, tolerant=True)
     frames = (pair for positions, images in batches for pair in zip(positions, images))
-    looked = map_ahead(pool, lambda run: _look_through(stream, run), _group_frames(frames, length))
+    ahead = max(LEAST_AHEAD, 2 * len(pool.threads) // length)
+    looked = map_ahead(pool, lambda run: _look_through(stream, run), _group_frames(frames, length), ahead)
     for seen in chain.from_iterable(looked):
         bar.faces += len(seen.detections)
         bar.set_postfix(faces=bar.faces, refresh=False)
@@ -285,7 +288,7 @@ def run(self: FaceStream,
         while len(under_way) > most:
             _put_away(chunks, under_way[0])
             under_way.popleft()
-    with worker_pool(self.device) as pool:
+    with worker_pool() as pool:
         try:
             for chunk in _chunks_of(self, pool, dataset, batch_size, chunks.done, bar):
                 under_way.append(chunk)

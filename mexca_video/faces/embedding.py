@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..compute.gpu import place_module, run_module
 from mexca_video.compute.inference import (
     compile_module,
     compile_network,
     face_batch,
     find_device,
     read_network,
-    run_module,
 )
 from ..models.fetch import weights_source
 from ..models.registry import MODELS
@@ -45,14 +45,13 @@ def load_encoder(
 ) -> torch.nn.Module | SFace: # `facenet_pytorch.InceptionResnetV1` or `SFace`
     "Load an embedding network. Raises `ModelError` if its weights cannot be had."
     if embeddings_model == "sface": return SFace(engine)
-    import torch
     from facenet_pytorch import InceptionResnetV1
     network = InceptionResnetV1()
     fill_network(network, embeddings_model)
     network.pretrained = embeddings_model
     network.device = find_device(device)
     network.engine = engine
-    network.eval().to(network.device, memory_format=torch.channels_last)
+    place_module(network, network.device, engine)
     network.compiled = None
     if network.device.type == "cpu":
         source = weights_source(embeddings_model, "facenet-pytorch")
@@ -72,7 +71,7 @@ def _embed(encoder, crops):
     if isinstance(encoder, SFace): return encoder(crops.numpy())
     if getattr(encoder, "compiled", None) and crops.shape[2:] == (160, 160): return encoder.compiled(crops.numpy())[0]
     device = next(encoder.parameters()).device
-    return run_module(encoder, crops, device, getattr(encoder, "engine", "exact")).float().cpu().numpy()
+    return run_module(encoder, crops, device, getattr(encoder, "engine", "exact"))[0]
 
 # %% ../../nbs/faces/03_embedding.ipynb #c016
 def encode_faces(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..compute.inference import compile_module, compile_network, find_device, read_network, run_module
+from ..compute.gpu import place_module, run_module
+from ..compute.inference import compile_module, compile_network, find_device, read_network
 from .crops import cut_regions, level_regions, region_to_frame, upright_regions
 from ..models.fetch import weights_source
 from ..models.imports import import_feat
@@ -38,7 +39,6 @@ class PyFeatLandmarker:
         device=None, # see `find_device`
         engine: str = "exact", # see `compile_network`
     ):
-        import torch
         self.name = name
         self.size = MODELS[name].image_size
         self.device = find_device(device)
@@ -46,7 +46,7 @@ class PyFeatLandmarker:
         self.network = _feat_network(name, self.size)
         fill_network(self.network, name)
         self.network.device = self.device # py-feat's MobileFaceNet moves its input there
-        self.network.eval().to(self.device, memory_format=torch.channels_last)
+        place_module(self.network, self.device, engine)
         self.compiled = _compile(self.network, name, engine) if self.device.type == "cpu" else None
 
     def regions(self, boxes, eyes=None) -> np.ndarray: # (N, 4) cx, cy, side, angle
@@ -59,8 +59,7 @@ class PyFeatLandmarker:
 
     def __call__(self, crops) -> np.ndarray: # (N, 68, 2), 0 to 1 of the side
         if self.compiled: return self.compiled(np.ascontiguousarray(self.normalize(crops)))[0].reshape(-1, 68, 2)
-        out = run_module(self.network, self.normalize(crops), self.device, self.engine)
-        return (out[0] if isinstance(out, tuple) else out).float().cpu().numpy().reshape(-1, 68, 2)
+        return run_module(self.network, self.normalize(crops), self.device, self.engine)[0].reshape(-1, 68, 2)
 
     def normalize(self, crops) -> torch.Tensor: # of the same shape
         "`mobilenet` was trained on colours standardised as ImageNet's; the others take 0 to 1."
@@ -102,11 +101,10 @@ class FaceMesh:
     name = "facemesh"
     padding = "border"
 
-    def __init__(self, engine="exact"):
+    def __init__(self):
         self.size = MODELS["facemesh"].image_size
-        self.network = compile_network(
-            lambda: read_network(read_task_model("facemesh")), engine, weights_source("facemesh")
-        )
+        def read(): return read_network(read_task_model("facemesh"))
+        self.network = compile_network(read, source=weights_source("facemesh"))
 
     def regions(self, boxes, eyes) -> np.ndarray: # (N, 4) cx, cy, side, angle
         "Where the network looks, see `level_regions`."
@@ -130,10 +128,10 @@ class FaceMesh:
 def load_landmarker(
     landmark_model: str = "mobilefacenet", # "mobilefacenet", "mobilenet", "pfld" or "facemesh"
     device=None, # where py-feat's networks run, see `find_device`; the face mesh runs on the CPU
-    engine: str = "exact", # see `compile_network`
+    engine: str = "exact", # of py-feat's networks, see `compile_network`; the face mesh is exact in both
 ) -> PyFeatLandmarker | FaceMesh:
     "Load a landmark network. Raises `ModelError` if its weights cannot be had."
-    return FaceMesh(engine) if landmark_model == "facemesh" else PyFeatLandmarker(landmark_model, device, engine)
+    return FaceMesh() if landmark_model == "facemesh" else PyFeatLandmarker(landmark_model, device, engine)
 
 # %% ../../nbs/faces/04_landmarks.ipynb #c020
 def find_eyes(

@@ -9,14 +9,13 @@ import threading
 
 import numpy as np
 
+from ..compute.gpu import call_device, place_module, run_module, stack_for, to_device
 from mexca_video.compute.inference import (
     Network,
     compile_network,
     has_bfloat16,
     import_openvino,
     prepare_inference,
-    run_module,
-    to_device,
 )
 from ..compute.kernels import compile_kernels, kernel
 from .crops import resize_boxes, resize_levels
@@ -123,14 +122,14 @@ class _Batches:
 class _TorchNetwork:
     "A network of torch on the detector's device: arrays (N, …) in, a list of arrays out, in the given order."
     def __init__(self, net, device, order):
-        self.net = net
+        self.net = place_module(net, device)
         self.device = device
         self.order = order
 
     def __call__(self, *inputs) -> list: # of arrays (N, …)
         import torch
         found = [run_module(self.net, torch.from_numpy(x), self.device) for x in inputs]
-        return [outs[i].cpu().numpy() for outs in found for i in self.order]
+        return [outs[i] for outs in found for i in self.order]
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c015c
 SCREEN_MARGIN = 0.2 # probability
@@ -354,27 +353,38 @@ def score(self: FastMTCNN,
     return np.concatenate(places)[passed], where[passed], scores[passed], by[passed]
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c022b
-def _shrink_on(device, images, sizes):
-    """Pictures of one size resized to each of `sizes`, tensors on the device; MPS can divide a side by whole numbers
-    only."""
-    import torch
+def _shrink_on(device, pictures, sizes):
+    "Pictures (B, H, W, 3) uint8 resized to each of `sizes`, tensors on the device."
     from torch.nn.functional import interpolate
-    if device.type == "mps":
-        return [to_device(torch.from_numpy(level), device) for level in resize_levels(images, sizes)]
-    pictures = to_device(torch.from_numpy(np.stack(images)), device).permute(0, 3, 1, 2).float()
+    pictures = to_device(pictures, device).permute(0, 3, 1, 2).contiguous().float()
     return [(interpolate(pictures, size=size, mode="area") - 127.5) * 0.0078125 for size in sizes]
+
+def _likely(detector, levels):
+    "Places of all levels that may hold a face, as `score` gives them, tensors on the device."
+    import torch
+    parts = []
+    for k, level in enumerate(levels):
+        by, prob = detector.pnet(level)
+        i, y, x = (prob[:, 1] >= detector.thresholds[0]).nonzero(as_tuple=True)
+        parts.append((torch.stack([y, x], 1), i * len(levels) + k, prob[i, 1, y, x], by[i, :, y, x]))
+    return [torch.cat(part) for part in zip(*parts)]
+
+def _look_at_levels(detector, pictures, levels, sizes):
+    import torch
+    device = detector.device
+    with torch.inference_mode():
+        levels = [to_device(level, device) for level in levels] if levels else _shrink_on(device, pictures, sizes)
+        return [part.cpu().numpy() for part in _likely(detector, levels)]
 
 @patch
 def score_by_torch(self: FastMTCNN, images, sizes) -> tuple: # as `score`
-    "The same by torch: pictures are resized on the device, and only places that may hold a face come back."
+    """The same by torch: pictures are resized on the device, and only places that may hold a face come back. MPS can
+    divide a side by whole numbers only, so there they are resized before."""
     import torch
-    with torch.inference_mode():
-        maps = [self.detector.pnet(level) for level in _shrink_on(self.detector.device, images, sizes)]
-        parts = []
-        for k, (by, prob) in enumerate(maps):
-            i, y, x = (prob[:, 1] >= self.detector.thresholds[0]).nonzero(as_tuple=True)
-            parts.append((torch.stack([y, x], 1), i * len(sizes) + k, prob[i, 1, y, x], by[i, :, y, x]))
-        places, where, scores, by = (torch.cat(part).cpu().numpy() for part in zip(*parts))
+    device = self.detector.device
+    levels = [torch.from_numpy(level) for level in resize_levels(images, sizes)] if device.type == "mps" else None
+    pictures = None if levels else stack_for(device, images)
+    places, where, scores, by = call_device(device, _look_at_levels, self.detector, pictures, levels, sizes)
     order = np.argsort(where, kind="stable")
     return places[order], where[order], scores[order], by[order]
 

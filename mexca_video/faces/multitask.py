@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..compute.inference import ForkError, compile_module, find_device, run_module
+from ..compute.gpu import place_module, run_module
+from ..compute.inference import ForkError, compile_module, find_device
 from .crops import region_to_frame, upright_regions
 from .landmarks import MESH_TO_68
 from .measures import empty_values, measure_each
@@ -195,13 +196,12 @@ class Multitask:
         engine: str = "exact", # "exact" or "fast"
         also: tuple = (), # more that it fills, of face_landmarks, face_pose, face_blendshapes and face_mesh
     ):
-        import torch
         self.size = MODELS[self.name].image_size
         self.variables = self.needs_face = (*EXPRESSION_VARIABLES, *also) # NaN where a landmark network sees no face
         self.device = find_device(device)
         self.engine = engine
         network = _as_graph(_load_network(), self.device.type == "cpu")
-        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.network = place_module(network, self.device, engine)
         self.compiled = _compile(self.network, engine) if self.device.type == "cpu" else None
 
     def regions(self, image, boxes, eyes=None) -> np.ndarray: # (N, 4)
@@ -214,8 +214,7 @@ class Multitask:
         "What the network says of these pictures."
         pictures = _prepare(crops)
         if self.compiled: return Readings(*self.compiled(np.ascontiguousarray(pictures)))
-        out = run_module(self.network, pictures, self.device, self.engine)
-        return Readings(*(part.float().cpu().numpy() for part in out))
+        return Readings(*run_module(self.network, pictures, self.device, self.engine))
 
     def measure(self,
         crops, # (N, 3, 256, 256) tensor, 0 to 1

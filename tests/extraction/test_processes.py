@@ -70,7 +70,7 @@ fails = dict(
     extract=lambda: extractor.extract(image, boxes, points=points),
     detect_of_another=lambda: FaceExtractor.embedded(1).detect(image),
     landmarker=lambda: load_landmarker("facemesh"),
-    pool=lambda: worker_pool(None).__enter__(),
+    pool=lambda: worker_pool().__enter__(),
 )
 
 def answer(name):

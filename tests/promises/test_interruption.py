@@ -210,6 +210,6 @@ def test_resume_of_a_file_with_a_long_name(tmp_path):
 
 def test_the_program_waits_for_what_its_threads_do():
     "A thread that comes back from a network to a Python that is gone would abort the process."
-    code = "import time\nfrom mexca_video.compute.workers import worker_pool\ndef work():\n    time.sleep(0.7); print('done', flush=True)\nwith worker_pool(None) as pool:\n    pool.submit(work); time.sleep(0.3)"
+    code = "import time\nfrom mexca_video.compute.workers import worker_pool\ndef work():\n    time.sleep(0.7); print('done', flush=True)\nwith worker_pool() as pool:\n    pool.submit(work); time.sleep(0.3)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr

@@ -189,11 +189,11 @@ def deviations(exact, fast):
     a, b = (ds.face_embedding.values[:, :slots][both].astype(float) for ds in (exact, fast))
     cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     points, aus = np.linalg.norm(apart("face_landmarks"), axis=2), apart("face_aus")
-    labels = [ds.face_label.values[:, :slots][both] for ds in (exact, fast)]
+    labels = [np.nan_to_num(ds.face_label.values[:, :slots][both], nan=-1) for ds in (exact, fast)]
     more = fast.n_detected.values.astype(int) - exact.n_detected.values
     return [("faces gained in 10,000 frames", round(1e4 * int(more[more > 0].sum()) / frames, 1), ""), ("faces lost in 10,000 frames", round(1e4 * int((-more[more < 0]).sum()) / frames, 1), ""),
             ("box, largest difference", float(f"{apart('face_box').max():.1e}"), "px"), ("cosine of embeddings, smallest", round(float(cosine.min()), 6), ""),
-            ("landmarks, mean difference", round(float(points.mean()), 3), "px"), ("landmarks, largest difference", round(float(points.max()), 3), "px"),
+            ("landmarks, mean difference", round(float(np.nanmean(points)), 3), "px"), ("landmarks, largest difference", round(float(np.nanmax(points)), 3), "px"),
             ("action units, mean difference", round(float(np.nanmean(aus)), 4), ""), ("action units, largest difference", round(float(np.nanmax(aus)), 4), ""),
             ("identity, ARI", round(float(adjusted_rand_score(*labels)), 4), "")]
 
@@ -240,28 +240,6 @@ def measure_stages(extractor, path, count):
     finally: torch.set_num_threads(threads)
     return [("decode", decode), ("MTCNN: pyramid and P-Net", propose), ("MTCNN: R-Net", refine), ("MTCNN: O-Net", decide), ("cut for embedding", cut), ("embedding", embed),
             ("cut for landmarks", square), ("landmarks", landmarks), ("action units", aus), ("pose and eyes", head), ("sharpness and brightness", look + rate)]
-
-
-# GPU
-
-
-def measure_gpu(rows, device="cuda", sizes=((1280, 720), (1920, 1080)), batches=(1, 4, 16, 64), frames=256):
-    "Frames per second of a whole run on the GPU, by the number of frames that are looked at together, beside the CPU's."
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        rows.append(("gpu", "default", "", "not measured: torch finds no CUDA GPU here", "", "", "", ""))
-        return
-    name = torch.cuda.get_device_name() if device == "cuda" else device
-    with default_set() as (make, _), tempfile.TemporaryDirectory() as folder:
-        kinds = {("cpu", engine): make(engine=engine) for engine in ("exact", "fast")} | {(name, engine): make(device=device, engine=engine) for engine in ("exact", "fast")}
-        for width, height in sizes:
-            path = enlarge(Path(folder) / f"{height}.mp4", width, height, frames)
-            contestants = {(*kind, batch): (lambda n, extractor=extractor, batch=batch, path=path: extractor.apply(path, batch, process_subclip=(0, (n - 0.5) / FPS), show_progress=False))
-                for kind, extractor in kinds.items() for batch in (batches if kind[0] != "cpu" else (16,))}
-            for (who, engine, batch), values in race(contestants, frames).items():
-                rate = sorted(1000 / value for value in values)
-                rows.append(("gpu", "default", f"{width}x{height}", f"{who}, {engine}, batch_size={batch}", round(statistics.median(rate), 1), "frames/s", f"{rate[0]:.1f} to {rate[-1]:.1f}", f"in {ROUNDS} rounds"))
 
 
 # Length
@@ -376,7 +354,7 @@ def draw(rows, path):
     fig.savefig(path, dpi=120)
 
 
-PARTS = dict(speed=measure_speed, gpu=measure_gpu, deviations=measure_deviations, length=measure_length, identification=measure_identification)
+PARTS = dict(speed=measure_speed, deviations=measure_deviations, length=measure_length, identification=measure_identification)
 
 
 def main():
