@@ -28,6 +28,7 @@ def _do(future, function, args):
 
 # %% ../../nbs/compute/02_workers.ipynb #worker005
 ANSWER_PATIENCE = 600 # seconds for one frame or one batch of faces
+_EVERY_POOL = weakref.WeakSet()
 
 class WorkerPool:
     "Threads that work off tasks in turn, each with one thread of torch."
@@ -39,6 +40,7 @@ class WorkerPool:
         self.tasks = SimpleQueue()
         self.threads = [threading.Thread(target=self._work, daemon=True) for _ in range(size)]
         for thread in self.threads: thread.start()
+        _EVERY_POOL.add(self)
 
     def submit(self, function, *args) -> Future:
         "Put a task in the queue."
@@ -65,7 +67,6 @@ class WorkerPool:
 
 # %% ../../nbs/compute/02_workers.ipynb #worker007
 _IDLE = {} # pools without work
-_EVERY_POOL = weakref.WeakSet()
 
 @contextmanager
 def worker_pool() -> Iterator[WorkerPool]: # a thread for each core and one more
@@ -76,7 +77,6 @@ def worker_pool() -> Iterator[WorkerPool]: # a thread for each core and one more
     threads = torch.get_num_threads()
     key = os.getpid(), threads + 1
     pool = _IDLE.pop(key, None) or WorkerPool(threads + 1)
-    _EVERY_POOL.add(pool)
     lost = False
     try:
         with threadpool_limits(1, "blas"): yield pool
