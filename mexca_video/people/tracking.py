@@ -235,6 +235,7 @@ def cut_pauses(
     embeddings: np.ndarray, # (M, E) of the faces in `rows`
     distance: float, # cosine distance from which on two tracks are two people
     rows: np.ndarray = None, # (M,) faces that have an embedding; None: all
+    sure: np.ndarray = None, # (M,) bool, which of them are of good pictures; None: all
 ) -> np.ndarray: # (N,) track 0, 1, … of each face, in the order in which they begin
     "Cut tracks at pauses behind which somebody else goes on."
     if len(tracks) == 0: return tracks
@@ -246,7 +247,8 @@ def cut_pauses(
     part[order] = np.cumsum(np.r_[False, another | pause])
     sums = _add_unit(embeddings, part[rows], part.max() + 1)
     apart = 1 - (sums[:-1] * sums[1:]).sum(1)
-    somebody_else = np.nan_to_num(apart) > distance
+    seen_well = np.bincount(part[rows if sure is None else rows[sure]], minlength=len(sums)) > 0
+    somebody_else = (np.nan_to_num(apart) > distance) & seen_well[:-1] & seen_well[1:]
     begins = another.copy()
     begins[pause] = somebody_else[part[order][:-1][pause]]
     found = np.empty(len(tracks), np.int64)
