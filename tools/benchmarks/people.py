@@ -40,6 +40,7 @@ def measure(clip, truth, given, every, sheets):
 def draw_sheet(result, clip, folder):
     "One face of each track, a row for each person, doubtful ones dashed: CLIP.png."
     from matplotlib.figure import Figure
+
     from mexca_video import draw_faces
     folder.mkdir(parents=True, exist_ok=True)
     rows = max(result.sizes["face"], 1)
