@@ -67,7 +67,7 @@ def track_faces(
     tracks = link_faces(
         faces.position, faces.boxes, embeddings[long], distance, rows=rows[long], times=faces.time, shots=faces.shot
     )
-    tracks = cut_pauses(tracks, faces.position, embeddings, distance, rows, long)
+    tracks = cut_pauses(tracks, faces.position, embeddings, distance, rows, long, faces.time)
     sure = find_sure(tracks[rows], embeddings, faces.quality[rows], model.sure_length)
     return split_tracks(tracks, embeddings[sure], distance, rows[sure])
 

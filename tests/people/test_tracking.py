@@ -69,9 +69,9 @@ def leaving(rng, gone=3, poor=5.0):
     return Faces(frames, frames / 25, nothing, boxes, 0.99 * full, full, 12 * full, np.arange(len(frames)), embeddings), who
 
 
-@pytest.mark.parametrize("poor, people", [(5.0, 2), (12.0, 3)], ids=["poor", "good"])
-def test_only_good_pictures_end_a_track_at_a_pause(poor, people):
-    faces, who = leaving(np.random.default_rng(0), poor=poor)
+@pytest.mark.parametrize("gone, poor, people", [(3, 5.0, 2), (3, 12.0, 3), (8, 5.0, 3)], ids=["poor", "good", "poor, behind a longer pause"])
+def test_only_good_pictures_end_a_track_at_a_brief_pause(gone, poor, people):
+    faces, who = leaving(np.random.default_rng(0), gone, poor)
     labels = name_faces(faces, "sface").labels
     assert len(set(labels)) == people and np.isfinite(labels).all()
     assert (labels[who == 2] == labels[who == 1][0]).all() == (people == 2)
