@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['PART', 'COUNT_SAMPLE', 'COUNT_SHARE', 'CLUSTER_LIMIT', 'BLOCK', 'FOUNDING_SECONDS', 'BRIEF_SECONDS', 'CLEAR',
-           'PLACE_WEIGHT', 'PLACE_REACH', 'FARTHER', 'SECOND_CHANCE', 'MOST_ADMITTED', 'NARROW', 'HALF_LIMIT',
-           'measure_distance', 'find_means', 'find_track_means', 'count_people', 'NotEnoughFacesError',
+           'PLACE_WEIGHT', 'PLACE_REACH', 'FARTHER', 'SECOND_CHANCE', 'MOST_ADMITTED', 'CLEARLY', 'NARROW',
+           'HALF_LIMIT', 'measure_distance', 'find_means', 'find_track_means', 'count_people', 'NotEnoughFacesError',
            'load_clusterer', 'list_conflicts', 'group_faces', 'need_faces', 'cluster_faces', 'number_by_appearance',
            'assign_people', 'find_centroids', 'leave_strangers', 'Tracks', 'describe_tracks', 'join_tracks',
            'cluster_tracks', 'join_rest', 'Calibration', 'calibrate_distance', 'compare_halves', 'propose_changes',
@@ -306,6 +306,7 @@ class Tracks(NamedTuple):
     evidence: np.ndarray # (T,) that the track is a face, 0 to 1
     founders: np.ndarray # (T,) bool: may it found a person?
     members: np.ndarray # (T,) bool: may it belong to a person?
+    poor: np.ndarray # (T,) bool: are its pictures poor, as their short embeddings say?
 
 # %% ../../nbs/people/03_identification.ipynb #identi001
 def _embed_tracks(tracks, embeddings, quality, count):
@@ -361,10 +362,11 @@ def describe_tracks(
     unknown = evidence is None
     evidence = np.ones(count) if unknown else evidence
     founders = members & ((lasting + step >= BRIEF_SECONDS) | (evidence >= CLEAR))
-    founders &= (length >= sure_length) | (lasting >= FOUNDING_SECONDS)
+    poor = length < sure_length
+    founders &= ~poor | (lasting >= FOUNDING_SECONDS)
     if unknown: founders &= sizes > 1
     if not founders.any(): founders = members & (evidence >= (1 + least) / 2) # a photograph; not one poor detection
-    return Tracks(means, sizes, _count_together(frames, tracks), centres / width, evidence, founders, members)
+    return Tracks(means, sizes, _count_together(frames, tracks), centres / width, evidence, founders, members, poor)
 
 # %% ../../nbs/people/03_identification.ipynb #9c5b9955
 @kernel
@@ -465,7 +467,8 @@ def _merge(tracks, groups):
     conflicts = (to_group @ tracks.conflicts @ to_group.T).tocsr()
     sizes = np.bincount(groups, tracks.sizes).astype(int)
     every = np.ones(count, bool)
-    return Tracks(means, sizes, conflicts, find_means(tracks.places, groups, count, weights), every * 1.0, every, every)
+    places = find_means(tracks.places, groups, count, weights)
+    return Tracks(means, sizes, conflicts, places, every * 1.0, every, every, ~every)
 
 def _reduce(tracks, limit, most):
     "Join what is closest until at most `most` groups are left: group (T,) of each track, and the table of the groups."
@@ -562,7 +565,7 @@ def join_rest(
     labels: np.ndarray, # (T,) person of each founder, NaN for the others
     distance: float, # cosine distance from which on two tracks are two people
 ) -> np.ndarray: # (T,) person of each track, NaN for one that belongs to nobody
-    "Give the tracks that found nobody to the people they are near."
+    "Give the tracks that found nobody to the people they are near, those of poor pictures to whom they are clearly nearest."
     labels = labels.copy()
     rest = np.flatnonzero(tracks.members & ~np.isfinite(labels))
     if not np.isfinite(labels).any() or len(rest) == 0: return labels
@@ -573,6 +576,20 @@ def join_rest(
         if not apart[row, person] <= distance: break
         beside = tracks.conflicts[[rest[row]]].nonzero()[1]
         if np.isnan(labels[rest[row]]) and not (labels[beside] == person).any(): labels[rest[row]] = person
+    return _join_poor(tracks, labels, rest, apart, distance + FARTHER)
+
+CLEARLY = 0.2 # how much nearer than the next person somebody must be to whom a track of poor pictures is given
+
+def _join_poor(tracks, labels, rest, apart, limit):
+    "Give those of the tracks `rest` whose pictures are poor to the person they are clearly nearest, up to `limit`."
+    nearest = apart.min(1)
+    waiting = np.flatnonzero(tracks.poor[rest] & np.isnan(labels[rest]) & (nearest <= limit))
+    for row in waiting[np.argsort(nearest[waiting], kind="stable")]:
+        of_beside = labels[tracks.conflicts[[rest[row]]].nonzero()[1]]
+        free = np.setdiff1d(np.arange(apart.shape[1]), of_beside)
+        if len(free) < 2: continue
+        first, second = free[np.argsort(apart[row, free], kind="stable")[:2]]
+        if apart[row, first] <= limit and apart[row, second] - apart[row, first] >= CLEARLY: labels[rest[row]] = first
     return labels
 
 # %% ../../nbs/people/03_identification.ipynb #b20e4590

@@ -63,10 +63,11 @@ def track_faces(
     distance = model.same_person_distance
     rows = faces.rows
     embeddings = faces.embeddings
+    long = np.linalg.norm(embeddings, axis=1) >= model.sure_length
     tracks = link_faces(
-        faces.position, faces.boxes, embeddings, distance, rows=rows, times=faces.time, shots=faces.shot
+        faces.position, faces.boxes, embeddings[long], distance, rows=rows[long], times=faces.time, shots=faces.shot
     )
-    tracks = cut_pauses(tracks, faces.position, embeddings, distance, rows)
+    tracks = cut_pauses(tracks, faces.position, embeddings, distance, rows, long, faces.time)
     sure = find_sure(tracks[rows], embeddings, faces.quality[rows], model.sure_length)
     return split_tracks(tracks, embeddings[sure], distance, rows[sure])
 

@@ -11,8 +11,8 @@ from ..compute.kernels import compile_kernels, kernel
 from ..intervals import find_borders
 
 # %% auto #0
-__all__ = ['OVERLAP', 'GAP', 'APART', 'MOST_SAMPLES', 'PAUSE', 'BEST', 'EVERY', 'link_faces', 'split_tracks', 'find_sure',
-           'cut_pauses', 'Sampler']
+__all__ = ['OVERLAP', 'GAP', 'APART', 'MOST_SAMPLES', 'PAUSE', 'BRIEF_PAUSE', 'BEST', 'EVERY', 'link_faces', 'split_tracks',
+           'find_sure', 'cut_pauses', 'Sampler']
 
 # %% ../../nbs/people/01_tracking.ipynb #c496ce9d
 OVERLAP = 0.3 # least IoU of a box and the one before
@@ -228,6 +228,7 @@ def _by_appearance(groups):
 
 # %% ../../nbs/people/01_tracking.ipynb #tracki004
 PAUSE = 2 # processed frames without the face that are not a pause yet
+BRIEF_PAUSE = 0.2 # seconds of a pause behind which place tells who goes on, where no good picture does
 
 def cut_pauses(
     tracks: np.ndarray, # (N,) track of each face
@@ -235,6 +236,8 @@ def cut_pauses(
     embeddings: np.ndarray, # (M, E) of the faces in `rows`
     distance: float, # cosine distance from which on two tracks are two people
     rows: np.ndarray = None, # (M,) faces that have an embedding; None: all
+    sure: np.ndarray = None, # (M,) bool, which of them are of good pictures; None: all
+    times: np.ndarray = None, # (N,) seconds of each face's frame; None: 25 frames a second
 ) -> np.ndarray: # (N,) track 0, 1, … of each face, in the order in which they begin
     "Cut tracks at pauses behind which somebody else goes on."
     if len(tracks) == 0: return tracks
@@ -246,9 +249,13 @@ def cut_pauses(
     part[order] = np.cumsum(np.r_[False, another | pause])
     sums = _add_unit(embeddings, part[rows], part.max() + 1)
     apart = 1 - (sums[:-1] * sums[1:]).sum(1)
-    somebody_else = np.nan_to_num(apart) > distance
+    seen_well = np.bincount(part[rows if sure is None else rows[sure]], minlength=len(sums)) > 0
+    both_seen_well = seen_well[:-1] & seen_well[1:]
+    times = np.asarray(frames) / 25 if times is None else np.asarray(times)
+    lasting = np.diff(times[order])[pause] > BRIEF_PAUSE + 1e-6
+    before = part[order][:-1][pause]
     begins = another.copy()
-    begins[pause] = somebody_else[part[order][:-1][pause]]
+    begins[pause] = (np.nan_to_num(apart)[before] > distance) & (lasting | both_seen_well[before])
     found = np.empty(len(tracks), np.int64)
     found[order] = np.cumsum(np.r_[False, begins])
     return _by_appearance(found)
