@@ -21,9 +21,9 @@ from ..compute.workers import map_ahead, wait_for, worker_pool
 from . import chunks as chunking
 from ..faces.crops import cut_for
 from ..faces.detection import find_faces
-from ..faces.mtcnn import NearPNet
 from ..faces.landmarks import LEAST_PRESENCE
 from ..faces.measures import cut_regions_for, empty_values, measure_each
+from ..faces.mtcnn import NearPNet
 from ..people.evidence import rate_quality
 from ..people.shots import CUT_LEAST, CUT_PEAK, SIGNATURE_SIZE, measure_change, measure_signature
 from ..people.tracking import Sampler

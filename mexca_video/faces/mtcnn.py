@@ -542,6 +542,16 @@ def _suppress(boxes, scores, by, where, picture):
     size = boxes[kept, 2:] - boxes[kept, :2]
     return boxes[kept] + by[kept] * np.concatenate([size, size], 1), picture[kept]
 
+# %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn140
+def _locate(passed, patches, sizes):
+    "Picture, level, y and x of the places (M, 10, 10) of patches that passed, each once and in order; and where they stand."
+    n, y, x = np.nonzero(passed)
+    places = patches[n, 2:] + np.column_stack([y, x])
+    inside = (places < _count_places(sizes[patches[n, 1]])).all(1)
+    n, y, x = n[inside], y[inside], x[inside]
+    found, once = _each_once(patches[n, 0], patches[n, 1], *places[inside].T)
+    return found, n[once], y[once], x[once]
+
 # %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn106
 class NearPNet:
     "P-Net near known boxes. It runs on the CPU, whatever the detector's device is; threads may share it."
@@ -580,15 +590,6 @@ class NearPNet:
             flat = np.ascontiguousarray(image).reshape(len(image), -1)
             _cut_patches(flat, pixels[part], pictures[part], penalties[part])
         return self.network(pictures, penalties)
-
-def _locate(passed, patches, sizes):
-    "Picture, level, y and x of the places (M, 10, 10) of patches that passed, each once and in order; and where they stand."
-    n, y, x = np.nonzero(passed)
-    places = patches[n, 2:] + np.column_stack([y, x])
-    inside = (places < _count_places(sizes[patches[n, 1]])).all(1)
-    n, y, x = n[inside], y[inside], x[inside]
-    found, once = _each_once(patches[n, 0], patches[n, 1], *places[inside].T)
-    return found, n[once], y[once], x[once]
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c026
 @patch
