@@ -221,7 +221,7 @@ class FaceExtractor(LoadedModels):
         landmark_model: str | None = "mobilefacenet", # mobilefacenet, mobilenet, pfld, facemesh, multitask or None
         *,
         engine: str = "exact", # exact (float32), or fast (bfloat16 where the processor or the GPU has it)
-        detect_every: int = 1, # look everywhere in every n-th processed frame only, and follow faces in between
+        detect_every: int = 1, # look everywhere in every n-th processed frame only, in between near its faces; loses some
         min_evidence: float = MIN_EVIDENCE, # evidence below which a detection is doubtful and belongs to nobody, 0 to 1
         measures: tuple = (), # more of what is measured of each face, see `Measure`
     ):

@@ -23,13 +23,14 @@ from ..faces.crops import cut_for
 from ..faces.detection import find_faces
 from ..faces.landmarks import LEAST_PRESENCE
 from ..faces.measures import cut_regions_for, empty_values, measure_each
+from ..faces.mtcnn import NearPNet
 from ..people.evidence import rate_quality
 from ..people.shots import CUT_LEAST, CUT_PEAK, SIGNATURE_SIZE, measure_change, measure_signature
 from ..people.tracking import Sampler
 from ..schema import EMPTY_VALUE
 
 # %% auto #0
-__all__ = ['LEAST_AHEAD', 'Detection', 'Frame', 'FaceStream', 'blank_unseen', 'warn_of_failures']
+__all__ = ['LEAST_AHEAD', 'Detection', 'Frame', 'FaceStream', 'expect_boxes', 'blank_unseen', 'warn_of_failures']
 
 # %% ../../nbs/extraction/02_stream.ipynb #stream006
 class Detection(NamedTuple):
@@ -59,9 +60,12 @@ class FaceStream:
     measures: tuple # of `Measure`
     embeddings_model: str # which crops the encoder wants, see `cut_for`
     post_process: bool = True # are they standardised?
-    detect_every: int = 1 # look for faces everywhere in every n-th frame, and follow them in between
+    detect_every: int = 1 # look for faces everywhere in every n-th frame, and near those of both sides in between
     device: object = None # see `find_device`
     everything: bool = False # are all faces embedded, or a few of each track?
+
+    def __post_init__(self):
+        self.near = NearPNet(self.detector.fast) if self.detect_every > 1 else None
 
     def embed_batch(self,
         crops: list, # of tensors (3, S, S)
@@ -78,16 +82,17 @@ class FaceStream:
 @patch
 def look_at(self: FaceStream,
     images, # B frames (H, W, 3) RGB uint8 of one size
-    near=None, # for each frame, boxes near which faces are looked for, or `None`
+    near=None, # for each frame, boxes (N, 4) near which faces are looked for; `None`: everywhere
 ) -> list: # of (number of faces, list of `Detection`)
     "The faces of each frame. Frames are halved where a GPU has no room for them all."
     import torch
-    try: found = find_faces(self.detector, images, near)
+    try: found = find_faces(self.detector, images, None if near is None else self.near.propose(images, near))
     except torch.OutOfMemoryError:
         if len(images) == 1: raise
         torch.cuda.empty_cache()
         half = len(images) // 2
-        return self.look_at(images[:half]) + self.look_at(images[half:])
+        halves = (None, None) if near is None else (near[:half], near[half:])
+        return self.look_at(images[:half], halves[0]) + self.look_at(images[half:], halves[1])
     return [(count, _cut_faces(self, *faces)) for *faces, count in zip(images, *found)]
 
 def _cut_faces(stream, image, boxes, probs, points):
@@ -101,38 +106,91 @@ def _cut_faces(stream, image, boxes, probs, points):
     return [Detection(*face) for face in zip(boxes, probs, points, quality, crops, sizes, looks)]
 
 # %% ../../nbs/extraction/02_stream.ipynb #stream011
-def _look_through(stream, frames):
-    """`Frame` for frames that follow one another.
+LEAST_AHEAD = 6 # runs of frames that are under way at once
 
-    With `detect_every`, faces are looked for everywhere in the first and followed in the others.
-    """
-    positions, images = zip(*frames)
-    found = stream.look_at(images if stream.detect_every == 1 else images[:1])
-    for image in images[len(found):]:
-        near = [face.box for face in found[-1][1]]
-        found += stream.look_at([image], [np.stack(near)] if near else None)
-    return [Frame(position, *seen, measure_signature(image)) for position, seen, image in zip(positions, found, images)]
+def _frames_of(stream, pool, dataset, batch_size, start, bar):
+    "`Frame` for each frame that can be decoded, from `start` on."
+    batches = dataset.batches(batch_size, start, tolerant=True)
+    frames = (pair for positions, images in batches for pair in zip(positions, images))
+    for seen in _look_through(stream, pool, frames, batch_size):
+        bar.faces += len(seen.detections)
+        bar.set_postfix(faces=bar.faces, refresh=False)
+        bar.update(seen.position + 1 - bar.n)
+        yield seen
+
+def _look_through(stream, pool, frames, batch_size):
+    "`Frame` for each of the frames (position, image)."
+    if stream.detect_every > 1:
+        yield from _look_and_follow(stream, pool, _group_frames(frames, stream.detect_every))
+        return
+    length = 1 if find_device(stream.device).type == "cpu" else batch_size
+    ahead = max(LEAST_AHEAD, 2 * len(pool.threads) // length)
+    def look(run): return _describe(run, stream.look_at([image for _, image in run]))
+    for run in map_ahead(pool, look, _group_frames(frames, length), ahead): yield from run
 
 def _group_frames(frames, length):
     "Lists of at most `length` successive frames (position, image); each chunk begins a new one."
     size = chunking.CHUNK_FRAMES
     for _, run in groupby(frames, lambda frame: (frame[0] // size, frame[0] % size // length)): yield list(run)
 
-LEAST_AHEAD = 6 # runs of frames that are under way at once
+def _describe(run, seen):
+    "`Frame` for frames (position, image) in which these (number of faces, list of `Detection`) are."
+    return [Frame(position, *found, measure_signature(image)) for (position, image), found in zip(run, seen)]
 
-def _frames_of(stream, pool, dataset, batch_size, start, bar):
-    "`Frame` for each frame that can be decoded, from `start` on."
-    one_by_one = stream.detect_every > 1 or find_device(stream.device).type == "cpu"
-    length = stream.detect_every if one_by_one else batch_size
-    batches = dataset.batches(batch_size, start, tolerant=True)
-    frames = (pair for positions, images in batches for pair in zip(positions, images))
-    ahead = max(LEAST_AHEAD, 2 * len(pool.threads) // length)
-    looked = map_ahead(pool, lambda run: _look_through(stream, run), _group_frames(frames, length), ahead)
-    for seen in chain.from_iterable(looked):
-        bar.faces += len(seen.detections)
-        bar.set_postfix(faces=bar.faces, refresh=False)
-        bar.update(seen.position + 1 - bar.n)
-        yield seen
+# %% ../../nbs/extraction/02_stream.ipynb #stream101
+_STILL = 0.7 # IoU of a box and the next one above which one place between them will do
+_SAME = 0.2 # IoU above which two boxes may be of one face
+
+def _overlaps(a, b):
+    "IoU of boxes (N, 4) with boxes (M, 4): (N, M)."
+    corner = np.minimum(a[:, None, 2:], b[:, 2:]) - np.maximum(a[:, None, :2], b[:, :2])
+    both = np.maximum(corner, 0).prod(2)
+    return both / ((a[:, 2:] - a[:, :2]).prod(1)[:, None] + (b[:, 2:] - b[:, :2]).prod(1) - both)
+
+def expect_boxes(
+    before: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels, of a frame before
+    after: np.ndarray, # (M, 4) of a frame after
+    share: float, # of the time between them that has gone by
+) -> np.ndarray: # (K, 4)
+    "Where faces may be between two frames: halfway, and where they were and will be if they move far or come or go."
+    if not len(before) or not len(after): return np.concatenate([before, after])
+    overlap = _overlaps(before, after)
+    first = np.arange(len(before))
+    second = overlap.argmax(1)
+    same = (overlap.argmax(0)[second] == first) & (overlap[first, second] > _SAME)
+    between = (1 - share) * before[same] + share * after[second[same]]
+    return np.concatenate([between, before[overlap.max(1) < _STILL], after[overlap.max(0) < _STILL]])
+
+# %% ../../nbs/extraction/02_stream.ipynb #stream103
+def _look_between(stream, images, before, after):
+    "What is in frames between two others, in which there are these (number of faces, list of `Detection`)."
+    if not images: return []
+    sides = [np.array([face.box for face in faces], np.float32).reshape(-1, 4) for _, faces in (before, after)]
+    near = [expect_boxes(*sides, k / (len(images) + 1)) for k in range(1, len(images) + 1)]
+    return stream.look_at(images, near)
+
+def _follow(stream, run, first, after):
+    """`Frame` for frames (position, image) that follow one another. `first` and `after` are futures of what is in the first
+    of them and in the frame behind the last; `None` if there is none behind it."""
+    images = [image for _, image in run]
+    seen = wait_for(first)
+    end = [] if after else stream.look_at(images[-1:]) if len(images) > 1 else seen
+    behind = wait_for(after) if after else end
+    between = images[1:] if after else images[1:-1]
+    seen = seen + _look_between(stream, between, seen[0], behind[0])
+    return _describe(run, seen + end if len(images) > len(seen) else seen)
+
+def _look_and_follow(stream, pool, runs):
+    "`Frame` for each frame of runs. Frames between two first ones are looked at when both have been."
+    begun = deque()
+    followed = deque()
+    for run in chain(runs, [None]):
+        if run: begun.append((run, pool.submit(stream.look_at, [run[0][1]])))
+        while len(begun) > (2 if run else 0):
+            run_before, first = begun.popleft()
+            after = begun[0][1] if begun else None
+            followed.append(pool.submit(_follow, stream, run_before, first, after))
+        while len(followed) > (len(pool.threads) if run else 0): yield from wait_for(followed.popleft())
 
 # %% ../../nbs/extraction/02_stream.ipynb #stream028
 def blank_unseen(

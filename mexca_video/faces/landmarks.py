@@ -93,6 +93,24 @@ MESH_TO_68 = [
     61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87, # lips
 ]
 
+# %% ../../nbs/faces/04_landmarks.ipynb #landma201
+def _read_mesh():
+    "The face mesh for one picture."
+    network = read_network(read_task_model("facemesh"))
+    size = MODELS["facemesh"].image_size
+    network.reshape([1, size, size, 3])
+    return network
+
+class _OneByOne:
+    "A network for one picture as one for any number of them: arrays (N, …) out."
+    def __init__(self, network): self.network = network
+
+    def __call__(self,
+        pictures, # (N, …) array
+    ) -> list: # of arrays (N, …)
+        if not len(pictures): return [out[:0] for out in self(np.zeros((1, *pictures.shape[1:]), np.float32))]
+        return [np.concatenate(outs) for outs in zip(*(self.network(picture[None]) for picture in pictures))]
+
 # %% ../../nbs/faces/04_landmarks.ipynb #c015
 LEAST_PRESENCE = 0.0 # log odds below which no face is seen
 
@@ -103,8 +121,7 @@ class FaceMesh:
 
     def __init__(self):
         self.size = MODELS["facemesh"].image_size
-        def read(): return read_network(read_task_model("facemesh"))
-        self.network = compile_network(read, source=weights_source("facemesh"))
+        self.network = _OneByOne(compile_network(_read_mesh, source=f"{weights_source('facemesh')} 1"))
 
     def regions(self, boxes, eyes) -> np.ndarray: # (N, 4) cx, cy, side, angle
         "Where the network looks, see `level_regions`."

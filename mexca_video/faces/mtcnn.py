@@ -21,7 +21,7 @@ from ..compute.kernels import compile_kernels, kernel
 from .crops import resize_boxes, resize_levels
 
 # %% auto #0
-__all__ = ['SCREEN_MARGIN', 'SCREEN_FROM', 'FastMTCNN']
+__all__ = ['SCREEN_MARGIN', 'SCREEN_FROM', 'FastMTCNN', 'NearPNet']
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn002
 def _level_scales(height, width, smallest_face, factor):
@@ -466,11 +466,146 @@ def decide(self: FastMTCNN,
     kept = [part.start + _nms_smaller(boxes[part], scores[part], 0.7) for part in _parts(picture, len(images))]
     return [(boxes[k], scores[k], points[k]) for k in kept]
 
+# %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn100
+_PATCH = 30 # pixels a side
+_PATCH_PLACES = 10 # places a side
+_PATCH_STEPS = (4, 8, 16, 32, 64)
+_LARGER = 2.0 # how many times as large as the box a window may be
+_SMALLER = 2.9 # how many times as small
+
+def _count_places(size):
+    "How many places P-Net has along a side of this many pixels."
+    return (size - 1) // 2 - 4
+
+def _each_once(*numbers):
+    "Rows of whole numbers from 0, given as columns (N,), in order, each once; and where each stands first."
+    key = np.zeros(len(numbers[0]), np.int64)
+    for column in numbers: key = key * (int(column.max(initial=0)) + 1) + column
+    once = np.unique(key, return_index=True)[1]
+    return np.column_stack(numbers)[once], once
+
+def _place_patches(boxes, picture, scales, sizes):
+    """Where the patches for boxes (N, 4) of these pictures (N,) are: picture, level, first row and column of places; (M, 4) in
+    order."""
+    boxes = np.asarray(boxes, float)
+    side = (boxes[:, 2:] - boxes[:, :2]).max(1)[:, None]
+    window = 12 / np.array(scales)
+    box, level = np.nonzero((window <= _LARGER * side) & (window >= side / _SMALLER))
+    middle = (boxes[box, 1::-1] + boxes[box, 3:1:-1]) / 2 * np.array(scales)[level, None]
+    last = np.maximum(_count_places(np.array(sizes))[level] - _PATCH_PLACES, 0)
+    first = np.rint((middle - 6.5 - (_PATCH_PLACES - 1)) / 2).astype(int)
+    return _each_once(picture[box], level, *np.clip(first, 0, last).T)[0]
+
+# %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn102
+@kernel
+def _add_columns(rows, prefix):
+    "Prefix sums, from left to right, of the columns of rows of a picture, three colours a pixel."
+    prefix[:] = 0
+    for y in range(len(rows)):
+        row = rows[y]
+        for x in range(len(row)): prefix[x + 3] += row[x]
+    for x in range(3, len(prefix)): prefix[x] += prefix[x - 3]
+
+@kernel
+def _cut_patch(image, height, width, top, left, out):
+    """Fill `out` (3, h, w) with a piece, from `top` and `left`, of what a picture (H, 3W) is when it is resized to `height` and
+    `width`; the same bits as of `resize_levels`."""
+    columns = image.shape[1] // 3
+    begin = left * columns // width
+    stop = ((left + out.shape[2]) * columns + width - 1) // width
+    prefix = np.empty(3 * (stop - begin) + 3, np.int32)
+    for i in range(top, top + out.shape[1]):
+        first = i * len(image) // height
+        end = ((i + 1) * len(image) + height - 1) // height
+        _add_columns(image[first:end, 3 * begin:3 * stop], prefix)
+        high = np.float32(end - first)
+        for j in range(left, left + out.shape[2]):
+            a = j * columns // width - begin
+            b = ((j + 1) * columns + width - 1) // width - begin
+            for k in range(3):
+                mean = np.float32(np.int32(prefix[3 * b + k] - prefix[3 * a + k])) / high / np.float32(b - a)
+                out[k, i - top, j - left] = (mean - np.float32(127.5)) * np.float32(0.0078125)
+
+# %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn104
+@kernel
+def _cut_patches(image, patches, out, penalties):
+    "Fill `out` (N, 3, S, S) of zeros with patches (N, 4), and note in zeros (N, 1, S - 2, S - 2) where their levels end."
+    for n in range(len(patches)):
+        height, width, top, left = patches[n]
+        high = min(out.shape[2], height - top)
+        wide = min(out.shape[3], width - left)
+        _cut_patch(image, height, width, top, left, out[n, :, :high, :wide])
+        penalties[n, 0, high - 2:] = -1e30
+        penalties[n, 0, :, wide - 2:] = -1e30
+
+def _patch_graph(pnet, n):
+    "P-Net for `n` patches and their penalties."
+    openvino, op = import_openvino()
+    pictures = op.parameter([n, 3, _PATCH, _PATCH], np.float32)
+    penalties = op.parameter([n, 1, _PATCH - 2, _PATCH - 2], np.float32)
+    return openvino.Model(_pnet_heads(pnet, pictures, penalties), [pictures, penalties])
+
+def _suppress(boxes, scores, by, where, picture):
+    "NMS within each level, then among all levels of a picture, and regression, as in `propose`."
+    kept = _nms_in_runs(boxes, scores, where, 0.5)
+    kept = kept[_nms_in_runs(boxes[kept], scores[kept], picture[kept], 0.7)]
+    size = boxes[kept, 2:] - boxes[kept, :2]
+    return boxes[kept] + by[kept] * np.concatenate([size, size], 1), picture[kept]
+
+# %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn140
+def _locate(passed, patches, sizes):
+    "Picture, level, y and x of the places (M, 10, 10) of patches that passed, each once and in order; and where they stand."
+    n, y, x = np.nonzero(passed)
+    places = patches[n, 2:] + np.column_stack([y, x])
+    inside = (places < _count_places(sizes[patches[n, 1]])).all(1)
+    n, y, x = n[inside], y[inside], x[inside]
+    found, once = _each_once(patches[n, 0], patches[n, 1], *places[inside].T)
+    return found, n[once], y[once], x[once]
+
+# %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn106
+class NearPNet:
+    "P-Net near known boxes. It runs on the CPU, whatever the detector's device is; threads may share it."
+    def __init__(self,
+        fast: FastMTCNN,
+    ):
+        def build(n): return _patch_graph(fast.detector.pnet, n)
+        self.fast = fast
+        self.network = _Batches(build, _PATCH_STEPS)
+        prepare_inference()
+        compile_kernels(__name__)
+
+    def propose(self,
+        images, # list of B (H, W, 3) RGB uint8 arrays of one size
+        near: list, # B arrays (N, 4): boxes near which faces are looked for
+    ) -> list: # B arrays (M, 4): candidates, for `near` of `FastMTCNN.detect`
+        "What `FastMTCNN.propose` proposes near these boxes."
+        scales, sizes, _ = self.fast.pyramid(*images[0].shape[:2])
+        picture = np.repeat(np.arange(len(images)), [len(boxes) for boxes in near])
+        patches = _place_patches(np.concatenate(near), picture, scales, sizes) if scales else ()
+        if not len(patches): return [np.empty((0, 4), np.float32)] * len(images)
+        prob, by = self.look(images, patches, np.array(sizes))
+        passed = prob[:, 1] >= np.float32(self.fast.detector.thresholds[0])
+        places, n, y, x = _locate(passed, patches, np.array(sizes))
+        boxes = _boxes_of(places[:, 2:], np.array(scales)[places[:, 1]])
+        where = places[:, 0] * len(scales) + places[:, 1]
+        boxes, picture = _suppress(boxes, prob[n, 1, y, x], by[n, :, y, x], where, places[:, 0])
+        return [boxes[part] for part in _parts(picture, len(images))]
+
+    def look(self, images, patches, sizes) -> list: # probability (M, 2, 10, 10), regression (M, 4, 10, 10)
+        "What P-Net says of every place of patches (M, 4) of levels of these sizes."
+        pictures = np.zeros((len(patches), 3, _PATCH, _PATCH), np.float32)
+        penalties = np.zeros((len(patches), 1, _PATCH - 2, _PATCH - 2), np.float32)
+        pixels = np.column_stack([sizes[patches[:, 1]], 2 * patches[:, 2:]])
+        for image, part in zip(images, _parts(patches[:, 0], len(images))):
+            flat = np.ascontiguousarray(image).reshape(len(image), -1)
+            _cut_patches(flat, pixels[part], pictures[part], penalties[part])
+        return self.network(pictures, penalties)
+
 # %% ../../nbs/faces/01_mtcnn.ipynb #c026
 @patch
 def detect(self: FastMTCNN,
     images, # list of B (H, W, 3) RGB uint8 arrays of one size
-    near: list = None, # B arrays (N, 4): look for faces only where these boxes are
+    near: list = None, # B arrays (N, 4): candidates for the second stage, in the place of `propose`'s; see `NearPNet`
 ) -> list: # B times boxes (N, 4), probabilities (N,), points (N, 5, 2), float32, in MTCNN's order
     "Detect the faces of pictures, ordered as MTCNN's \"largest\" or \"probability\" orders them."
     images = [np.ascontiguousarray(image) for image in images]
