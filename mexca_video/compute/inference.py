@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     import torch
 
 # %% auto #0
-__all__ = ['LAST_WAIT', 'ENGINES', 'FACE_BATCH', 'GPU_FACE_BATCH', 'import_openvino', 'ForkError', 'note_begin', 'before_threads',
-           'check_process', 'prepare_inference', 'read_network', 'count_cores', 'has_bfloat16', 'Network',
-           'compile_network', 'find_device', 'face_batch', 'compile_module', 'to_device', 'run_module', 'own_stream',
-           'float32_convolutions']
+__all__ = ['LAST_WAIT', 'ENGINES', 'TOGETHER', 'FACE_BATCH', 'GPU_FACE_BATCH', 'import_openvino', 'ForkError', 'note_begin',
+           'before_threads', 'check_process', 'prepare_inference', 'read_network', 'count_cores', 'has_bfloat16',
+           'Network', 'compile_network', 'find_device', 'face_batch', 'compile_module', 'to_device', 'run_module',
+           'own_stream', 'float32_convolutions']
 
 # %% ../../nbs/compute/00_inference.ipynb #n622a96f
 def _silence_openvino():
@@ -185,6 +185,8 @@ def has_bfloat16() -> bool:
     return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 # %% ../../nbs/compute/00_inference.ipynb #c010c
+TOGETHER = 4 # pictures
+
 class Network:
     "A compiled network: arrays (N, …) in, a list of arrays (N, …) out. Threads may share it."
     def __init__(self,
@@ -194,11 +196,19 @@ class Network:
         self.compiled = compiled
         self.local = threading.local()
         _NETWORKS.add(self)
-        self.free = compiled.inputs[0].partial_shape[0].is_dynamic
+        shape = compiled.inputs[0].partial_shape
+        self.free = shape[0].is_dynamic
+        self.pictures = self.free and len(shape) == 4
 
     def __call__(self, *inputs) -> list: # of arrays (N, …), copies
         check_process()
         n = len(inputs[0])
+        if not self.pictures or n <= TOGETHER: return self._run(n, inputs)
+        lots = [self._run(min(TOGETHER, n - i), [x[i:i + TOGETHER] for x in inputs]) for i in range(0, n, TOGETHER)]
+        return [np.concatenate(outs) for outs in zip(*lots)]
+
+    def _run(self, n, inputs):
+        "One lot of `n` pictures."
         room = 2 ** (n - 1).bit_length() if self.free and n else n
         if room > n: inputs = [np.concatenate([x, np.zeros((room - n, *x.shape[1:]), x.dtype)]) for x in inputs]
         with _call():
