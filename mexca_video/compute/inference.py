@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['LAST_WAIT', 'ENGINES', 'TOGETHER', 'FACE_BATCH', 'GPU_FACE_BATCH', 'import_openvino', 'ForkError', 'note_begin',
-           'before_threads', 'check_process', 'prepare_inference', 'read_network', 'count_cores', 'has_bfloat16',
-           'Network', 'compile_network', 'find_device', 'face_batch', 'compile_module', 'to_device', 'run_module',
-           'own_stream', 'float32_convolutions']
+           'before_threads', 'check_process', 'prepare_inference', 'read_network', 'count_cores', 'count_threads',
+           'is_out_of_memory', 'empty_cache', 'has_bfloat16', 'Network', 'compile_network', 'find_device',
+           'device_kind', 'face_batch', 'compile_module', 'to_device', 'run_module', 'own_stream',
+           'float32_convolutions']
 
 # %% ../../nbs/compute/00_inference.ipynb #n622a96f
 def _silence_openvino():
@@ -180,6 +181,29 @@ def count_cores() -> int:
     "How many processors may this process use?"
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
+def count_threads() -> int:
+    "How many threads would torch take? One for each core with a cache of its own, or what `OMP_NUM_THREADS` says."
+    if "torch" in sys.modules:
+        import torch
+        return torch.get_num_threads()
+    for name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        if (given := os.environ.get(name, "")).isdecimal() and int(given): return int(given)
+    if not hasattr(os, "sched_getaffinity"): return os.cpu_count()
+    places = (Path(f"/sys/devices/system/cpu/cpu{k}/topology/thread_siblings_list") for k in os.sched_getaffinity(0))
+    try: return len({place.read_text() for place in places})
+    except OSError: return count_cores()
+
+def is_out_of_memory(
+    error: Exception,
+) -> bool:
+    "Did a GPU run out of memory?"
+    return "torch" in sys.modules and isinstance(error, sys.modules["torch"].OutOfMemoryError)
+
+def empty_cache() -> None:
+    "Give back what torch keeps of a GPU's memory."
+    import torch
+    torch.cuda.empty_cache()
+
 def has_bfloat16() -> bool:
     "Does this processor compute in bfloat16?"
     return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -293,16 +317,22 @@ def find_device(
         )
     return found
 
+def device_kind(
+    device=None, # see `find_device`
+) -> str: # "cpu", "cuda" or "mps"
+    "What kind of device is meant; torch is not imported to say that the CPU is."
+    return "cpu" if device in (None, "cpu") else find_device(device).type
+
 # %% ../../nbs/compute/00_inference.ipynb #networ004
 # crops that go through a network together
 FACE_BATCH = 16
 GPU_FACE_BATCH = 64
 
 def face_batch(
-    device, # `torch.device`
+    device, # see `find_device`
 ) -> int:
     "How many crops go through the networks together on a device."
-    return FACE_BATCH if device.type == "cpu" else GPU_FACE_BATCH
+    return FACE_BATCH if device_kind(device) == "cpu" else GPU_FACE_BATCH
 
 # %% ../../nbs/compute/00_inference.ipynb #c014
 def compile_module(
@@ -349,21 +379,22 @@ def run_module(
 
 # %% ../../nbs/compute/00_inference.ipynb #c015e
 def own_stream(
-    device, # `torch.device`
+    device, # see `find_device`
 ) -> AbstractContextManager:
     "On cuda, let this thread copy and compute beside the others."
+    if device_kind(device) != "cuda": return nullcontext()
     import torch
-    return torch.cuda.stream(torch.cuda.Stream(device)) if device.type == "cuda" else nullcontext()
+    return torch.cuda.stream(torch.cuda.Stream(device))
 
 @contextmanager
 def float32_convolutions(
-    device, # `torch.device`
+    device, # see `find_device`
 ) -> Iterator[None]:
     "On cuda, keep TF32 out of convolutions; what was copied to the device is there."
-    import torch
-    if device.type != "cuda":
+    if device_kind(device) != "cuda":
         yield
         return
+    import torch
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     torch.cuda.synchronize(device)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import weakref
 from collections import deque
@@ -15,7 +16,14 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 
-from .inference import find_device, float32_convolutions, own_stream, prepare_inference
+from mexca_video.compute.inference import (
+    count_threads,
+    device_kind,
+    find_device,
+    float32_convolutions,
+    own_stream,
+    prepare_inference,
+)
 
 # %% auto #0
 __all__ = ['GPU_THREADS', 'ANSWER_PATIENCE', 'WorkerPool', 'worker_pool', 'wait_for', 'map_ahead']
@@ -34,7 +42,7 @@ class WorkerPool:
     "Threads that work off tasks in turn, each with one thread of torch and its own stream of a GPU."
     def __init__(self,
         size: int, # number of threads
-        device, # `torch.device`
+        device, # see `find_device`
     ):
         self.device = device
         self.tasks = SimpleQueue()
@@ -57,12 +65,15 @@ class WorkerPool:
         for _ in self.threads: self.tasks.put(None)
 
     def _work(self):
-        import torch
-        torch.set_num_threads(1)
         with own_stream(self.device):
             for task in iter(self.tasks.get, None):
+                if "torch" in sys.modules: _set_torch_threads(1)
                 _do(*task)
                 del task
+
+def _set_torch_threads(count):
+    import torch
+    if torch.get_num_threads() != count: torch.set_num_threads(count)
 
 # %% ../../nbs/compute/02_workers.ipynb #worker007
 _IDLE = {} # pools without work
@@ -73,12 +84,11 @@ def worker_pool(
     device, # see `find_device`
 ) -> Iterator[WorkerPool]: # a thread for each core and one more, or a few for a GPU
     "Lend the pool; it stays for the next time. Raises `ForkError` in a process where it cannot work."
-    import torch
     from threadpoolctl import threadpool_limits
     prepare_inference()
-    threads = torch.get_num_threads()
-    device = find_device(device)
-    key = os.getpid(), threads + 1 if device.type == "cpu" else GPU_THREADS, device
+    threads = count_threads()
+    cpu = device_kind(device) == "cpu"
+    key = os.getpid(), threads + 1 if cpu else GPU_THREADS, "cpu" if cpu else find_device(device)
     pool = _IDLE.pop(key, None) or WorkerPool(*key[1:])
     _EVERY_POOL.add(pool)
     lost = False
@@ -89,7 +99,7 @@ def worker_pool(
         raise
     finally:
         pool.cancel()
-        torch.set_num_threads(threads)
+        if "torch" in sys.modules: _set_torch_threads(threads)
         if lost or _IDLE.setdefault(key, pool) is not pool: pool.end()
 
 # %% ../../nbs/compute/02_workers.ipynb #worker009

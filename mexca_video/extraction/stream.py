@@ -16,13 +16,13 @@ from typing import NamedTuple
 import numpy as np
 from fastcore.basics import patch
 
-from ..compute.inference import face_batch, find_device
+from ..compute.inference import device_kind, empty_cache, face_batch, is_out_of_memory
 from ..compute.workers import map_ahead, wait_for, worker_pool
 from . import chunks as chunking
-from ..faces.crops import cut_for
+from ..faces.crops import face_pixels
 from ..faces.detection import find_faces
 from ..faces.landmarks import LEAST_PRESENCE
-from ..faces.measures import cut_regions_for, empty_values, measure_each
+from ..faces.measures import crops_for, empty_values, look_for, measure_each
 from ..people.evidence import rate_quality
 from ..people.shots import CUT_LEAST, CUT_PEAK, SIGNATURE_SIZE, measure_change, measure_signature
 from ..people.tracking import Sampler
@@ -38,9 +38,9 @@ class Detection(NamedTuple):
     prob: float # detection probability
     points: np.ndarray # (5, 2) MTCNN's eyes, nose and corners of the mouth, x, y in pixels
     quality: float # of its picture, 0 to 1
-    crop: object # for the encoder, tensor (3, S, S)
+    crop: object # for the encoder, array (3, S, S)
     frame_size: tuple # width and height of its frame, pixels
-    looks: tuple # for each measure: its region (4,) cx, cy, side, angle, and its crop, tensor (3, S, S)
+    looks: tuple # for each measure: its region (4,) cx, cy, side, angle, and its crop, array (3, S, S)
 
 class Frame(NamedTuple):
     "A frame that was looked at."
@@ -54,7 +54,7 @@ class Frame(NamedTuple):
 class FaceStream:
     "Looks at frames and measures faces."
     detector: object # from `load_detector`
-    encode: Callable # (N, 3, S, S) tensor -> (N, E) array
+    encode: Callable # (N, 3, S, S) array -> (N, E) array
     embedding_size: int # E
     measures: tuple # of `Measure`
     embeddings_model: str # which crops the encoder wants, see `cut_for`
@@ -64,12 +64,11 @@ class FaceStream:
     everything: bool = False # are all faces embedded, or a few of each track?
 
     def embed_batch(self,
-        crops: list, # of tensors (3, S, S)
+        crops: list, # of arrays (3, S, S)
     ) -> tuple: # dict(face_embedding=(N, E)), NaN for a face that fails; what failed
         "Crops through the encoder."
-        import torch
         failures = {}
-        crops = torch.stack(crops)
+        crops = np.stack(crops)
         rows = measure_each(lambda i: self.encode(crops[i]), np.arange(len(crops)), "embeddings", failures)
         nothing = np.full(self.embedding_size, EMPTY_VALUE, np.float32)
         return dict(face_embedding=np.stack([nothing if row is None else row for row in rows])), failures
@@ -81,11 +80,10 @@ def look_at(self: FaceStream,
     near=None, # for each frame, boxes near which faces are looked for, or `None`
 ) -> list: # of (number of faces, list of `Detection`)
     "The faces of each frame. Frames are halved where a GPU has no room for them all."
-    import torch
     try: found = find_faces(self.detector, images, near)
-    except torch.OutOfMemoryError:
-        if len(images) == 1: raise
-        torch.cuda.empty_cache()
+    except RuntimeError as error:
+        if len(images) == 1 or not is_out_of_memory(error): raise
+        empty_cache()
         half = len(images) // 2
         return self.look_at(images[:half]) + self.look_at(images[half:])
     return [(count, _cut_faces(self, *faces)) for *faces, count in zip(images, *found)]
@@ -93,9 +91,9 @@ def look_at(self: FaceStream,
 def _cut_faces(stream, image, boxes, probs, points):
     "What the networks need of each face of a frame."
     if boxes is None: return []
-    crops = cut_for(stream.embeddings_model, image, boxes, points, stream.post_process)
+    crops = face_pixels(stream.embeddings_model, image, boxes, points, stream.post_process)
     quality = rate_quality(image, boxes, probs, points)
-    cuts = [zip(*cut_regions_for(measure, image, boxes, points[:, :2])) for measure in stream.measures]
+    cuts = [zip(*look_for(measure, image, boxes, points[:, :2])) for measure in stream.measures]
     looks = zip(*cuts) if cuts else [()] * len(boxes)
     sizes = [image.shape[1::-1]] * len(boxes)
     return [Detection(*face) for face in zip(boxes, probs, points, quality, crops, sizes, looks)]
@@ -120,7 +118,7 @@ def _group_frames(frames, length):
 
 def _frames_of(stream, pool, dataset, batch_size, start, bar):
     "`Frame` for each frame that can be decoded, from `start` on."
-    one_by_one = stream.detect_every > 1 or find_device(stream.device).type == "cpu"
+    one_by_one = stream.detect_every > 1 or device_kind(stream.device) == "cpu"
     length = stream.detect_every if one_by_one else batch_size
     batches = dataset.batches(batch_size, start, tolerant=True)
     frames = (pair for positions, images in batches for pair in zip(positions, images))
@@ -148,7 +146,6 @@ def measure_batch(self: FaceStream,
     faces: list, # of (position, `Detection`), at most `face_batch`
 ) -> tuple: # what is measured, name -> (N, …); what failed, name -> list of causes
     "Faces of several frames through all measures."
-    import torch
     positions, faces = zip(*faces)
     failures = {}
     columns = dict(
@@ -162,7 +159,7 @@ def measure_batch(self: FaceStream,
     sizes = np.array([face.frame_size for face in faces])
     for k, measure in enumerate(self.measures):
         regions = np.stack([face.looks[k][0] for face in faces])
-        crops = torch.stack([face.looks[k][1] for face in faces])
+        crops = crops_for(measure, np.stack([face.looks[k][1] for face in faces]))
         columns |= measure.measure(crops, regions, sizes, failures)
     return blank_unseen(columns, self.measures), failures
 
@@ -227,7 +224,7 @@ class _Queue:
     def __init__(self, stream, pool):
         self.stream = stream
         self.pool = pool
-        self.most = face_batch(find_device(stream.device))
+        self.most = face_batch(stream.device)
         self.faces = []
 
     def measure(self, chunk, least, size=None):

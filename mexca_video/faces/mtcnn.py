@@ -41,14 +41,18 @@ def _level_sizes(height, width, scales):
     return [(int(height * scale + 1), int(width * scale + 1)) for scale in scales]
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c012
+def _numbers(*weights):
+    "Weights as arrays, from arrays or torch's parameters."
+    return [weight if isinstance(weight, np.ndarray) else weight.detach().cpu().numpy() for weight in weights]
+
 def _convolve(x, layer):
     _, op = import_openvino()
-    weight, bias = (p.detach().cpu().numpy() for p in (layer.weight, layer.bias))
+    weight, bias = _numbers(layer.weight, layer.bias)
     return op.add(op.convolution(x, weight, [1, 1], [0, 0], [0, 0], [1, 1]), bias.reshape(1, -1, 1, 1))
 
 def _prelu(x, layer):
     _, op = import_openvino()
-    return op.prelu(x, layer.weight.detach().cpu().numpy())
+    return op.prelu(x, *_numbers(layer.weight))
 
 def _pool(x, layer):
     _, op = import_openvino()
@@ -57,7 +61,7 @@ def _pool(x, layer):
 
 def _connect(x, layer):
     _, op = import_openvino()
-    weight, bias = (p.detach().cpu().numpy() for p in (layer.weight, layer.bias))
+    weight, bias = _numbers(layer.weight, layer.bias)
     return op.add(op.matmul(x, weight, False, True), bias.reshape(1, -1))
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c013
@@ -270,8 +274,8 @@ def _nms_in_runs(boxes, scores, run, limit):
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn019
 _CELL_STEPS = (16, 32, 64, 96, 128, 192, 256, 384, 512, 1024)
-_RNET_STEPS = (8, 16, 24, 32, 48, 64, 96, 128, 256)
-_ONET_STEPS = (1, 2, 4, 6, 8, 12, 16, 32, 64)
+_RNET_STEPS = (8, 16, 24, 32, 48, 64)
+_ONET_STEPS = (1, 2, 4, 6, 8, 12, 16)
 
 def _compiled_networks(detector):
     "Single windows of P-Net, R-Net and O-Net in OpenVINO."
