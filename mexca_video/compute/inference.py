@@ -215,8 +215,10 @@ class Network:
     "A compiled network: arrays (N, …) in, a list of arrays (N, …) out. Threads may share it."
     def __init__(self,
         compiled, # `openvino.CompiledModel`
+        data=None, # array in which it reads its weights, if it does not own them
     ):
         prepare_inference()
+        self.data = data
         self.compiled = compiled
         self.local = threading.local()
         _NETWORKS.add(self)
@@ -256,11 +258,13 @@ def _place_of(source, options):
 
 def _take_up(path, options):
     "The network that is kept there, `None` if there is none that is whole."
-    try: data = read_whole(path, _LARGEST)
+    try: data = np.array(np.frombuffer(read_whole(path, _LARGEST), np.uint8)) # OpenVINO wants what can be written to
     except (OSError, ValueError): return None
-    if hashlib.sha256(data[32:]).digest() != data[:32]: return None
-    try: return _core().import_model(data[32:], "CPU", options)
+    if hashlib.sha256(data[32:]).digest() != data[:32].tobytes(): return None
+    openvino, _ = import_openvino()
+    try: compiled = _core().import_model(openvino.Tensor(data[32:], shared_memory=True), "CPU", options)
     except Exception: return None # from another OpenVINO in spite of its name
+    return Network(compiled, data)
 
 def _put_down(compiled, path):
     "Keep a compiled network, and the newest others of its name."
@@ -288,7 +292,7 @@ def compile_network(
     core = prepare_inference()
     place = _place_of(source, options) if source else None
     with _call(): kept = _take_up(place, options) if place else None
-    if kept: return Network(kept)
+    if kept: return kept
     model = model() if callable(model) else model
     with _call():
         compiled = core.compile_model(model, "CPU", options)
