@@ -505,6 +505,13 @@ class VideoFrames:
     def __del__(self, process=os.getpid):  # bound here: at the end of the program the name `os` may be gone
         if self._decoder is not None and self._decoder.process == process(): self._decoder.close()
 
+# %% ../nbs/04_video.ipynb #video001
+def _check_rotate(rotate):
+    "Return `rotate` as an int; raise `ValueError` unless it is a quarter of a circle."
+    if not isinstance(rotate, Integral) or isinstance(rotate, bool) or rotate not in (0, 90, 180, 270):
+        raise ValueError(f"rotate={rotate!r} is not 0, 90, 180 or 270 (degrees clockwise).")
+    return int(rotate)
+
 # %% ../nbs/04_video.ipynb #video005
 if TYPE_CHECKING:
     class VideoDataset(VideoFrames, Dataset): "The frames of one video file as a PyTorch dataset, see `VideoFrames`."
@@ -528,13 +535,6 @@ def open_frames(
     return globals().get("VideoDataset", VideoFrames)(*args, **options)
 
 _all_ = ["VideoDataset"]
-
-# %% ../nbs/04_video.ipynb #video001
-def _check_rotate(rotate):
-    "Return `rotate` as an int; raise `ValueError` unless it is a quarter of a circle."
-    if not isinstance(rotate, Integral) or isinstance(rotate, bool) or rotate not in (0, 90, 180, 270):
-        raise ValueError(f"rotate={rotate!r} is not 0, 90, 180 or 270 (degrees clockwise).")
-    return int(rotate)
 
 # %% ../nbs/04_video.ipynb #c040
 @patch(as_prop=True)
