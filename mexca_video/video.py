@@ -491,6 +491,7 @@ class VideoFrames:
         self.time_base = self._index.time_base
         self.video_fps = self._index.rate
         self.start_time = self._index.start
+        self.key_frames = self._index.keys  # (K,) numbers of the frames of the file at which decoding can begin
         self.damaged_frames = []  # numbers in the file of the frames that were asked for and cannot be decoded
         self._notes = dict(self._index.notes)  # shared with copies, as `damaged_frames` is
 
@@ -514,12 +515,19 @@ def _check_rotate(rotate):
 
 # %% ../nbs/04_video.ipynb #video005
 if TYPE_CHECKING:
-    class VideoDataset(VideoFrames, Dataset): "The frames of one video file as a PyTorch dataset, see `VideoFrames`."
+    class VideoDataset(VideoFrames, Dataset):
+        "The frames of one video file as a PyTorch dataset, see `VideoFrames`."
+        video_pts: torch.Tensor
+
+def _video_pts(dataset):
+    "When each selected frame is shown, in ticks of `time_base`: tensor (N,), int64."
+    import torch
+    return torch.from_numpy(dataset._index.pts[dataset.video_frames])
 
 def _make_dataset():
     "The class `VideoDataset`."
     from torch.utils.data import Dataset
-    names = dict(__doc__=VideoFrames.__doc__, __module__=VideoFrames.__module__)
+    names = dict(__doc__=VideoFrames.__doc__, __module__=VideoFrames.__module__, video_pts=property(_video_pts))
     return type("VideoDataset", (VideoFrames, Dataset), names)
 
 def __getattr__(name):
@@ -538,23 +546,12 @@ _all_ = ["VideoDataset"]
 
 # %% ../nbs/04_video.ipynb #c040
 @patch(as_prop=True)
-def video_pts(self: VideoFrames) -> "torch.Tensor": # (N,) int64
-    "When each selected frame is shown, in ticks of `time_base`."
-    import torch
-    return torch.from_numpy(self._index.pts[self.video_frames])
-
-@patch(as_prop=True)
 def duration(self: VideoFrames) -> float:
     """Duration of the whole video (s), from the first frame's beginning to the last one's end.
 
     It does not depend on `start` and `end`.
     """
     return self._index.duration
-
-@patch(as_prop=True)
-def key_frames(self: VideoFrames) -> np.ndarray:
-    "(K,) numbers of the frames of the file at which decoding can begin."
-    return self._index.keys
 
 # %% ../nbs/04_video.ipynb #c042c
 @patch

@@ -117,12 +117,7 @@ class LandmarksAndUnits:
 
     size = property(lambda self: self.landmarker.size)
     padding = property(lambda self: self.landmarker.padding)
-
-    @property
-    def takes_arrays(self) -> bool:
-        "Is none of the networks one of torch? See `crops_for`."
-        mesh = self._models[1] is None or self._models[1] in READ_FROM_MESH
-        return mesh and getattr(self.landmarker, "takes_arrays", False)
+    takes_arrays = property(lambda self: _has_no_torch(self.landmarker, self._models[1]))
 
     def regions(self, image, boxes, eyes=None) -> np.ndarray: # (N, 4)
         "Where the landmark network wants to look; it looks for the eyes itself if they are not given."
@@ -200,6 +195,10 @@ def cut_regions_for(measure, image, boxes, eyes=None) -> tuple: # regions (N, 4)
     import torch
     regions, crops = look_for(measure, image, boxes, eyes)
     return regions, torch.from_numpy(crops)
+
+def _has_no_torch(landmarker, au_model):
+    "Is none of the networks one of torch?"
+    return getattr(landmarker, "takes_arrays", False) and (au_model is None or au_model in READ_FROM_MESH)
 
 def crops_for(
     measure: Measure,
