@@ -21,7 +21,7 @@ from pathlib import Path
 from fastcore.docments import docments
 
 from . import __version__
-from .compute.inference import find_device
+from .compute.inference import device_kind
 from .corpus.manifest import VIDEO_ENDINGS, list_folder
 from .extraction.chunks import delete_checkpoint, list_differences
 from .extraction.doubts import DoubtWarning, describe_doubts, has_status
@@ -355,7 +355,7 @@ def _extract_all(args):
     files = [path for path, _ in found]
     places = _find_places(found, "--filepath")
     with _warnings_as_lines(): extractor = _make_extractor(args)
-    find_device(extractor.device)
+    device_kind(extractor.device)
     _make_folder(args.outdir)
     for path, place in zip(files, places):
         try:

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     import torch
 
 # %% auto #0
-__all__ = ['LAST_WAIT', 'ENGINES', 'FACE_BATCH', 'GPU_FACE_BATCH', 'import_openvino', 'ForkError', 'note_begin', 'before_threads',
-           'check_process', 'prepare_inference', 'read_network', 'count_cores', 'has_bfloat16', 'Network',
-           'compile_network', 'find_device', 'face_batch', 'compile_module']
+__all__ = ['LAST_WAIT', 'ENGINES', 'TOGETHER', 'FACE_BATCH', 'GPU_FACE_BATCH', 'import_openvino', 'ForkError', 'note_begin',
+           'before_threads', 'check_process', 'prepare_inference', 'read_network', 'count_cores', 'count_threads',
+           'is_out_of_memory', 'empty_cache', 'has_bfloat16', 'Network', 'compile_network', 'find_device',
+           'device_kind', 'face_batch', 'compile_module']
 
 # %% ../../nbs/compute/00_inference.ipynb #n622a96f
 def _silence_openvino():
@@ -179,25 +180,60 @@ def count_cores() -> int:
     "How many processors may this process use?"
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
+def count_threads() -> int:
+    "How many threads would torch take? One for each core with a cache of its own, or what `OMP_NUM_THREADS` says."
+    if "torch" in sys.modules:
+        import torch
+        return torch.get_num_threads()
+    for name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        if (given := os.environ.get(name, "")).isdecimal() and int(given): return int(given)
+    if not hasattr(os, "sched_getaffinity"): return os.cpu_count()
+    places = (Path(f"/sys/devices/system/cpu/cpu{k}/topology/thread_siblings_list") for k in os.sched_getaffinity(0))
+    try: return len({place.read_text() for place in places})
+    except OSError: return count_cores()
+
+def is_out_of_memory(
+    error: Exception,
+) -> bool:
+    "Did a GPU run out of memory?"
+    return "torch" in sys.modules and isinstance(error, sys.modules["torch"].OutOfMemoryError)
+
+def empty_cache() -> None:
+    "Give back what torch keeps of a GPU's memory."
+    import torch
+    torch.cuda.empty_cache()
+
 def has_bfloat16() -> bool:
     "Does this processor compute in bfloat16?"
     return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 # %% ../../nbs/compute/00_inference.ipynb #c010c
+TOGETHER = 4 # pictures
+
 class Network:
     "A compiled network: arrays (N, …) in, a list of arrays (N, …) out. Threads may share it."
     def __init__(self,
         compiled, # `openvino.CompiledModel`
+        data=None, # array in which it reads its weights, if it does not own them
     ):
         prepare_inference()
+        self.data = data
         self.compiled = compiled
         self.local = threading.local()
         _NETWORKS.add(self)
-        self.free = compiled.inputs[0].partial_shape[0].is_dynamic
+        shape = compiled.inputs[0].partial_shape
+        self.free = shape[0].is_dynamic
+        self.pictures = self.free and len(shape) == 4
 
     def __call__(self, *inputs) -> list: # of arrays (N, …), copies
         check_process()
         n = len(inputs[0])
+        if not self.pictures or n <= TOGETHER: return self._run(n, inputs)
+        lots = [self._run(min(TOGETHER, n - i), [x[i:i + TOGETHER] for x in inputs]) for i in range(0, n, TOGETHER)]
+        return [np.concatenate(outs) for outs in zip(*lots)]
+
+    def _run(self, n, inputs):
+        "One lot of `n` pictures."
         room = 2 ** (n - 1).bit_length() if self.free and n else n
         if room > n: inputs = [np.concatenate([x, np.zeros((room - n, *x.shape[1:]), x.dtype)]) for x in inputs]
         with _call():
@@ -221,11 +257,13 @@ def _place_of(source, options):
 
 def _take_up(path, options):
     "The network that is kept there, `None` if there is none that is whole."
-    try: data = read_whole(path, _LARGEST)
+    try: data = np.array(np.frombuffer(read_whole(path, _LARGEST), np.uint8)) # OpenVINO wants what can be written to
     except (OSError, ValueError): return None
-    if hashlib.sha256(data[32:]).digest() != data[:32]: return None
-    try: return _core().import_model(data[32:], "CPU", options)
+    if hashlib.sha256(data[32:]).digest() != data[:32].tobytes(): return None
+    openvino, _ = import_openvino()
+    try: compiled = _core().import_model(openvino.Tensor(data[32:], shared_memory=True), "CPU", options)
     except Exception: return None # from another OpenVINO in spite of its name
+    return Network(compiled, data)
 
 def _put_down(compiled, path):
     "Keep a compiled network, and the newest others of its name."
@@ -253,7 +291,7 @@ def compile_network(
     core = prepare_inference()
     place = _place_of(source, options) if source else None
     with _call(): kept = _take_up(place, options) if place else None
-    if kept: return Network(kept)
+    if kept: return kept
     model = model() if callable(model) else model
     with _call():
         compiled = core.compile_model(model, "CPU", options)
@@ -282,16 +320,22 @@ def find_device(
         )
     return found
 
+def device_kind(
+    device=None, # see `find_device`
+) -> str: # "cpu", "cuda" or "mps"
+    "What kind of device is meant; torch is not imported to say that the CPU is."
+    return "cpu" if device in (None, "cpu") else find_device(device).type
+
 # %% ../../nbs/compute/00_inference.ipynb #networ004
 # crops that go through a network together
 FACE_BATCH = 16
 GPU_FACE_BATCH = 64
 
 def face_batch(
-    device, # `torch.device`
+    device, # see `find_device`
 ) -> int:
     "How many crops go through the networks together on a device."
-    return FACE_BATCH if device.type == "cpu" else GPU_FACE_BATCH
+    return FACE_BATCH if device_kind(device) == "cpu" else GPU_FACE_BATCH
 
 # %% ../../nbs/compute/00_inference.ipynb #c014
 def compile_module(

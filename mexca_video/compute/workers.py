@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import weakref
 from collections import deque
@@ -15,7 +16,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext, suppress
 from queue import Empty, SimpleQueue
 
-from .inference import prepare_inference
+from .inference import count_threads, prepare_inference
 
 # %% auto #0
 __all__ = ['ANSWER_PATIENCE', 'WorkerPool', 'worker_pool', 'wait_for', 'map_ahead']
@@ -58,12 +59,15 @@ class WorkerPool:
         for _ in self.threads: self.tasks.put(None)
 
     def _work(self):
-        import torch
-        torch.set_num_threads(1)
         with self.around():
             for task in iter(self.tasks.get, None):
+                if "torch" in sys.modules: _set_torch_threads(1)
                 _do(*task)
                 del task
+
+def _set_torch_threads(count):
+    import torch
+    if torch.get_num_threads() != count: torch.set_num_threads(count)
 
 # %% ../../nbs/compute/02_workers.ipynb #worker007
 _IDLE = {} # pools without work
@@ -71,10 +75,9 @@ _IDLE = {} # pools without work
 @contextmanager
 def worker_pool() -> Iterator[WorkerPool]: # a thread for each core and one more
     "Lend the pool; it stays for the next time. Raises `ForkError` in a process where it cannot work."
-    import torch
     from threadpoolctl import threadpool_limits
     prepare_inference()
-    threads = torch.get_num_threads()
+    threads = count_threads()
     key = os.getpid(), threads + 1
     pool = _IDLE.pop(key, None) or WorkerPool(threads + 1)
     lost = False
@@ -85,7 +88,7 @@ def worker_pool() -> Iterator[WorkerPool]: # a thread for each core and one more
         raise
     finally:
         pool.cancel()
-        torch.set_num_threads(threads)
+        if "torch" in sys.modules: _set_torch_threads(threads)
         if lost or _IDLE.setdefault(key, pool) is not pool: pool.end()
 
 # %% ../../nbs/compute/02_workers.ipynb #worker009

@@ -107,7 +107,7 @@ def find_turn(
         if not look_turned(faces["face_box"], faces["face_prob"], faces["points"]): return 0
     frames = faces["decoded"][with_face if with_face.sum() >= TURN_FRAMES else slice(None)]
     chosen = frames[np.unique(np.linspace(0, len(frames) - 1, min(TURN_FRAMES, len(frames))).round().astype(int))]
-    return find_rotation(detector, [dataset[int(i)]["Image"].numpy() for i in chosen])
+    return find_rotation(detector, [dataset.picture(int(i)) for i in chosen])
 
 # %% ../../nbs/extraction/03_assemble.ipynb #assemb017
 def assemble(

@@ -16,7 +16,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .. import __version__
-from ..compute.inference import ENGINES, check_process, find_device, has_bfloat16
+from ..compute.inference import ENGINES, check_process, device_kind, find_device, has_bfloat16
 from . import chunks as chunking
 from .assemble import assemble, describe_missing, find_turn
 from .chunks import Checkpoint, Chunks
@@ -86,7 +86,7 @@ def _check_options(o):
     for measure in o.measures: check_measure(measure)
     if o.device not in (None, "cpu"): find_device(o.device)
     _need(o.engine in ENGINES, "engine", o.engine, f"one of {ENGINES}")
-    if o.engine == "fast" and find_device(o.device).type == "cpu" and not has_bfloat16():
+    if o.engine == "fast" and device_kind(o.device) == "cpu" and not has_bfloat16():
         warnings.warn("engine='fast' equals 'exact' here: this processor has no bfloat16", stacklevel=4)
 
 def _check_numbers(o):
@@ -179,7 +179,7 @@ class LoadedModels:
     @property
     def finder(self) -> object: # `facenet_pytorch.MTCNN`, or `Cascade`
         "What a run asks: the detector where it is loaded or on a GPU, else its weights, which are there much sooner"
-        ready = "_detector" in vars(self) or find_device(self.device).type != "cpu"
+        ready = "_detector" in vars(self) or device_kind(self.device) != "cpu"
         return self.detector if ready else self.cascade
 
     @_Loaded
@@ -478,12 +478,12 @@ def apply(self: FaceExtractor,
     check_process()
     from tqdm.auto import tqdm
 
-    from mexca_video.video import VideoDataset
+    from mexca_video.video import open_frames
     kept = dict(zip(_KEPT, (return_embeddings, return_blendshapes, return_mesh)))
     arguments = _check_arguments(batch_size, skip_frames, process_subclip, rotate, **kept)
     part = arguments["skip_frames"], *arguments["process_subclip"]
     self._stopped = None
-    with VideoDataset(str(filepath), *part, rotate=arguments["rotate"]) as dataset:
+    with open_frames(str(filepath), *part, rotate=arguments["rotate"]) as dataset:
         chunks = open_chunks(self, checkpoint, filepath, arguments)
         options = dict(total=len(dataset), initial=chunks.done, unit="frame", desc=dataset.file_name)
         with tqdm(**options, disable=not show_progress) as bar:

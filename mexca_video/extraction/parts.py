@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from . import chunks as chunking
 from .chunks import CheckpointError, delete_checkpoint
 from .extractor import make_stream, open_chunks
-from ..video import VideoDataset
+from ..video import open_frames
 
 if TYPE_CHECKING:
     from mexca_video.extraction.extractor import FaceExtractor
@@ -43,7 +43,7 @@ _ARGUMENTS = dict(
 )
 
 def _open_video(filepath, skip_frames, process_subclip, rotate):
-    return VideoDataset(str(filepath), skip_frames, *process_subclip, rotate=rotate)
+    return open_frames(str(filepath), skip_frames, *process_subclip, rotate=rotate)
 
 def count_frames(
     filepath: str,  # a video file

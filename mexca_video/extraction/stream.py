@@ -16,13 +16,13 @@ from typing import NamedTuple
 import numpy as np
 from fastcore.basics import patch
 
-from ..compute.inference import face_batch, find_device
+from ..compute.inference import device_kind, empty_cache, face_batch, is_out_of_memory
 from ..compute.workers import map_ahead, wait_for, worker_pool
 from . import chunks as chunking
-from ..faces.crops import cut_for
+from ..faces.crops import face_pixels
 from ..faces.detection import find_faces
 from ..faces.landmarks import LEAST_PRESENCE
-from ..faces.measures import cut_regions_for, empty_values, measure_each
+from ..faces.measures import crops_for, empty_values, look_for, measure_each
 from ..faces.mtcnn import NearPNet
 from ..people.evidence import rate_quality
 from ..people.shots import CUT_LEAST, CUT_PEAK, SIGNATURE_SIZE, measure_change, measure_signature
@@ -39,9 +39,9 @@ class Detection(NamedTuple):
     prob: float # detection probability
     points: np.ndarray # (5, 2) MTCNN's eyes, nose and corners of the mouth, x, y in pixels
     quality: float # of its picture, 0 to 1
-    crop: object # for the encoder, tensor (3, S, S)
+    crop: object # for the encoder, array (3, S, S)
     frame_size: tuple # width and height of its frame, pixels
-    looks: tuple # for each measure: its region (4,) cx, cy, side, angle, and its crop, tensor (3, S, S)
+    looks: tuple # for each measure: its region (4,) cx, cy, side, angle, and its crop, array (3, S, S)
 
 class Frame(NamedTuple):
     "A frame that was looked at."
@@ -55,7 +55,7 @@ class Frame(NamedTuple):
 class FaceStream:
     "Looks at frames and measures faces."
     detector: object # from `load_detector`
-    encode: Callable # (N, 3, S, S) tensor -> (N, E) array
+    encode: Callable # (N, 3, S, S) array -> (N, E) array
     embedding_size: int # E
     measures: tuple # of `Measure`
     embeddings_model: str # which crops the encoder wants, see `cut_for`
@@ -68,12 +68,11 @@ class FaceStream:
         self.near = NearPNet(self.detector.fast) if self.detect_every > 1 else None
 
     def embed_batch(self,
-        crops: list, # of tensors (3, S, S)
+        crops: list, # of arrays (3, S, S)
     ) -> tuple: # dict(face_embedding=(N, E)), NaN for a face that fails; what failed
         "Crops through the encoder."
-        import torch
         failures = {}
-        crops = torch.stack(crops)
+        crops = np.stack(crops)
         rows = measure_each(lambda i: self.encode(crops[i]), np.arange(len(crops)), "embeddings", failures)
         nothing = np.full(self.embedding_size, EMPTY_VALUE, np.float32)
         return dict(face_embedding=np.stack([nothing if row is None else row for row in rows])), failures
@@ -85,11 +84,10 @@ def look_at(self: FaceStream,
     near=None, # for each frame, boxes (N, 4) near which faces are looked for; `None`: everywhere
 ) -> list: # of (number of faces, list of `Detection`)
     "The faces of each frame. Frames are halved where a GPU has no room for them all."
-    import torch
     try: found = find_faces(self.detector, images, None if near is None else self.near.propose(images, near))
-    except torch.OutOfMemoryError:
-        if len(images) == 1: raise
-        torch.cuda.empty_cache()
+    except RuntimeError as error:
+        if len(images) == 1 or not is_out_of_memory(error): raise
+        empty_cache()
         half = len(images) // 2
         halves = (None, None) if near is None else (near[:half], near[half:])
         return self.look_at(images[:half], halves[0]) + self.look_at(images[half:], halves[1])
@@ -98,9 +96,9 @@ def look_at(self: FaceStream,
 def _cut_faces(stream, image, boxes, probs, points):
     "What the networks need of each face of a frame."
     if boxes is None: return []
-    crops = cut_for(stream.embeddings_model, image, boxes, points, stream.post_process)
+    crops = face_pixels(stream.embeddings_model, image, boxes, points, stream.post_process)
     quality = rate_quality(image, boxes, probs, points)
-    cuts = [zip(*cut_regions_for(measure, image, boxes, points[:, :2])) for measure in stream.measures]
+    cuts = [zip(*look_for(measure, image, boxes, points[:, :2])) for measure in stream.measures]
     looks = zip(*cuts) if cuts else [()] * len(boxes)
     sizes = [image.shape[1::-1]] * len(boxes)
     return [Detection(*face) for face in zip(boxes, probs, points, quality, crops, sizes, looks)]
@@ -123,7 +121,7 @@ def _look_through(stream, pool, frames, batch_size):
     if stream.detect_every > 1:
         yield from _look_and_follow(stream, pool, _group_frames(frames, stream.detect_every))
         return
-    length = 1 if find_device(stream.device).type == "cpu" else batch_size
+    length = 1 if device_kind(stream.device) == "cpu" else batch_size
     ahead = max(LEAST_AHEAD, 2 * len(pool.threads) // length)
     def look(run): return _describe(run, stream.look_at([image for _, image in run]))
     for run in map_ahead(pool, look, _group_frames(frames, length), ahead): yield from run
@@ -209,7 +207,6 @@ def measure_batch(self: FaceStream,
     faces: list, # of (position, `Detection`), at most `face_batch`
 ) -> tuple: # what is measured, name -> (N, …); what failed, name -> list of causes
     "Faces of several frames through all measures."
-    import torch
     positions, faces = zip(*faces)
     failures = {}
     columns = dict(
@@ -223,7 +220,7 @@ def measure_batch(self: FaceStream,
     sizes = np.array([face.frame_size for face in faces])
     for k, measure in enumerate(self.measures):
         regions = np.stack([face.looks[k][0] for face in faces])
-        crops = torch.stack([face.looks[k][1] for face in faces])
+        crops = crops_for(measure, np.stack([face.looks[k][1] for face in faces]))
         columns |= measure.measure(crops, regions, sizes, failures)
     return blank_unseen(columns, self.measures), failures
 
@@ -288,7 +285,7 @@ class _Queue:
     def __init__(self, stream, pool):
         self.stream = stream
         self.pool = pool
-        self.most = face_batch(find_device(stream.device))
+        self.most = face_batch(stream.device)
         self.faces = []
 
     def measure(self, chunk, least, size=None):

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     import torch
 
 # %% auto #0
-__all__ = ['PADDINGS', 'FACE_TEMPLATE', 'resize_boxes', 'resize_area', 'resize_levels', 'cut_area', 'cut_faces', 'cut_regions',
-           'region_to_frame', 'upright_regions', 'level_regions', 'align_regions', 'cut_for']
+__all__ = ['PADDINGS', 'FACE_TEMPLATE', 'resize_boxes', 'resize_area', 'resize_levels', 'cut_area', 'box_pixels', 'cut_faces',
+           'region_pixels', 'cut_regions', 'region_to_frame', 'upright_regions', 'level_regions', 'align_regions',
+           'face_pixels', 'cut_for']
 
 # %% ../../nbs/faces/00_crops.ipynb #c006
 @kernel
@@ -112,14 +113,13 @@ def cut_area(
     return resize_boxes(image, boxes, True, np.empty((len(boxes), 3, size, size), np.float32))
 
 # %% ../../nbs/faces/00_crops.ipynb #c024
-def cut_faces(
+def box_pixels(
     frame, # (H, W, 3) RGB uint8 array or tensor
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
     size: int = 160, # side of the result in pixels
     standardize: bool = True, # (x - 127.5) / 128, else 0 to 255
-) -> torch.Tensor: # (N, 3, size, size) float32
+) -> np.ndarray: # (N, 3, size, size) float32
     "Cut boxes out of a frame, as `facenet_pytorch.MTCNN.extract` does for tensors."
-    import torch
     image = np.ascontiguousarray(frame)
     boxes = np.asarray(boxes, float)
     height, width = image.shape[:2]
@@ -127,8 +127,18 @@ def cut_faces(
     top = np.minimum(np.maximum(boxes[:, 1], 0).astype(int), height - 1)
     right = np.maximum(np.minimum(boxes[:, 2], width).astype(int), left + 1)
     bottom = np.maximum(np.minimum(boxes[:, 3], height).astype(int), top + 1)
-    crops = torch.from_numpy(cut_area(image, np.stack([left, top, right, bottom], 1), size))
+    crops = cut_area(image, np.stack([left, top, right, bottom], 1), size)
     return crops if standardize else crops * 128 + 127.5
+
+def cut_faces(
+    frame, # (H, W, 3) RGB uint8 array or tensor
+    boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
+    size: int = 160, # side of the result in pixels
+    standardize: bool = True, # (x - 127.5) / 128, else 0 to 255
+) -> torch.Tensor: # (N, 3, size, size) float32
+    "The same as a tensor."
+    import torch
+    return torch.from_numpy(box_pixels(frame, boxes, size, standardize))
 
 # %% ../../nbs/faces/00_crops.ipynb #c027
 @kernel
@@ -189,20 +199,29 @@ def _sample(image, regions, padding, out):
 # %% ../../nbs/faces/00_crops.ipynb #c027b
 PADDINGS = ("zeros", "border", "reflection") # as torch's `grid_sample` calls them
 
-def cut_regions(
+def region_pixels(
     frame, # (H, W, 3) RGB uint8 array or tensor
     regions: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
     size: int, # side of the result in pixels
     padding: str = "zeros", # what stands outside of the frame: one of `PADDINGS`
-) -> torch.Tensor: # (N, 3, size, size) float32, 0 to 1
+) -> np.ndarray: # (N, 3, size, size) float32, 0 to 1
     "Cut rotated regions out of a frame with bilinear sampling."
-    import torch
     if padding not in PADDINGS: raise ValueError(f"padding={padding!r} is unknown. Use 'zeros', 'border' or 'reflection'.")
     out = np.empty((len(regions), 3, size, size), np.float32)
     compile_kernels(__name__)
     regions = np.asarray(regions, float).reshape(-1, 4)
     _sample(np.ascontiguousarray(frame), regions, PADDINGS.index(padding), out)
-    return torch.from_numpy(out)
+    return out
+
+def cut_regions(
+    frame, # (H, W, 3) RGB uint8 array or tensor
+    regions: np.ndarray, # (N, 4) cx, cy, side in pixels, angle in radians
+    size: int, # side of the result in pixels
+    padding: str = "zeros", # see `region_pixels`
+) -> torch.Tensor: # (N, 3, size, size) float32, 0 to 1
+    "The same as a tensor."
+    import torch
+    return torch.from_numpy(region_pixels(frame, regions, size, padding))
 
 # %% ../../nbs/faces/00_crops.ipynb #c028
 def region_to_frame(
@@ -262,15 +281,20 @@ def align_regions(
     return np.column_stack([center.real, center.imag, 112 * abs(turn), np.angle(turn)])
 
 # %% ../../nbs/faces/00_crops.ipynb #acrops016
-def cut_for(
+def face_pixels(
     embeddings_model: str, # "vggface2", "casia-webface" or "sface"
     frame, # (H, W, 3) RGB uint8 array or tensor
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
     points: np.ndarray, # (N, 5, 2) x, y in pixels
     standardize: bool = True, # (x - 127.5) / 128, else 0 to 255
-) -> torch.Tensor: # (N, 3, S, S) float32, S is 160 for InceptionResnetV1 and 112 for SFace
+) -> np.ndarray: # (N, 3, S, S) float32, S is 160 for InceptionResnetV1 and 112 for SFace
     "Cut faces the way `embeddings_model` was trained: boxes for InceptionResnetV1, upright regions for SFace."
     size = MODELS[embeddings_model].image_size
-    if embeddings_model != "sface": return cut_faces(frame, boxes, size, standardize)
-    crops = cut_regions(frame, align_regions(points), size) * 255
+    if embeddings_model != "sface": return box_pixels(frame, boxes, size, standardize)
+    crops = region_pixels(frame, align_regions(points), size) * 255
     return (crops - 127.5) / 128.0 if standardize else crops
+
+def cut_for(embeddings_model, frame, boxes, points, standardize=True) -> torch.Tensor: # (N, 3, S, S) float32
+    "The same as a tensor, see `face_pixels`."
+    import torch
+    return torch.from_numpy(face_pixels(embeddings_model, frame, boxes, points, standardize))

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..compute.inference import find_device
 from .mtcnn import FastMTCNN
-from ..models.fetch import read_tensors
+from ..models.fetch import read_arrays
 from ..models.registry import find_model
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _POOLED = dict(pnet=(2,), rnet=(3, 3), onet=(3, 3, 2)) # sizes of the windows in
 
 def _read_network(name):
     "The weights of one of MTCNN's networks, under the names that they have in it."
-    tensors = read_tensors((find_model("mtcnn") / f"{name}.pt").read_bytes())
+    tensors = read_arrays((find_model("mtcnn") / f"{name}.pt").read_bytes())
     network = SimpleNamespace(**{f"pool{i}": SimpleNamespace(kernel_size=size) for i, size in enumerate(_POOLED[name], 1)})
     for key, tensor in tensors.items():
         layer, part = key.split(".")
@@ -64,9 +64,8 @@ class Cascade:
         self.select_largest = select_largest
         self.selection_method = selection_method or ("largest" if select_largest else "probability")
         self.keep_all = keep_all
-        self.device = find_device("cpu")
         self.pnet, self.rnet, self.onet = map(_read_network, _POOLED)
-        self.fast = FastMTCNN(self)
+        self.fast = FastMTCNN(self, compiled=True)
 
 # %% ../../nbs/faces/02_detection.ipynb #c014
 SELECTION_METHODS = ("probability", "largest", "largest_over_threshold", "center_weighted_size")

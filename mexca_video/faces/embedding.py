@@ -15,6 +15,7 @@ from ..compute.gpu import place_module, run_module
 from mexca_video.compute.inference import (
     compile_module,
     compile_network,
+    count_threads,
     face_batch,
     find_device,
     read_network,
@@ -61,14 +62,15 @@ def load_encoder(
 # %% ../../nbs/faces/03_embedding.ipynb #c017
 def _for_sface(crops, standardized):
     "Bring crops to SFace's 112 pixels and 0 to 255."
-    from torch.nn.functional import interpolate
     if standardized: crops = crops * 128 + 127.5
     size = MODELS["sface"].image_size
-    return crops if crops.shape[2:] == (size, size) else interpolate(crops, size=(size, size), mode="area")
+    if crops.shape[2:] == (size, size): return crops
+    import torch
+    return torch.nn.functional.interpolate(torch.as_tensor(crops), size=(size, size), mode="area")
 
 def _embed(encoder, crops):
     "One batch through one network."
-    if isinstance(encoder, SFace): return encoder(crops.numpy())
+    if isinstance(encoder, SFace): return encoder(np.asarray(crops))
     if getattr(encoder, "compiled", None) and crops.shape[2:] == (160, 160): return encoder.compiled(crops.numpy())[0]
     device = next(encoder.parameters()).device
     return run_module(encoder, crops, device, getattr(encoder, "engine", "exact"))[0]
@@ -80,15 +82,19 @@ def encode_faces(
     standardized: bool = True, # whether `faces` went through (x - 127.5) / 128
 ) -> np.ndarray: # (N, E) float32, E is 512 for InceptionResnetV1 and 128 for SFace
     "Compute one embedding for each crop. Raises `ValueError` for crops of the wrong shape."
-    import torch
-    crops = torch.as_tensor(faces)
+    light = isinstance(encoder, SFace) and isinstance(faces, np.ndarray) # without torch
+    if light: crops = faces
+    else:
+        import torch
+        crops = torch.as_tensor(faces)
     if crops.ndim != 4 or crops.shape[1] != 3 or min(crops.shape[2:]) < 80:
         raise ValueError(f"faces has shape {tuple(crops.shape)}; expected (N, 3, H, W) with H and W at least 80, "
                          "as `detect` gives them.")
     if isinstance(encoder, SFace): crops = _for_sface(crops, standardized)
     if len(crops) == 0:
         return np.empty((0, MODELS["sface" if isinstance(encoder, SFace) else "vggface2"].embedding_size), np.float32)
-    batches = crops.split(face_batch(getattr(encoder, "device", torch.device("cpu"))))
+    size = face_batch(getattr(encoder, "device", None))
+    batches = [crops[i:i + size] for i in range(0, len(crops), size)]
     if len(batches) == 1: return _embed(encoder, crops)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    with ThreadPoolExecutor(count_threads()) as pool:
         return np.concatenate(list(pool.map(partial(_embed, encoder), batches)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..compute.gpu import place_module, run_module
 from ..compute.inference import compile_module, compile_network, find_device, read_network
-from .crops import cut_regions, level_regions, region_to_frame, upright_regions
+from .crops import cut_regions, level_regions, region_pixels, region_to_frame, upright_regions
 from ..models.fetch import weights_source
 from ..models.imports import import_feat
 from ..models.registry import MODELS
@@ -118,6 +118,7 @@ class FaceMesh:
     "MediaPipe's face mesh in OpenVINO: (N, 3, 256, 256) pictures, 0 to 1, to (N, 478, 3) x, y, depth in sides."
     name = "facemesh"
     padding = "border"
+    takes_arrays = True # as well as tensors
 
     def __init__(self):
         self.size = MODELS["facemesh"].image_size
@@ -128,10 +129,10 @@ class FaceMesh:
         return level_regions(boxes, eyes)
 
     def measure(self,
-        crops, # (N, 3, 256, 256) tensor, 0 to 1
+        crops, # (N, 3, 256, 256) array or tensor, 0 to 1
     ) -> tuple: # points (N, 478, 3), x, y 0 to 1 of the side, and depth; presence (N,), log odds that there is a face
         "The points of the mesh, and whether the network sees a face at all."
-        points, presence, *_ = self.network(np.ascontiguousarray(crops.permute(0, 2, 3, 1).numpy()))
+        points, presence, *_ = self.network(np.ascontiguousarray(np.asarray(crops).transpose(0, 2, 3, 1)))
         return points.reshape(len(crops), 478, 3) / self.size, presence.reshape(len(crops))
 
     def __call__(self, crops) -> np.ndarray: # (N, 478, 3), see `measure`
@@ -163,7 +164,7 @@ def find_eyes(
     level = np.broadcast_to(np.array([[0.0, 0.0], [1.0, 0.0]]), (len(boxes), 2, 2))
     if landmarker.name != "facemesh": return level
     regions = landmarker.regions(boxes, level)
-    points = landmarker.to_68(landmarker(cut_regions(frame, regions, landmarker.size, landmarker.padding)))
+    points = landmarker.to_68(landmarker(region_pixels(frame, regions, landmarker.size, landmarker.padding)))
     return region_to_frame(regions, np.stack([points[:, 36:42].mean(1), points[:, 42:48].mean(1)], 1))
 
 # %% ../../nbs/faces/04_landmarks.ipynb #c018

@@ -10,17 +10,17 @@ from typing import Protocol
 
 import numpy as np
 
-from ..compute.inference import ForkError
+from ..compute.inference import ForkError, empty_cache, is_out_of_memory
 from .action_units import READ_FROM_MESH, load_au_classifier, measure_units
-from .crops import cut_regions, region_to_frame
+from .crops import region_pixels, region_to_frame
 from .eyes import eye_openness, gaze_from_mesh
 from .landmarks import LEAST_PRESENCE, MESH_TO_68, find_eyes, load_landmarker
 from .pose import pose_from_68, pose_from_mesh
 from ..schema import EMPTY_VALUE, VARIABLES, face_shape
 
 # %% auto #0
-__all__ = ['CUES', 'Measure', 'measure_each', 'empty_values', 'name_variables', 'LandmarksAndUnits', 'describe_head',
-           'cut_regions_for', 'check_measure']
+__all__ = ['CUES', 'Measure', 'measure_each', 'empty_values', 'name_variables', 'LandmarksAndUnits', 'describe_head', 'look_for',
+           'cut_regions_for', 'crops_for', 'check_measure']
 
 # %% ../../nbs/faces/10_measures.ipynb #measur006
 class Measure(Protocol):
@@ -53,14 +53,13 @@ def measure_each(
     failures: dict, # what failed -> list of causes
 ) -> list: # of N values, `None` for a face that fails
     "Measure all faces at once if possible; halve them where that fails."
-    import torch
     try: return list(measure(which))
     except ForkError: raise
     except Exception as error:
         if len(which) == 1:
             failures.setdefault(what, []).append(repr(error))
             return [None]
-        if isinstance(error, torch.OutOfMemoryError): torch.cuda.empty_cache()
+        if is_out_of_memory(error): empty_cache()
     halves = np.array_split(which, 2)
     return [found for half in halves for found in measure_each(measure, half, what, failures)]
 
@@ -118,6 +117,7 @@ class LandmarksAndUnits:
 
     size = property(lambda self: self.landmarker.size)
     padding = property(lambda self: self.landmarker.padding)
+    takes_arrays = property(lambda self: _has_no_torch(self.landmarker, self._models[1]))
 
     def regions(self, image, boxes, eyes=None) -> np.ndarray: # (N, 4)
         "Where the landmark network wants to look; it looks for the eyes itself if they are not given."
@@ -180,15 +180,34 @@ def _measure_units(model, crops, regions, points, failures):
     return {name: np.stack([row[k] for row in rows]) for k, name in enumerate(names)}
 
 # %% ../../nbs/faces/10_measures.ipynb #measur017
-def cut_regions_for(
+def look_for(
     measure: Measure,
     image: np.ndarray, # (H, W, 3) RGB uint8
     boxes: np.ndarray, # (N, 4) x1, y1, x2, y2 in pixels
     eyes: np.ndarray = None, # (N, 2, 2), if they are known
-) -> tuple: # regions (N, 4); crops (N, 3, S, S) tensor
+) -> tuple: # regions (N, 4); crops (N, 3, S, S) array
     "The regions that a measure wants to see, and the pictures in them."
     regions = measure.regions(image, boxes, eyes)
-    return regions, cut_regions(image, regions, measure.size, measure.padding)
+    return regions, region_pixels(image, regions, measure.size, measure.padding)
+
+def cut_regions_for(measure, image, boxes, eyes=None) -> tuple: # regions (N, 4); crops (N, 3, S, S) tensor
+    "The same with a tensor, see `look_for`."
+    import torch
+    regions, crops = look_for(measure, image, boxes, eyes)
+    return regions, torch.from_numpy(crops)
+
+def _has_no_torch(landmarker, au_model):
+    "Is none of the networks one of torch?"
+    return getattr(landmarker, "takes_arrays", False) and (au_model is None or au_model in READ_FROM_MESH)
+
+def crops_for(
+    measure: Measure,
+    crops: np.ndarray, # (N, 3, S, S)
+) -> object: # the same as a tensor, except for a measure that has `takes_arrays`
+    "Crops in the form that a measure wants."
+    if getattr(measure, "takes_arrays", False): return crops
+    import torch
+    return torch.from_numpy(crops)
 
 # %% ../../nbs/faces/10_measures.ipynb #measur022
 def check_measure(

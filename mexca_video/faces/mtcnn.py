@@ -5,7 +5,11 @@
 # %% ../../nbs/faces/01_mtcnn.ipynb #c003
 from __future__ import annotations
 
+import hashlib
+import sys
 import threading
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -40,14 +44,18 @@ def _level_sizes(height, width, scales):
     return [(int(height * scale + 1), int(width * scale + 1)) for scale in scales]
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c012
+def _numbers(*weights):
+    "Weights as arrays, from arrays or torch's parameters."
+    return [weight if isinstance(weight, np.ndarray) else weight.detach().cpu().numpy() for weight in weights]
+
 def _convolve(x, layer):
     _, op = import_openvino()
-    weight, bias = (p.detach().cpu().numpy() for p in (layer.weight, layer.bias))
+    weight, bias = _numbers(layer.weight, layer.bias)
     return op.add(op.convolution(x, weight, [1, 1], [0, 0], [0, 0], [1, 1]), bias.reshape(1, -1, 1, 1))
 
 def _prelu(x, layer):
     _, op = import_openvino()
-    return op.prelu(x, layer.weight.detach().cpu().numpy())
+    return op.prelu(x, *_numbers(layer.weight))
 
 def _pool(x, layer):
     _, op = import_openvino()
@@ -56,7 +64,7 @@ def _pool(x, layer):
 
 def _connect(x, layer):
     _, op = import_openvino()
-    weight, bias = (p.detach().cpu().numpy() for p in (layer.weight, layer.bias))
+    weight, bias = _numbers(layer.weight, layer.bias)
     return op.add(op.matmul(x, weight, False, True), bias.reshape(1, -1))
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c013
@@ -88,20 +96,34 @@ def _candidate_graph(net, n, size, stages, heads):
     parts = [_connect(x, getattr(net, f"dense{dense + 1}_{k}")) for k in range(1, heads + 1)]
     return openvino.Model([op.softmax(parts[0], 1), *parts[1:]], [first])
 
+# %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn031
+def _source_of(name, net, *more):
+    "What a compiled graph depends on, see `compile_network`; nothing where the code is in no file."
+    code = Path(getattr(sys.modules[__name__], "__file__", None) or "")
+    if not code.is_file(): return ""
+    facts = hashlib.sha256(code.read_bytes())
+    layers = dict(net.named_children()) if hasattr(net, "named_children") else vars(net)
+    weights = [getattr(layers[key], part, None) for key in sorted(layers) for part in ("weight", "bias")]
+    for values in _numbers(*(values for values in weights if values is not None)): facts.update(values.tobytes())
+    return f"mtcnn-{name} {facts.hexdigest()} {more}"
+
 # %% ../../nbs/faces/01_mtcnn.ipynb #c015
 class _Batches:
     "A network for any number of pictures, compiled for some numbers of them: `build(n)` gives the graph for n."
-    def __init__(self, build, steps, engine="exact"):
+    def __init__(self, build, steps, engine="exact", source=""):
         self.build = build
         self.steps = steps
         self.engine = engine
+        self.source = source
         self.graphs = {}
         self.lock = threading.Lock()
 
     def graph(self, n) -> Network:
         "The network for `n` pictures, compiled when it is first asked for."
         with self.lock:
-            if n not in self.graphs: self.graphs[n] = compile_network(self.build(n), self.engine)
+            if n not in self.graphs:
+                source = self.source and f"{self.source.replace(' ', f'-{n} ', 1)}"
+                self.graphs[n] = compile_network(partial(self.build, n), self.engine, source)
             return self.graphs[n]
 
     def __call__(self, *inputs) -> list: # of arrays (N, …)
@@ -269,15 +291,19 @@ def _nms_in_runs(boxes, scores, run, limit):
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn019
 _CELL_STEPS = (16, 32, 64, 96, 128, 192, 256, 384, 512, 1024)
-_RNET_STEPS = (8, 16, 24, 32, 48, 64, 96, 128, 256)
-_ONET_STEPS = (1, 2, 4, 6, 8, 12, 16, 32, 64)
+_RNET_STEPS = (8, 16, 24, 32, 48, 64)
+_ONET_STEPS = (1, 2, 4, 6, 8, 12, 16)
 
 def _compiled_networks(detector):
     "Single windows of P-Net, R-Net and O-Net in OpenVINO."
     def cells(n): return _cell_graph(detector.pnet, n)
     def rnet(n): return _candidate_graph(detector.rnet, n, 24, (True, True, False), 2)
     def onet(n): return _candidate_graph(detector.onet, n, 48, (True, True, True, False), 3)
-    return _Batches(cells, _CELL_STEPS), _Batches(rnet, _RNET_STEPS), _Batches(onet, _ONET_STEPS)
+    return (
+        _Batches(cells, _CELL_STEPS, source=_source_of("cells", detector.pnet)),
+        _Batches(rnet, _RNET_STEPS, source=_source_of("rnet", detector.rnet)),
+        _Batches(onet, _ONET_STEPS, source=_source_of("onet", detector.onet)),
+    )
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c021
 class FastMTCNN:
@@ -311,7 +337,8 @@ class FastMTCNN:
         "P-Net for the pictures of a pyramid."
         if not self.compiled: return None
         def build(n): return _pnet_graph(self.detector.pnet, sizes)
-        return _Batches(build, (1,), "fast" if self.screens(sizes) else "exact")
+        source = _source_of("pnet", self.detector.pnet, sizes)
+        return _Batches(build, (1,), "fast" if self.screens(sizes) else "exact", source)
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c021b
 from fastcore.basics import patch

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .landmarks import MESH_TO_68
+from ..models.fetch import read_arrays
 
 # %% auto #0
 __all__ = ['canonical_face', 'angles_of', 'rotation_of', 'fit_rotation', 'turned_to_the_front', 'pose_from_mesh', 'pose_from_68']
@@ -20,11 +21,9 @@ __all__ = ['canonical_face', 'angles_of', 'rotation_of', 'fit_rotation', 'turned
 @cache
 def canonical_face() -> np.ndarray: # (468, 3) x, y, z in centimetres
     "MediaPipe's canonical face, seen from the front."
-    import torch
-
     folder = Path(find_spec("feat").submodule_search_locations[0])
     path = folder / "resources" / "canonical_face_model.pt"
-    return torch.load(path, map_location="cpu", weights_only=True).double().numpy()
+    return read_arrays(path.read_bytes()).astype(float)
 
 # %% ../../nbs/faces/07_pose.ipynb #pose009
 def angles_of(

@@ -16,24 +16,28 @@ __all__ = ['rate_pictures', 'Quality']
 _LUMA = (0.299, 0.587, 0.114)
 _BLUR = 9 # pixels of the blur, as in the paper
 
+def _blurred(grey, dim):
+    "Means of `_BLUR` neighbours along a dimension; at the edge the picture is mirrored."
+    margin = [(0, 0), (0, 0), (0, 0)]
+    margin[dim] = _BLUR // 2, _BLUR // 2
+    wide = np.moveaxis(np.pad(grey, margin, mode="reflect"), dim, 0)
+    sums = sum(wide[k:k + grey.shape[dim]] for k in range(_BLUR))
+    return np.moveaxis(sums / np.float32(_BLUR), 0, dim)
+
 def _kept_variation(grey, dim):
     "How much of the variation along a dimension a blur along it leaves: (N,), 0 to 1."
-    import torch.nn.functional as F
-    window = (_BLUR, 1) if dim == 1 else (1, _BLUR)
-    margin = (0, 0, _BLUR // 2, _BLUR // 2) if dim == 1 else (_BLUR // 2, _BLUR // 2, 0, 0)
-    blurred = F.avg_pool2d(F.pad(grey, margin, mode="reflect"), window, stride=1)
-    before = grey.diff(dim=dim).abs_()
-    lost = before.sub(blurred.diff(dim=dim).abs_()).clamp_(min=0)
-    return 1 - lost.sum((1, 2)) / before.sum((1, 2)).clamp_(min=1e-9)
+    before = abs(np.diff(grey, axis=dim))
+    lost = np.maximum(before - abs(np.diff(_blurred(grey, dim), axis=dim)), 0)
+    return 1 - lost.sum((1, 2), float) / np.maximum(before.sum((1, 2), float), 1e-9)
 
 def rate_pictures(
-    crops, # (N, 3, S, S) float32 tensor, 0 to 1
+    crops, # (N, 3, S, S) float32 array or tensor, 0 to 1
 ) -> tuple: # sharpness (N,), brightness (N,); both 0 to 1
     "Sharpness and brightness of pictures. A picture of one colour has the sharpness 0."
-    red, green, blue = crops.unbind(1)
+    red, green, blue = np.moveaxis(np.asarray(crops), 1, 0)
     grey = red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2]
-    blur = np.maximum(*(_kept_variation(grey, dim).numpy() for dim in (1, 2)))
-    return (1 - blur).astype(np.float32), grey.mean((1, 2)).numpy()
+    blur = np.maximum(_kept_variation(grey, 1), _kept_variation(grey, 2))
+    return (1 - blur).astype(np.float32), grey.mean((1, 2), float).astype(np.float32)
 
 # %% ../../nbs/faces/09_quality.ipynb #qualit008
 class Quality:
@@ -42,6 +46,7 @@ class Quality:
     variables = ("face_sharpness", "face_brightness")
     size = 64
     padding = "border"
+    takes_arrays = True # as well as tensors
 
     def regions(self, image, boxes, eyes=None) -> np.ndarray: # (N, 4) cx, cy, side, angle
         "The square around each box."

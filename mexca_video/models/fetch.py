@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import re
 import shutil
 import stat
@@ -14,12 +15,15 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+
+import numpy as np
 
 from ..files import cache_folder, file_sha256
 from .imports import import_restored
@@ -35,7 +39,8 @@ from mexca_video.models.registry import (
 )
 
 # %% auto #0
-__all__ = ['MAX_MODEL_BYTES', 'list_members', 'read_member', 'read_tensors', 'fetch_model', 'checked_bytes', 'weights_source']
+__all__ = ['MAX_MODEL_BYTES', 'list_members', 'read_member', 'read_tensors', 'read_arrays', 'fetch_model', 'checked_bytes',
+           'weights_source']
 
 # %% ../../nbs/models/02_fetch.ipynb #c046
 def _digest(path):
@@ -121,6 +126,69 @@ def read_tensors(
     except Exception as error:
         raise ValueError(f"it ends early or is not a PyTorch state dict ({type(error).__name__}: "
                          f"{str(error).splitlines()[0] if str(error) else ''})") from error
+
+# %% ../../nbs/models/02_fetch.ipynb #fetch015
+_KINDS = dict(FloatStorage=np.float32, DoubleStorage=np.float64, LongStorage=np.int64)
+
+def _array_of(storage, offset, size, stride, *_):
+    "The array that a pickled tensor stands for. Raises `ValueError` where it would reach beyond its numbers."
+    width = storage.itemsize
+    return np.ndarray(size, storage.dtype, storage, offset * width, [step * width for step in stride])
+
+class _ArrayReader(pickle.Unpickler):
+    "Reads arrays and plain containers. `storage` gives the numbers that the file names."
+    def __init__(self, file, storage=None):
+        super().__init__(file)
+        self.storage = storage
+
+    def find_class(self, module, name):
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"): return lambda *tensor: _array_of(*tensor)
+        if (module, name) == ("collections", "OrderedDict"): return OrderedDict
+        if module == "torch" and name in _KINDS: return _KINDS[name]
+        raise ValueError(f"it holds a {module}.{name}")
+
+    def persistent_load(self, pid): return self.storage(*pid)
+
+# %% ../../nbs/models/02_fetch.ipynb #fetch016
+def _from_zip(data):
+    "From a file as torch writes it since version 1.6."
+    with zipfile.ZipFile(BytesIO(data)) as opened:
+        list_members(opened, len(data), packed=False)
+        root = opened.namelist()[0].split("/")[0]
+
+        def storage(word, kind, key, place, count):
+            numbers = np.frombuffer(opened.read(f"{root}/data/{key}"), kind)
+            if len(numbers) != count: raise ValueError(f"{key} holds {len(numbers)} numbers, not {count}")
+            return numbers
+
+        return _ArrayReader(BytesIO(opened.read(f"{root}/data.pkl")), storage).load()
+
+def _from_pickles(data):
+    "From a file of an older torch: five pickles, and the numbers after them."
+    file = BytesIO(data)
+    storages = {}
+
+    def storage(word, kind, key, place, count, view=None):
+        if view is not None or not 0 <= count * np.dtype(kind).itemsize <= len(data): raise ValueError(f"{key} is odd")
+        return storages.setdefault(key, np.empty(count, kind))
+
+    for _ in range(3): _ArrayReader(file).load() # a magic number, the version, the machine
+    found = _ArrayReader(file, storage).load()
+    for key in _ArrayReader(file).load():
+        numbers = storages[key]
+        count = int.from_bytes(file.read(8), "little")
+        if count != len(numbers): raise ValueError(f"{key} holds {count} numbers, not {len(numbers)}")
+        numbers[:] = np.frombuffer(file.read(numbers.nbytes), numbers.dtype)
+    return found
+
+def read_arrays(
+    data: bytes, # of a PyTorch file
+) -> object: # as it was saved, arrays in the place of tensors
+    "Read a PyTorch file, without torch if it is a plain one. Raises `ValueError` as `read_tensors` does."
+    try: return (_from_zip if data[:4] == b"PK\x03\x04" else _from_pickles)(data)
+    except Exception:
+        found = read_tensors(data)
+        return {name: part.numpy() for name, part in found.items()} if isinstance(found, dict) else found.numpy()
 
 # %% ../../nbs/models/02_fetch.ipynb #c051
 def _download_release(model, number, folder, show_progress):

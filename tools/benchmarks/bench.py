@@ -271,7 +271,7 @@ def replay(minutes):
     extractor.apply(sample_clip(), show_progress=False)
     longest, failures = batches[max(batches)]
     frames = int(minutes * 60 * FPS)
-    class Long(video.VideoDataset):
+    class Long(video.VideoFrames):
         "The sample clip, over and over."
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options)
@@ -281,7 +281,7 @@ def replay(minutes):
     rows = np.concatenate([columns["face_embedding"] for columns, _ in embedded])
     def copy_embedding(self, crops): return dict(face_embedding=np.resize(rows, (len(crops), rows.shape[1]))), {}
     stream._frames_of, stream.FaceStream.measure_batch, stream.FaceStream.embed_batch = deal, copy_batch, copy_embedding
-    video.VideoDataset = Long
+    video.VideoDataset = Long  # which `open_frames` takes then
     forget_peak()
     before, began = peak(), time.perf_counter()
     ds = extractor.apply(sample_clip(), show_progress=False)

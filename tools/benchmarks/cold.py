@@ -21,7 +21,6 @@ def lap(name):
     seen.append((name, time.perf_counter(), time.process_time(), peak / 1024))
 lap("start")
 import numpy; lap("NumPy")
-import torch; lap("torch")
 import openvino, numba, xarray, netCDF4; lap("OpenVINO, numba, xarray, netCDF4")
 from mexca_video import FaceExtractor, save; lap("mexca_video")
 extractor = FaceExtractor.embedded()
