@@ -22,7 +22,7 @@ def features(): return make_extractor().apply(sample_path("single_face"), **CLIP
 
 
 @pytest.mark.numeric
-@pytest.mark.parametrize("options", [dict(thresholds=(0.5, 0.6, 0.6)), dict(min_face_size=40, factor=0.6)])
+@pytest.mark.parametrize("options", [dict(min_face_size=40, factor=0.6), pytest.param(dict(thresholds=(0.5, 0.6, 0.6)), marks=pytest.mark.slow)])
 def test_near_a_face_it_is_found_as_everywhere(options):
     "In frames of every parity, with faces at the edges too."
     detector = Cascade(**options)
@@ -76,7 +76,8 @@ def test_what_is_found_is_what_every_frame_shows(features):
     np.testing.assert_allclose(features.face_box, everywhere.face_box, atol=1e-2)
 
 
-def test_a_pool_of_one_thread_comes_to_an_end(features, monkeypatch):
+@pytest.mark.slow
+def test_a_pool_of_one_thread_comes_to_an_end(features):
     import torch
 
     threads = torch.get_num_threads()
