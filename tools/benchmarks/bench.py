@@ -144,7 +144,7 @@ def measure_speed(rows):
     with tempfile.TemporaryDirectory() as folder:
         for models, entered in (("default", default_set), ("embedded", embedded_set)):
             with entered() as (make, script):
-                kinds = {"exact": make(), "fast": make(engine="fast"), "exact, detect_every=4": make(detect_every=4)}
+                kinds = {"exact": make(), "fast": make(engine="fast"), "exact, detect_every=5": make(detect_every=5)}
                 for clip, path, count in clips(folder): compare(rows, models, clip, kinds, script, path, count)
 
 
