@@ -174,7 +174,9 @@ def _say_software(said):
     "Precision and versions."
     engine = said["arguments"].get("engine")
     versions = [f"{name} {number}" for name, number in said["software"].items() if name != "mexca_video"]
-    if engine: yield f"Embeddings and landmarks were computed {_ENGINES.get(engine, f'with the engine {engine}')}."
+    mesh = engine == "fast" and said["arguments"].get("landmark_model") == "facemesh" # exact in both engines
+    what = "Embeddings" if mesh else "Embeddings and landmarks"
+    if engine: yield f"{what} were computed {_ENGINES.get(engine, f'with the engine {engine}')}."
     if versions: yield f"Versions: {', '.join(versions)}."
 
 # %% ../nbs/08_citing.ipynb #citing026

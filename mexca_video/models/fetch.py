@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 import re
 import shutil
 import stat
@@ -15,9 +14,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from importlib.util import find_spec
 from io import BytesIO
@@ -25,7 +23,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ..files import cache_folder, file_sha256
+from ..files import cache_folder, file_sha256, read_whole, write_atomically
 from .imports import import_restored
 from mexca_video.models.registry import (
     HUB,
@@ -128,67 +126,39 @@ def read_tensors(
                          f"{str(error).splitlines()[0] if str(error) else ''})") from error
 
 # %% ../../nbs/models/02_fetch.ipynb #fetch015
-_KINDS = dict(FloatStorage=np.float32, DoubleStorage=np.float64, LongStorage=np.int64)
+_LARGEST_ARRAYS = 2**26 # bytes
+_ALONE = "array" # name of an array that has none
 
-def _array_of(storage, offset, size, stride, *_):
-    "The array that a pickled tensor stands for. Raises `ValueError` where it would reach beyond its numbers."
-    width = storage.itemsize
-    return np.ndarray(size, storage.dtype, storage, offset * width, [step * width for step in stride])
+def _kept_arrays(path):
+    "The arrays that are kept there. Raises `OSError` or `ValueError` if they are not, or not whole."
+    from safetensors.numpy import load
 
-class _ArrayReader(pickle.Unpickler):
-    "Reads arrays and plain containers. `storage` gives the numbers that the file names."
-    def __init__(self, file, storage=None):
-        super().__init__(file)
-        self.storage = storage
+    data = read_whole(path, _LARGEST_ARRAYS)
+    if hashlib.sha256(data[32:]).digest() != data[:32]: raise ValueError(f"{path.name} is not whole")
+    return load(data[32:])
 
-    def find_class(self, module, name):
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"): return lambda *tensor: _array_of(*tensor)
-        if (module, name) == ("collections", "OrderedDict"): return OrderedDict
-        if module == "torch" and name in _KINDS: return _KINDS[name]
-        raise ValueError(f"it holds a {module}.{name}")
+def _keep_arrays(arrays, path):
+    "Keep arrays, where that is possible."
+    from safetensors.numpy import save
 
-    def persistent_load(self, pid): return self.storage(*pid)
+    data = save(arrays)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(path) as part: part.write_bytes(hashlib.sha256(data).digest() + data)
 
 # %% ../../nbs/models/02_fetch.ipynb #fetch016
-def _from_zip(data):
-    "From a file as torch writes it since version 1.6."
-    with zipfile.ZipFile(BytesIO(data)) as opened:
-        list_members(opened, len(data), packed=False)
-        root = opened.namelist()[0].split("/")[0]
-
-        def storage(word, kind, key, place, count):
-            numbers = np.frombuffer(opened.read(f"{root}/data/{key}"), kind)
-            if len(numbers) != count: raise ValueError(f"{key} holds {len(numbers)} numbers, not {count}")
-            return numbers
-
-        return _ArrayReader(BytesIO(opened.read(f"{root}/data.pkl")), storage).load()
-
-def _from_pickles(data):
-    "From a file of an older torch: five pickles, and the numbers after them."
-    file = BytesIO(data)
-    storages = {}
-
-    def storage(word, kind, key, place, count, view=None):
-        if view is not None or not 0 <= count * np.dtype(kind).itemsize <= len(data): raise ValueError(f"{key} is odd")
-        return storages.setdefault(key, np.empty(count, kind))
-
-    for _ in range(3): _ArrayReader(file).load() # a magic number, the version, the machine
-    found = _ArrayReader(file, storage).load()
-    for key in _ArrayReader(file).load():
-        numbers = storages[key]
-        count = int.from_bytes(file.read(8), "little")
-        if count != len(numbers): raise ValueError(f"{key} holds {count} numbers, not {len(numbers)}")
-        numbers[:] = np.frombuffer(file.read(numbers.nbytes), numbers.dtype)
-    return found
-
 def read_arrays(
     data: bytes, # of a PyTorch file
-) -> object: # as it was saved, arrays in the place of tensors
-    "Read a PyTorch file, without torch if it is a plain one. Raises `ValueError` as `read_tensors` does."
-    try: return (_from_zip if data[:4] == b"PK\x03\x04" else _from_pickles)(data)
-    except Exception:
+) -> dict | np.ndarray: # as it was saved, arrays in the place of tensors
+    "Read a small PyTorch file; torch is needed the first time only. Raises `ValueError` as `read_tensors` does."
+    path = cache_folder() / "compiled" / f"arrays-{hashlib.sha256(data).hexdigest()[:24]}.bin"
+    try: arrays = _kept_arrays(path)
+    except (OSError, ValueError):
         found = read_tensors(data)
-        return {name: part.numpy() for name, part in found.items()} if isinstance(found, dict) else found.numpy()
+        named = found if isinstance(found, dict) else {_ALONE: found}
+        arrays = {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in named.items()}
+        _keep_arrays(arrays, path)
+    return arrays.get(_ALONE, arrays)
 
 # %% ../../nbs/models/02_fetch.ipynb #c051
 def _download_release(model, number, folder, show_progress):

@@ -22,13 +22,13 @@ def test_none_hangs(runs, words):
 
 
 def test_a_run_with_the_embedded_set_imports_what_it_needs():
-    "Importing torch takes two seconds and 480 MB, and torchvision takes its compiler along."
+    "Importing torch takes two seconds and 480 MB, and torchvision takes its compiler along. Torch is needed once, before there is anything in the cache folder."
     code = """
 import sys
 from mexca_video import FaceExtractor, sample_path
 print(int(FaceExtractor.embedded().apply(sample_path("single_face"), process_subclip=(0, 0.1), show_progress=False).n_detected.sum()))
 print(sorted({"torch", "torchvision", "facenet_pytorch", "feat", "matplotlib", "sklearn", "onnx.reference", "sympy", "torch._dynamo"} & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for _ in range(2): done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     faces, modules = done.stdout.splitlines()
     assert int(faces) > 0 and modules == "[]", done.stdout
