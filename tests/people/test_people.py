@@ -131,7 +131,7 @@ def test_resumed_run_has_the_same_people(runs, name, tmp_path):
 
 @needs_shared
 @pytest.mark.parametrize("known", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["unknown", "known"])
-@pytest.mark.parametrize("name", ["hamilton_short", "chaplin"])
+@pytest.mark.parametrize("name", [pytest.param("hamilton_short", marks=pytest.mark.slow), "chaplin"])
 def test_real_clips(runs, name, known):
     truth = read_truth(SHARED / f"{name}.csv")
     people = {"hamilton_short": 7, "chaplin": 2}[name]

@@ -243,7 +243,7 @@ def any_step(draw, ds):
     return draw(steps(ds))
 
 
-@many(40)
+@many(25)
 @given(st.data())
 def test_corrections_lose_nothing(data):
     original = data.draw(RESULTS)
