@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .workers import WorkerPool
+from .workers import WorkerPool, wait_for
 
 if TYPE_CHECKING:
     import torch
@@ -55,9 +55,16 @@ def call_device(
     function: Callable, # computes on the device, and brings back what it found
     *args,
 ) -> object: # what `function` returns
-    "Call a function that computes on a device: on a GPU in one of the few threads that do so."
+    """Call a function that computes on a device: on a GPU in one of the few threads that do so.
+
+    Raises `TimeoutError` as `wait_for` does.
+    """
     if device.type == "cpu": return function(*args)
-    with _float32_convolutions(): return _callers(os.getpid(), device).submit(function, *args).result()
+    with _float32_convolutions():
+        try: return wait_for(_callers(os.getpid(), device).submit(function, *args))
+        except TimeoutError: # these threads may never come back
+            _callers.cache_clear()
+            raise
 
 # %% ../../nbs/compute/03_gpu.ipynb #gpu011
 def to_device(

@@ -41,15 +41,7 @@ from mexca_video.people.identification import (
     number_by_appearance,
 )
 from ..people.naming import estimate_people, identify_tracks, name_faces
-from mexca_video.schema import (
-    EMPTY_VALUE,
-    SIZES,
-    VARIABLES,
-    build_features,
-    face_shape,
-    history_line,
-    list_variables,
-)
+from ..schema import EMPTY_VALUE, SIZES, VARIABLES, build_features, face_shape, history_line, list_variables
 
 if TYPE_CHECKING:
     import facenet_pytorch

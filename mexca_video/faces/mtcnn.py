@@ -289,6 +289,13 @@ def _nms_in_runs(boxes, scores, run, limit):
         begin = end
     return kept[:count]
 
+def _suppress(boxes, scores, by, where, picture):
+    "NMS within each level at an IoU of 0.5, then among all levels of a picture at 0.7, then regression."
+    kept = _nms_in_runs(boxes, scores, where, 0.5)
+    kept = kept[_nms_in_runs(boxes[kept], scores[kept], picture[kept], 0.7)]
+    size = boxes[kept, 2:] - boxes[kept, :2]
+    return boxes[kept] + by[kept] * np.concatenate([size, size], 1), picture[kept]
+
 # %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn019
 _CELL_STEPS = (16, 32, 64, 96, 128, 192, 256, 384, 512, 1024)
 _RNET_STEPS = (8, 16, 24, 32, 48, 64)
@@ -418,20 +425,15 @@ def score_by_torch(self: FastMTCNN, images, sizes) -> tuple: # as `score`
 # %% ../../nbs/faces/01_mtcnn.ipynb #c022c
 @patch
 def propose(self: FastMTCNN, images) -> tuple: # candidate boxes (N, 4), picture (N,) of each
-    "The first stage: NMS within each level at an IoU of 0.5, then among all levels at 0.7, then regression."
+    "The first stage: places that may hold a face, and `_suppress`."
     scales, sizes, graph = self.pyramid(*images[0].shape[:2])
     if not scales: return np.empty((0, 4), np.float32), np.empty(0, np.int64)
     places, where, scores, by = (
         self.score(images, sizes, graph) if self.compiled else self.score_by_torch(images, sizes)
     )
     boxes = _boxes_of(places, np.array(scales)[where % len(scales)])
-    picture = where // len(scales)
-    kept = _nms_in_runs(boxes, scores, where, 0.5)
-    kept = kept[_nms_in_runs(boxes[kept], scores[kept], picture[kept], 0.7)]
-    boxes = boxes[kept]
-    by = by[kept]
-    size = boxes[:, 2:] - boxes[:, :2]
-    return _square(boxes + by * np.concatenate([size, size], 1)), picture[kept]
+    boxes, picture = _suppress(boxes, scores, by, where, where // len(scales))
+    return _square(boxes), picture
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c023
 def _parts(picture, count):
@@ -556,7 +558,7 @@ def _cut_patch(image, height, width, top, left, out):
 # %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn104
 @kernel
 def _cut_patches(image, patches, out, penalties):
-    "Fill `out` (N, 3, S, S) of zeros with patches (N, 4), and note in zeros (N, 1, S - 2, S - 2) where their levels end."
+    "Fill `out` (N, 3, S, S) of zeros with patches (N, 4); zeros (N, 1, S - 2, S - 2) note where levels end."
     for n in range(len(patches)):
         height, width, top, left = patches[n]
         high = min(out.shape[2], height - top)
@@ -572,20 +574,13 @@ def _patch_graph(pnet, n):
     penalties = op.parameter([n, 1, _PATCH - 2, _PATCH - 2], np.float32)
     return openvino.Model(_pnet_heads(pnet, pictures, penalties), [pictures, penalties])
 
-def _suppress(boxes, scores, by, where, picture):
-    "NMS within each level, then among all levels of a picture, and regression, as in `propose`."
-    kept = _nms_in_runs(boxes, scores, where, 0.5)
-    kept = kept[_nms_in_runs(boxes[kept], scores[kept], picture[kept], 0.7)]
-    size = boxes[kept, 2:] - boxes[kept, :2]
-    return boxes[kept] + by[kept] * np.concatenate([size, size], 1), picture[kept]
-
 # %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn140
 def _locate(passed, patches, sizes):
-    "Picture, level, y and x of the places (M, 10, 10) of patches that passed, each once and in order; and where they stand."
+    "Picture, level, y and x of the places (M, 10, 10) that passed, each once and in order; and where they stand."
     n, y, x = np.nonzero(passed)
     places = patches[n, 2:] + np.column_stack([y, x])
     inside = (places < _count_places(sizes[patches[n, 1]])).all(1)
-    n, y, x = n[inside], y[inside], x[inside]
+    n, y, x = np.stack([n, y, x])[:, inside]
     found, once = _each_once(patches[n, 0], patches[n, 1], *places[inside].T)
     return found, n[once], y[once], x[once]
 
