@@ -21,7 +21,7 @@ from .widgets import Live
 
 # %% auto #0
 __all__ = ['BACK', 'NEAR', 'encode_jpeg', 'encode_figure', 'frames_to_decode', 'Pictures', 'is_same_file', 'open_pictures',
-           'values_or_nan', 'check_target', 'make_button', 'make_place', 'message_html', 'Viewer']
+           'values_or_nan', 'check_target', 'keep_step', 'make_button', 'make_place', 'message_html', 'Viewer']
 
 # %% ../../nbs/viewers/01_base.ipynb #vbas006
 def encode_jpeg(
@@ -159,6 +159,18 @@ def check_target(
     path = Path(path)
     check_place(path)
     return path
+
+# %% ../../nbs/viewers/01_base.ipynb #base001
+def keep_step(
+    write, # function of a path
+    path: Path | None, # `None` if nothing is kept
+    text: str, # what was done
+) -> tuple[str, str]: # what to say of it, and the kind of line for `Viewer.say`
+    "Write what was done to its file before it is shown. A file that cannot be written is told, and stops nothing."
+    try:
+        if path: write(path)
+    except (OSError, ValueError, TypeError) as error: return f"{text}, not saved: {error}", "error"
+    return text + (f", saved in {path.name}" if path else ""), ""
 
 # %% ../../nbs/viewers/01_base.ipynb #vbas027
 def make_button(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,7 +34,7 @@ from mexca_video.review.corrections import (
 from ..review.validation import list_intervals
 from ..schema import is_correction, person_slots
 from ..validators import need_features
-from .base import Viewer, check_target, encode_jpeg, make_button, values_or_nan
+from .base import Viewer, check_target, encode_jpeg, keep_step, make_button, values_or_nan
 from .widgets import Gallery
 
 if TYPE_CHECKING:
@@ -326,15 +327,13 @@ class _Steps:
         self.show(corrected, tell_change(self.done[-1], corrected))
 
     def show(self, ds, text) -> None:
-        "Show a Dataset, keep it, and say what was done."
+        "Keep a Dataset, show it, and say what was done."
+        kept = keep_step(partial(save, ds), self.path, text)
         self.dataset = ds
         self.cuts = {}
         self.say("")
         self.refresh()
-        try:
-            if self.path: save(ds, self.path)
-        except (OSError, ValueError, TypeError) as error: return self.say(f"{text}, not saved: {error}", "error")
-        self.say(text + (f", saved in {self.path.name}" if self.path else ""))
+        self.say(*kept)
 
     def undo(self) -> None:
         "Take back the last correction."

@@ -15,7 +15,7 @@ import numpy as np
 from ..figures import cut_face, draw_frame, draw_timeline
 from ..review.validation import load_checks, sample_checks, save_checks, score_checks
 from ..validators import need_features
-from .base import Viewer, check_target, encode_jpeg, make_button
+from .base import Viewer, check_target, encode_jpeg, keep_step, make_button
 from .widgets import Picture
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ class _ReviewParts(Viewer):
     def _refresh(self):
         "Progress, and the table at the end."
         unanswered = sum(bool(self._left(i)) for i in range(len(self.checks)))
-        kept = self.unsaved or f", saved in {self.path.name}" if self.path else ""
-        self.progress.value = f"check {self.at + 1} of {len(self.checks)}, {unanswered} left" + html.escape(kept)
+        self.progress.value = f"check {self.at + 1} of {len(self.checks)}, {unanswered} left" + html.escape(self.kept)
         self.table.value = "" if unanswered else self.report.round(2).to_html(index=False, border=0)
 
     def _mark(self, check):
@@ -111,11 +110,10 @@ class _Asking:
 
     def answer(self, question, answer) -> None:
         "Note an answer, save it, and go on when both questions are answered."
-        self.checks.loc[self.checks.index[self.at], question] = answer
-        try:
-            if self.path: save_checks(self.checks, self.dataset, self.path)
-            self.unsaved = ""
-        except OSError as error: self.unsaved = f", not saved: {error}"
+        checks = self.checks.copy()
+        checks.loc[checks.index[self.at], question] = answer
+        self.kept, _ = keep_step(lambda path: save_checks(checks, self.dataset, path), self.path, "")
+        self.checks = checks
         self.go(self.at if self._left(self.at) else self.at + 1)
 
 # %% ../../nbs/viewers/05_review.ipynb #vrev015
@@ -123,7 +121,7 @@ class ReviewViewer(_Asking, _ReviewParts):
     "What `view_checks` returns. `checks` holds the answers, `report` the precision."
     def __init__(self, ds, video, n, seed, path):
         self.path = check_target(path)
-        self.unsaved = ""
+        self.kept = ""
         self.checks = load_checks(self.path, ds) if self.path and self.path.exists() else sample_checks(ds, n, seed)
         score_checks(self.checks, ds) # refuses checks that could be answered and not counted
         super().__init__(ds, video)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from ..io.netcdf import load, save
 from ..review.corrections import replay_history
 from ..schema import choose_aus
 from ..validators import need_features
-from .base import Viewer, check_target, encode_figure, make_button
+from .base import Viewer, check_target, encode_figure, keep_step, make_button
 from .detections import LEAST_CONFIDENCE, DetectionViewer, row_for_key
 from .widgets import Strip
 
@@ -151,29 +152,29 @@ class _EventSteps(Viewer):
         "Take a list of events for those that are there; `chosen`: one of them."
         try: changed = put_events(self.original, entries)
         except ValueError as error: return self.say(str(error), "error")
+        events = list_events(changed)
+        row = find_event(events, chosen) if chosen else -1
         self.done.append(self.dataset)
         self.undone.clear()
-        self.show_events(changed)
-        self.choose(find_event(self.events, chosen) if chosen else -1)
-        self.keep(describe_event(self.events.iloc[self.chosen]) if self.chosen >= 0 else "deleted")
+        self.show(changed, describe_event(events.iloc[row]) if row >= 0 else "deleted", row)
 
     @property
     def events(self) -> DataFrame: return list_events(self.dataset)
 
+    def show(self, ds, text, chosen=-1) -> None:
+        "Keep a Dataset, show its events, choose one of them by its row, and say what was done."
+        kept = keep_step(partial(save, ds), self.path, text)
+        self.show_events(ds)
+        self.choose(chosen)
+        self.say(*kept)
+
     def show_events(self, ds) -> None:
-        "Show a Dataset's events."
+        "Show a Dataset's events; none is chosen."
         self.dataset = ds
         with self.strip.hold_sync():
             self.strip.selected = -1
             self.strip.events = list_bars(ds)
         self.choose(-1)
-
-    def keep(self, text) -> None:
-        "Write the result to the file, and say what was done."
-        try:
-            if self.path: save(self.dataset, self.path)
-        except (OSError, ValueError, TypeError) as error: return self.say(f"{text}, not saved: {error}", "error")
-        self.say(text + (f", saved in {self.path.name}" if self.path else ""))
 
 # %% ../../nbs/viewers/03_timeline.ipynb #timeli018
 class _Undo(_EventSteps):
@@ -189,8 +190,7 @@ class _Undo(_EventSteps):
     def _turn(self, of, to, text):
         if not of: return
         to.append(self.dataset)
-        self.show_events(of.pop())
-        self.keep(text)
+        self.show(of.pop(), text)
 
 # %% ../../nbs/viewers/03_timeline.ipynb #timeli008
 class _EventEdits(_Undo):

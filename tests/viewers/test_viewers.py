@@ -26,6 +26,7 @@ from mexca_video import (
     view_faces,
     view_timeline,
 )
+from mexca_video.analysis.events import list_events
 from mexca_video.review.corrections import accept_proposal, assign_track, dismiss_proposal, list_tracks
 from mexca_video.schema import STATUS, build_features
 from mexca_video.validators import check_features
@@ -474,6 +475,22 @@ def test_people_are_kept_on_file(features, clip, tmp_path):
     later.redo()
     assert load(path).identical(later.dataset) and later.dataset.face_name.values[0] == "Anna"
     assert [p.name for p in tmp_path.iterdir()] == ["corrected.nc"]
+
+
+def test_what_is_seen_is_in_the_file_already(told, clip, tmp_path):
+    "A viewer's code may run beside the notebook's cells: whoever sees a correction or an answer may read the file at once."
+    people = view_faces(told, clip, n=2, path=tmp_path / "corrected.nc")
+    strip = view_timeline(told, clip, path=tmp_path / "events.nc")
+    check = view_checks(told, clip, n=4, path=tmp_path / "answers.json")
+    seen = []
+    people.gallery.observe(lambda change: seen.append(load(people.path).face_name.values[0] == "Anna"), "rows")
+    strip.strip.observe(lambda change: seen.append(len(list_events(load(strip.path))) == 4), "events")
+    check.progress.observe(lambda change: seen.append('"yes"' in check.path.read_text()), "value")
+    people.who.value, people.name.value = str(told.face_name.values[0]), "Anna"
+    people.rename()
+    strip.told({"add": [9, 10]})
+    check.answer("box_right", "yes")
+    assert seen == [True] * 3
 
 
 def test_people_leave_other_files_alone(features, clip, tmp_path):
