@@ -231,7 +231,7 @@ def detected(
     ds,  # features Dataset
 ) -> "xr.DataArray":  # (frame, face) bool
     "Where a slot holds a detection."
-    return ds.face_prob.notnull().drop_attrs()
+    return ds.face_prob.notnull(keep_attrs=False)
 
 # %% ../nbs/01_schema.ipynb #c027
 def person_slots(

@@ -581,6 +581,7 @@ def test_identity_draws_tracks_with_their_distances():
     assert not named(old, "track:") and not named(old, "distance:") and len(named(old, "embedding:")) == 3
 
 
+@pytest.mark.slow
 def test_results_of_the_first_version_look_as_before():
     for ds in RESULTS.values():
         old = first_version(ds)

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from places import ROOT
 
 HELPERS = ROOT / "tests" / "helpers"  # some tools put it on their path
@@ -38,6 +40,7 @@ def imports_of(path):
             yield from ((place, alias.name, []) for alias in node.names)
 
 
+@pytest.mark.slow
 def test_what_tools_import_is_there():
     "In a process of its own: some imports change the process for good."
     found = []

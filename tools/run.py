@@ -1,8 +1,8 @@
 """Tests, part by part: python tools/run.py [short | long]
 
-short: how the notebooks are written; notebooks and modules are in step; the notebooks of the library run; pytest
-without what is marked slow. long: tutorials and explanations run; what is marked slow; what compares numbers, as other
-processors would compute them; how far results are apart there.
+short: how the notebooks are written; notebooks and modules are in step; the notebooks of the library run; pytest;
+all without what is marked slow. long: tutorials and explanations run; what is marked slow; what compares numbers, as
+other processors would compute them; how far results are apart there.
 """
 import os
 import shutil
@@ -49,6 +49,12 @@ def check_notebooks(*which):
     return succeeds([BIN / "nbdev_test", "--n_workers", "2", "--do_print", *which])
 
 
+def check_slow_cells():
+    "Notebooks with cells that begin with `#| slow`, all of whose cells run."
+    names = [path.stem for path in (ROOT / "nbs").rglob("*.ipynb") if path.parent.name[0] != "." and '"#| slow' in path.read_text("utf-8")]
+    return check_notebooks("--flags", "slow", "--file_re", f"^({'|'.join(names)})[.]")
+
+
 def check_tests(which):
     "A few files at a time."
     return pytest("tests", "-m", which, "-rs", "--durations=10")
@@ -79,7 +85,7 @@ TEXTS = "tutorials|explanations"  # folders of notebooks that export nothing
 SHORT = {"lint": check_lint, "nbdev": check_clean, "notebooks": partial(check_notebooks, "--skip_folder_re", f"^([_.]|{TEXTS})")}
 SHORT |= {"pytest": partial(check_tests, "not slow")}
 LONG = {f"notebooks, {name}": partial(check_notebooks, "--path", f"nbs/{name}") for name in TEXTS.split("|")}
-LONG |= {"slow tests": partial(check_tests, "slow")}
+LONG |= {"notebooks, slow cells": check_slow_cells, "slow tests": partial(check_tests, "slow")}
 LONG |= {f"numeric tests, {setting}": partial(check_numbers, setting) for setting in SETTINGS if setting}
 LONG |= {"results of other processors": check_processors}
 

@@ -82,6 +82,7 @@ def test_turned_pictures_are_found(detector, tmp_path, name, degrees):
     assert find_rotation(detector, _pictures(path, 12)) == (360 - degrees) % 360
 
 
+@pytest.mark.slow
 def test_a_doubt_is_raised_by_every_turned_clip(detector, tmp_path):
     for name in ("pexels", "single_face"):
         for degrees in (0, 90, 180, 270):
@@ -106,6 +107,7 @@ def _drawn_face(turn):
     return np.rot90(image, turn)
 
 
+@pytest.mark.slow
 def test_where_nobody_can_tell_nothing_is_turned(detector):
     assert find_rotation(detector, []) == 0
     for turn in range(4):

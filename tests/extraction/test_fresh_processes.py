@@ -21,6 +21,7 @@ def test_none_hangs(runs, words):
     assert f"hangs 0 of {runs}, {{'done': {runs}}}" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_with_the_embedded_set_imports_what_it_needs():
     "Importing torch takes two seconds and 480 MB, and torchvision takes its compiler along. Torch is needed once, before there is anything in the cache folder."
     code = """

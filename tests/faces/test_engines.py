@@ -91,6 +91,7 @@ def test_compiled_landmarks_are_torch_s(name, hub, cache):
     assert 300 * abs(plain - compiled).max() < 0.01
 
 
+@pytest.mark.slow
 def test_torch_s_cascade_is_the_compiled_one():
     "What serves a GPU, here on the CPU: the same result of a whole run."
     extractor = FaceExtractor.embedded(3, landmark_model=None, au_model=None)

@@ -57,7 +57,7 @@ def is_right(found, people):
 
 
 PEOPLED = [name for name in CLIPS if CLIPS[name].people]
-QUICK = ["two", "five", "crossing", "hand, 0.5 s", "shot and reverse shot", "twice", "call"]
+QUICK = ["two", "five", "crossing", "hand, 0.5 s", "shot and reverse shot", "twice"]
 
 
 @clip_marks(PEOPLED, QUICK)

@@ -40,6 +40,7 @@ def test_importing_and_helping_load_nothing_heavy():
     assert heavy_modules("import mexca_video.cli\ntry: mexca_video.cli.cli(['--help'])\nexcept SystemExit: pass") == "[]"
 
 
+@pytest.mark.slow
 def test_every_public_name_is_there():
     code = "import mexca_video as m; [getattr(m, n) for n in m.__all__]; print('all there')"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "all there\n"

@@ -243,6 +243,7 @@ def any_step(draw, ds):
     return draw(steps(ds))
 
 
+@pytest.mark.slow
 @many(25)
 @given(st.data())
 def test_corrections_lose_nothing(data):
@@ -265,6 +266,7 @@ def test_corrections_lose_nothing(data):
 def who(ds): return ds.face_label.drop_attrs().drop_vars("face_name")
 
 
+@pytest.mark.slow
 @many(30)
 @given(RESULTS, st.data())
 def test_corrections_can_be_taken_back(ds, data):

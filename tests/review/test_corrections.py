@@ -38,6 +38,7 @@ ORIGINALS = {(n_frames, n_faces): demo_features(n_frames=n_frames, n_faces=n_fac
              for n_frames in (1, 20) for n_faces in (1, 2, 3)}
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_any_sequence(data):
