@@ -11,7 +11,8 @@ from ..faces.crops import cut_area
 
 # %% auto #0
 __all__ = ['SIGNATURE', 'SIGNATURE_SIZE', 'CUT_LEAST', 'CUT_RATIO', 'CUT_PEAK', 'FADE_LENGTHS', 'FADE_LEAST', 'FADE_REST',
-           'SETTLED', 'MARGIN', 'measure_signature', 'measure_change', 'find_cuts', 'find_fades', 'find_shots']
+           'FADE_PEAK', 'SETTLED', 'MARGIN', 'measure_signature', 'measure_change', 'find_cuts', 'find_fades',
+           'find_shots']
 
 # %% ../../nbs/people/00_shots.ipynb #ea7a426d
 SIGNATURE = 16 # pixels a side
@@ -68,6 +69,7 @@ def find_cuts(
 FADE_LENGTHS = (48, 24, 12, 6) # frames from the picture before to the picture after
 FADE_LEAST = 14 # mean difference of the two pictures
 FADE_REST = 0.12 # what is left of it beside the line
+FADE_PEAK = 1.5 # how many times the difference as long before and as long after
 
 def _shares(part):
     """Of frames (K, 768), the share of the last picture in each, and the mean difference to the mixture, as a share
@@ -86,6 +88,12 @@ def _is_fade(part):
     return bool(growing and rest.max() < FADE_REST)
 
 # %% ../../nbs/people/00_shots.ipynb #1b6e0d73
+def _stands_out(change, shot, t, length):
+    "Is the difference from frame `t` to `length` frames later larger than those beside it, in the same shot?"
+    before = [change[t - length]] if t >= length and shot[t - length] == shot[t] else []
+    after = [change[t + length]] if t + length < len(change) and shot[t + 2 * length] == shot[t] else []
+    return change[t] >= FADE_PEAK * max(before + after, default=0)
+
 def find_fades(
     signatures: np.ndarray, # (T, 768) uint8, of frames in order
     cuts: np.ndarray, # (T,) bool from `find_cuts`
@@ -100,6 +108,7 @@ def find_fades(
         for t in np.argsort(-change, kind="stable"):
             if change[t] < FADE_LEAST: break
             if shot[t] != shot[t + length] or covered[t:t + length].any(): continue
+            if not _stands_out(change, shot, t, length): continue
             part = signatures[t:t + length + 1]
             if not _is_fade(part[::max(length // 6, 1)]): continue
             share = _shares(part)[0]
