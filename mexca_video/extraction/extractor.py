@@ -214,7 +214,7 @@ class FaceExtractor(LoadedModels):
         *,
         engine: str = "exact", # exact (float32), or fast (bfloat16 where the processor or the GPU has it)
         detect_every: int = 1, # look everywhere in every n-th processed frame only, in between near its faces; loses some
-        min_evidence: float = MIN_EVIDENCE, # evidence below which a detection is doubtful and belongs to nobody, 0 to 1
+        min_evidence: float = MIN_EVIDENCE, # evidence, 0 to 1, below which a detection belongs to nobody, unless it looks just like somebody
         measures: tuple = (), # more of what is measured of each face, see `Measure`
     ):
         options = {name: _plain(value) for name, value in dict(locals()).items() if name != "self"}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['PART', 'COUNT_SAMPLE', 'COUNT_SHARE', 'CLUSTER_LIMIT', 'BLOCK', 'FOUNDING_SECONDS', 'BRIEF_SECONDS', 'CLEAR',
-           'PLACE_WEIGHT', 'PLACE_REACH', 'FARTHER', 'SECOND_CHANCE', 'MOST_ADMITTED', 'CLEARLY', 'NARROW',
+           'PLACE_WEIGHT', 'PLACE_REACH', 'FARTHER', 'SECOND_CHANCE', 'MOST_ADMITTED', 'NEARER', 'CLEARLY', 'NARROW',
            'HALF_LIMIT', 'measure_distance', 'find_means', 'find_track_means', 'count_people', 'NotEnoughFacesError',
            'load_clusterer', 'list_conflicts', 'group_faces', 'need_faces', 'cluster_faces', 'number_by_appearance',
            'assign_people', 'find_centroids', 'leave_strangers', 'Tracks', 'describe_tracks', 'join_tracks',
@@ -305,7 +305,7 @@ class Tracks(NamedTuple):
     places: np.ndarray # (T, 2) where the track is on average, x, y in widths of a face
     evidence: np.ndarray # (T,) that the track is a face, 0 to 1
     founders: np.ndarray # (T,) bool: may it found a person?
-    members: np.ndarray # (T,) bool: may it belong to a person?
+    members: np.ndarray # (T,) bool: has it an embedding, and evidence enough to be a face?
     poor: np.ndarray # (T,) bool: are its pictures poor, as their short embeddings say?
 
 # %% ../../nbs/people/03_identification.ipynb #identi001
@@ -343,7 +343,7 @@ def describe_tracks(
     times: np.ndarray = None, # (N,) seconds; None: 25 frames a second
     quality: np.ndarray = None, # (M,) 0 to 1, of the faces in `rows`; None: all the same
     evidence: np.ndarray = None, # (T,) that the track is a face, 0 to 1; None: not known
-    least: float = 0.5, # evidence from which on a track belongs to a person
+    least: float = 0.5, # evidence from which on a track is one of a face
     sure_length: float = 0, # mean length of embeddings from which on they are sure
 ) -> Tracks:
     "Sum up the tracks of a video."
@@ -560,6 +560,8 @@ def _stands_alone(tracks, labels, track, distance):
     return bool(((apart > distance) | beside).all())
 
 # %% ../../nbs/people/03_identification.ipynb #566aa776
+NEARER = 0.1 # how much nearer a track with too little evidence has to be
+
 def join_rest(
     tracks: Tracks,
     labels: np.ndarray, # (T,) person of each founder, NaN for the others
@@ -567,10 +569,11 @@ def join_rest(
 ) -> np.ndarray: # (T,) person of each track, NaN for one that belongs to nobody
     "Give the tracks that found nobody to the people they are near, those of poor pictures to whom they are clearly nearest."
     labels = labels.copy()
-    rest = np.flatnonzero(tracks.members & ~np.isfinite(labels))
+    rest = np.flatnonzero(np.isfinite(tracks.means[:, 0]) & ~np.isfinite(labels))
     if not np.isfinite(labels).any() or len(rest) == 0: return labels
     centroids = find_means(tracks.means, np.where(np.isfinite(labels), labels, -1), weights=np.sqrt(tracks.sizes))
     apart = measure_distance(tracks.means[rest], centroids)
+    apart[~tracks.members[rest]] += NEARER
     for k in np.argsort(apart, axis=None, kind="stable"):
         row, person = divmod(int(k), len(centroids))
         if not apart[row, person] <= distance: break
@@ -583,7 +586,7 @@ CLEARLY = 0.2 # how much nearer than the next person somebody must be to whom a 
 def _join_poor(tracks, labels, rest, apart, limit):
     "Give those of the tracks `rest` whose pictures are poor to the person they are clearly nearest, up to `limit`."
     nearest = apart.min(1)
-    waiting = np.flatnonzero(tracks.poor[rest] & np.isnan(labels[rest]) & (nearest <= limit))
+    waiting = np.flatnonzero(tracks.poor[rest] & tracks.members[rest] & np.isnan(labels[rest]) & (nearest <= limit))
     for row in waiting[np.argsort(nearest[waiting], kind="stable")]:
         of_beside = labels[tracks.conflicts[[rest[row]]].nonzero()[1]]
         free = np.setdiff1d(np.arange(apart.shape[1]), of_beside)
