@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import warnings
 from copy import copy
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -399,10 +400,15 @@ def make_stream(
 # %% ../../nbs/extraction/04_extractor.ipynb #c048
 _PACKAGES = ("torch", "facenet-pytorch", "py-feat", "spectralcluster", "openvino", "av", "xarray", "numpy")
 
+@cache
+def _versions():
+    "What is installed, by name; read once, since it takes as long as a frame."
+    return {name: version(name) for name in _PACKAGES}
+
 def _describe(extractor, dataset, filepath, arguments, identification):
     "Global attributes of a result."
     arguments = _all_options(extractor) | arguments
-    software = {"mexca_video": __version__} | {name: version(name) for name in _PACKAGES}
+    software = {"mexca_video": __version__} | _versions()
     video = dict(
         video_file=dataset.file_name,
         video_sha256=file_sha256(filepath),
@@ -422,6 +428,7 @@ def _describe(extractor, dataset, filepath, arguments, identification):
         history=history_line("FaceExtractor.apply", arguments),
     )
 
+# %% ../../nbs/extraction/04_extractor.ipynb #extrac008
 def _all_options(extractor):
     "Every argument of the constructor as JSON can hold it."
     options = _options_of(extractor)
