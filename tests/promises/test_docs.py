@@ -144,7 +144,7 @@ def test_every_page_opens_at_a_desk_and_on_a_phone(site, page):
 def test_the_search_works_without_a_server(site, page, words, title):
     page.set_viewport_size(DESK)
     page.goto((site / "search.html").as_uri() + f"?q={words}")
-    page.wait_for_selector("#search-results li a", timeout=20000)
+    page.wait_for_selector("#search-results li a", timeout=60000)
     page.wait_for_timeout(500)
     found = page.locator("#search-results li a").all_inner_texts()
     assert any(title in text for text in found), found

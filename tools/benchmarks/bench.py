@@ -1,4 +1,4 @@
-"""The benchmark: speed against a script, cost against length, time of identification. `make bench` runs all of it in under ten minutes.
+"""The benchmark: speed against a script, cost against length, time of identification. `make bench` runs all of it, in about twenty minutes on two cores.
 
 Everything that is compared runs in one process, in turn, and the median of five rounds counts. Seconds differ between machines; ratios differ less.
 """
@@ -77,7 +77,7 @@ def clips(folder):
     "(name, path, frames): the Pexels clip, and the same at 1280x720."
     from mexca_video import sample_path
 
-    return [("640x360", sample_path("pexels"), 128), ("1280x720", enlarge(Path(folder) / "large.mp4", 1280, 720, 64), 64)]
+    return [("640x360", sample_path("pexels"), 128), ("1280x720", enlarge(Path(folder) / "large.mp4", 1280, 720, 128), 128)]
 
 
 @contextlib.contextmanager
