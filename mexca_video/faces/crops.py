@@ -16,22 +16,24 @@ if TYPE_CHECKING:
     import torch
 
 # %% auto #0
-__all__ = ['PADDINGS', 'FACE_TEMPLATE', 'resize_boxes', 'resize_area', 'resize_levels', 'cut_area', 'box_pixels', 'cut_faces',
-           'region_pixels', 'cut_regions', 'region_to_frame', 'upright_regions', 'level_regions', 'align_regions',
-           'face_pixels', 'cut_for']
+__all__ = ['PADDINGS', 'FACE_TEMPLATE', 'resize_boxes', 'resize_patches', 'resize_area', 'resize_levels', 'cut_area',
+           'box_pixels', 'cut_faces', 'region_pixels', 'cut_regions', 'region_to_frame', 'upright_regions',
+           'level_regions', 'align_regions', 'face_pixels', 'cut_for']
 
 # %% ../../nbs/faces/00_crops.ipynb #c006
 @kernel
-def _windows(size, count):
-    "First pixels, and those behind the last ones, of `count` windows that together cover `size` pixels; their widths."
-    first = np.empty(count, np.uint32)
-    end = np.empty(count, np.uint32)
-    wide = np.empty(count, np.float32)
-    for j in range(count):
-        first[j] = j * size // count
-        end[j] = ((j + 1) * size + count - 1) // count
+def _windows(size, count, skip, number):
+    """`number` of the `count` windows that together cover `size` pixels, without the first `skip`: where they begin; from
+    there, their first pixels and those behind the last ones; their widths."""
+    begin = skip * size // count
+    first = np.empty(number, np.uint32)
+    end = np.empty(number, np.uint32)
+    wide = np.empty(number, np.float32)
+    for j in range(number):
+        first[j] = (j + skip) * size // count - begin
+        end[j] = ((j + skip + 1) * size + count - 1) // count - begin
         wide[j] = end[j] - first[j]
-    return first, end, wide
+    return begin, first, end, wide
 
 @kernel
 def _add_up(rows, sums, prefix):
@@ -61,24 +63,32 @@ def _average(prefix, first, end, wide, high, whole, out, i):
     for k in range(3):
         line = out[k, i]
         sums = prefix[k:]
-        for j in range(len(line)): line[j] = np.int32(sums[3 * end[j]] - sums[3 * first[j]])
-        for j in range(len(line)): line[j] = line[j] / high / wide[j]
+        for j in range(len(first)): line[j] = np.int32(sums[3 * end[j]] - sums[3 * first[j]])
+        for j in range(len(first)): line[j] = line[j] / high / wide[j]
         if whole:
-            for j in range(len(line)): line[j] = np.float32(np.uint8(line[j]))
-        for j in range(len(line)): line[j] = (line[j] - _SHIFT) * _PART
+            for j in range(len(first)): line[j] = np.float32(np.uint8(line[j]))
+        for j in range(len(first)): line[j] = (line[j] - _SHIFT) * _PART
 
 @kernel
-def _resize(image, top, bottom, left, right, whole, out):
-    "Fill `out` (3, h, w) from a part of a picture (H, 3W)."
-    top_row, end_row, high = _windows(bottom - top, out.shape[1])
-    first, end, wide = _windows(right - left, out.shape[2])
+def _resize(image, part, size, skip, whole, out):
+    """Fill `out` (3, h, w) from a part (x1, y1, x2, y2) of a picture (H, 3W) that is resized to `size` (height, width); `skip`
+    rows and columns of that are left out."""
+    h = min(out.shape[1], size[0] - skip[0])
+    w = min(out.shape[2], size[1] - skip[1])
+    begin, top_row, end_row, high = _windows(part[3] - part[1], size[0], skip[0], h)
+    top = part[1] + begin
+    begin, first, end, wide = _windows(part[2] - part[0], size[1], skip[1], w)
+    left = part[0] + begin
+    right = left + end[-1]
     sums = np.empty(3 * (right - left), np.int32)
     prefix = np.zeros(3 * (right - left) + 3, np.int32)
-    for i in range(out.shape[1]):
+    for i in range(h):
         _add_up(image[top + top_row[i]:top + end_row[i], 3 * left:3 * right], sums, prefix)
         _average(prefix, first, end, wide, high[i], whole, out, i)
 
 # %% ../../nbs/faces/00_crops.ipynb #c007
+def _flat(image): return np.ascontiguousarray(image).reshape(len(image), -1)
+
 def resize_boxes(
     image: np.ndarray, # (H, W, 3) uint8
     boxes: np.ndarray, # (N, 4) whole pixels x1, y1, x2, y2 within the picture
@@ -87,9 +97,22 @@ def resize_boxes(
 ) -> np.ndarray: # `out`, (x - 127.5) / 128
     "Cut boxes out of a picture and resize them by area averaging."
     compile_kernels(__name__)
-    boxes = np.asarray(boxes, np.int64).reshape(-1, 4)
-    image = np.ascontiguousarray(image).reshape(len(image), -1)
-    for (left, top, right, bottom), crop in zip(boxes.tolist(), out): _resize(image, top, bottom, left, right, whole, crop)
+    image = _flat(image)
+    for box, crop in zip(np.asarray(boxes, np.int64).reshape(-1, 4).tolist(), out):
+        _resize(image, tuple(box), out.shape[2:], (0, 0), whole, crop)
+    return out
+
+def resize_patches(
+    image: np.ndarray, # (H, W, 3) uint8
+    patches: np.ndarray, # (N, 4) height and width of a level, first row and column of a piece of it
+    out: np.ndarray, # (N, 3, h, w) float32; filled as far as the levels go
+) -> np.ndarray: # `out`, (x - 127.5) / 128
+    "Pieces of the levels of an image pyramid, see `resize_levels`."
+    compile_kernels(__name__)
+    image = _flat(image)
+    whole = 0, 0, image.shape[1] // 3, len(image)
+    for (height, width, top, left), patch in zip(np.asarray(patches, np.int64).tolist(), out):
+        _resize(image, whole, (height, width), (top, left), False, patch)
     return out
 
 # %% ../../nbs/faces/00_crops.ipynb #crops009
@@ -162,7 +185,7 @@ def _fill_levels(image, sizes, starts, out):
     height, width = image.shape[:2]
     small = (height // sizes[:, 0] + 2) * (width // sizes[:, 1] + 2) <= _MOST
     if small.any():
-        windows = zip(*(_windows(width, w) for w in sizes[small, 1]))
+        windows = zip(*(_windows(width, w, 0, w)[1:] for w in sizes[small, 1]))
         first, end, wide = (np.concatenate(parts) for parts in windows)
         rows = np.zeros((2, width + 1), np.uint64)
         sums = np.empty((2, len(first)), np.uint64)
