@@ -1010,14 +1010,13 @@ def _read_ahead(items, what="", ahead=2, moved=lambda: 0):
 
 # %% ../nbs/04_video.ipynb #c100
 def _sound(dataset, part):
-    """Those of the selected frames `part` (positions) that can be decoded: their positions (T,) and pictures (T, H,
-    W, 3)."""
+    "Those of the selected frames `part` (positions) that can be decoded: their positions (T,) and a list of pictures."
     found = []
     for position in part:
         try: found.append((position, _picture(dataset, dataset.video_frames[position])))
         except FrameError: continue
-    if not found: return np.empty(0, np.int64), np.empty((0, dataset.height, dataset.width, 3), np.uint8)
-    return np.array([position for position, _ in found]), np.stack([image for _, image in found])
+    if not found: _open(dataset)  # raises `FrameError` if there is no picture in the whole file
+    return np.array([position for position, _ in found], np.int64), [image for _, image in found]
 
 # %% ../nbs/04_video.ipynb #c101
 @patch
@@ -1025,6 +1024,7 @@ def batches(self: VideoFrames,
     batch_size: int = 1, # Frames in a batch; the last one may be smaller
     start: int = 0, # Position among the selected frames at which to begin
     tolerant: bool = False, # Leave out frames that cannot be decoded, and note them in `damaged_frames`
+    stacked: bool = True, # Are the pictures of a batch one array? Else they are a list of (H, W, 3)
 ) -> Iterator: # over (slice into the selected frames, or their positions (T,) if `tolerant`; (T, H, W, 3) uint8 RGB)
     """The selected frames in order, decoded ahead in a second thread.
 
@@ -1039,9 +1039,10 @@ def batches(self: VideoFrames,
         with reader:
             for first in range(start, len(self), batch_size):
                 part = slice(first, min(first + int(batch_size), len(self)))
-                if not tolerant: yield part, np.stack([_picture(reader, i) for i in self.video_frames[part]])
-                elif len((found := _sound(reader, range(part.start, part.stop)))[0]): yield found
-                sound += not tolerant or len(found[0])
+                if tolerant: where, images = _sound(reader, range(part.start, part.stop))
+                else: where, images = part, [_picture(reader, i) for i in self.video_frames[part]]
+                sound += len(images)
+                if images: yield where, np.stack(images) if stacked else images
         if not sound and start == 0:
             raise FrameError(f"{self.file_name}: not one of its {len(self)} selected frames can be decoded. Copy or "
                              "export it again.")

@@ -108,7 +108,7 @@ LEAST_AHEAD = 6 # runs of frames that are under way at once
 
 def _frames_of(stream, pool, dataset, batch_size, start, bar):
     "`Frame` for each frame that can be decoded, from `start` on."
-    batches = dataset.batches(batch_size, start, tolerant=True)
+    batches = dataset.batches(batch_size, start, tolerant=True, stacked=False)
     frames = (pair for positions, images in batches for pair in zip(positions, images))
     for seen in _look_through(stream, pool, frames, batch_size):
         bar.faces += len(seen.detections)

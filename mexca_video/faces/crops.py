@@ -16,28 +16,41 @@ if TYPE_CHECKING:
     import torch
 
 # %% auto #0
-__all__ = ['PADDINGS', 'FACE_TEMPLATE', 'resize_boxes', 'resize_area', 'resize_levels', 'cut_area', 'box_pixels', 'cut_faces',
-           'region_pixels', 'cut_regions', 'region_to_frame', 'upright_regions', 'level_regions', 'align_regions',
-           'face_pixels', 'cut_for']
+__all__ = ['PADDINGS', 'FACE_TEMPLATE', 'resize_boxes', 'resize_patches', 'resize_area', 'resize_levels', 'cut_area',
+           'box_pixels', 'cut_faces', 'region_pixels', 'cut_regions', 'region_to_frame', 'upright_regions',
+           'level_regions', 'align_regions', 'face_pixels', 'cut_for']
 
 # %% ../../nbs/faces/00_crops.ipynb #c006
 @kernel
-def _windows(size, count):
-    "First pixels, and those behind the last ones, of `count` windows that together cover `size` pixels."
-    first = np.empty(count, np.uint32)
-    end = np.empty(count, np.uint32)
-    for j in range(count):
-        first[j] = j * size // count
-        end[j] = ((j + 1) * size + count - 1) // count
-    return first, end
+def _windows(size, count, skip, number):
+    """`number` of the `count` windows that together cover `size` pixels, without the first `skip`: where they begin; from
+    there, their first pixels and those behind the last ones; their widths."""
+    begin = skip * size // count
+    first = np.empty(number, np.uint32)
+    end = np.empty(number, np.uint32)
+    wide = np.empty(number, np.float32)
+    for j in range(number):
+        first[j] = (j + skip) * size // count - begin
+        end[j] = ((j + skip + 1) * size + count - 1) // count - begin
+        wide[j] = end[j] - first[j]
+    return begin, first, end, wide
 
 @kernel
 def _add_up(rows, sums, prefix):
     "Add up rows of a picture, three colours a pixel, and note the prefix sums from left to right."
     sums[:] = 0
-    for y in range(len(rows)):
+    y = 0
+    while y + 4 <= len(rows):
+        a = rows[y]
+        b = rows[y + 1]
+        c = rows[y + 2]
+        d = rows[y + 3]
+        for x in range(len(sums)): sums[x] += a[x] + b[x] + c[x] + d[x]
+        y += 4
+    while y < len(rows):
         row = rows[y]
         for x in range(len(sums)): sums[x] += row[x]
+        y += 1
     for x in range(len(sums)): prefix[x + 3] = prefix[x] + sums[x]
 
 # %% ../../nbs/faces/00_crops.ipynb #c006b
@@ -45,28 +58,33 @@ _SHIFT = np.float32(127.5)
 _PART = np.float32(0.0078125)
 
 @kernel
-def _resize(image, top, bottom, left, right, whole, out):
-    "Fill `out` (3, h, w) from a part of a picture (H, 3W); cut to whole numbers if `whole`."
-    rows = _windows(bottom - top, out.shape[1])
-    columns = _windows(right - left, out.shape[2])
-    sums = np.empty(3 * (right - left), np.int32)
-    prefix = np.zeros(3 * (right - left) + 3, np.int32)
-    for i in range(out.shape[1]):
-        _add_up(image[top + rows[0][i]:top + rows[1][i], 3 * left:3 * right], sums, prefix)
-        high = np.float32(rows[1][i] - rows[0][i])
-        for k in range(3):
-            line = out[k, i]
-            first = columns[0]
-            end = columns[1]
-            for j in range(len(line)): line[j] = np.int32(prefix[3 * end[j] + k] - prefix[3 * first[j] + k])
-            for j in range(len(line)): line[j] = line[j] / high / np.float32(end[j] - first[j])
-            if whole:
-                for j in range(len(line)): line[j] = np.float32(np.uint8(line[j]))
-            for j in range(len(line)): line[j] = (line[j] - _SHIFT) * _PART
+def _average(prefix, first, end, wide, high, whole, out, i):
+    "Line `i` of `out` (3, h, w): means, of the prefix sums of `high` rows; they are cut to whole numbers if `whole`."
+    for k in range(3):
+        line = out[k, i]
+        sums = prefix[k:]
+        for j in range(len(first)): line[j] = np.int32(sums[3 * end[j]] - sums[3 * first[j]])
+        for j in range(len(first)): line[j] = line[j] / high / wide[j]
+        if whole:
+            for j in range(len(first)): line[j] = np.float32(np.uint8(line[j]))
+        for j in range(len(first)): line[j] = (line[j] - _SHIFT) * _PART
 
 @kernel
-def _resize_each(image, boxes, whole, out):
-    for k in range(len(boxes)): _resize(image, boxes[k, 1], boxes[k, 3], boxes[k, 0], boxes[k, 2], whole, out[k])
+def _resize(image, part, size, skip, whole, out):
+    """Fill `out` (3, h, w) from a part (x1, y1, x2, y2) of a picture (H, 3W) that is resized to `size` (height, width); `skip`
+    rows and columns of that are left out."""
+    h = min(out.shape[1], size[0] - skip[0])
+    w = min(out.shape[2], size[1] - skip[1])
+    begin, top_row, end_row, high = _windows(part[3] - part[1], size[0], skip[0], h)
+    top = part[1] + begin
+    begin, first, end, wide = _windows(part[2] - part[0], size[1], skip[1], w)
+    left = part[0] + begin
+    right = left + end[-1]
+    sums = np.empty(3 * (right - left), np.int32)
+    prefix = np.zeros(3 * (right - left) + 3, np.int32)
+    for i in range(h):
+        _add_up(image[top + top_row[i]:top + end_row[i], 3 * left:3 * right], sums, prefix)
+        _average(prefix, first, end, wide, high[i], whole, out, i)
 
 # %% ../../nbs/faces/00_crops.ipynb #c007
 def _flat(image): return np.ascontiguousarray(image).reshape(len(image), -1)
@@ -79,8 +97,78 @@ def resize_boxes(
 ) -> np.ndarray: # `out`, (x - 127.5) / 128
     "Cut boxes out of a picture and resize them by area averaging."
     compile_kernels(__name__)
-    _resize_each(_flat(image), np.asarray(boxes, np.int64).reshape(-1, 4), whole, out)
+    image = _flat(image)
+    for box, crop in zip(np.asarray(boxes, np.int64).reshape(-1, 4).tolist(), out):
+        _resize(image, tuple(box), out.shape[2:], (0, 0), whole, crop)
     return out
+
+def resize_patches(
+    image: np.ndarray, # (H, W, 3) uint8
+    patches: np.ndarray, # (N, 4) height and width of a level, first row and column of a piece of it
+    out: np.ndarray, # (N, 3, h, w) float32; filled as far as the levels go
+) -> np.ndarray: # `out`, (x - 127.5) / 128
+    "Pieces of the levels of an image pyramid, see `resize_levels`."
+    compile_kernels(__name__)
+    image = _flat(image)
+    whole = 0, 0, image.shape[1] // 3, len(image)
+    for (height, width, top, left), patch in zip(np.asarray(patches, np.int64).tolist(), out):
+        _resize(image, whole, (height, width), (top, left), False, patch)
+    return out
+
+# %% ../../nbs/faces/00_crops.ipynb #crops009
+_COLOR_BITS = np.uint64(21)
+_COLOR = np.uint64(2 ** 21 - 1)
+_MOST = (2 ** 21 - 1) // 255 # pixels of a window
+
+@kernel
+def _sweep(row, before, after):
+    "The integral row (W + 1,) after a row of a picture (W, 3), of the one before it."
+    total = np.uint64(0)
+    for x in range(len(row)):
+        rest = np.uint64(row[x, 2]) << _COLOR_BITS | np.uint64(row[x, 1])
+        total += rest << _COLOR_BITS | np.uint64(row[x, 0])
+        after[x + 1] = before[x + 1] + total
+
+@kernel
+def _grow(integral, first, end, sums):
+    for j in range(len(first)): sums[j] = integral[end[j]] - integral[first[j]]
+
+@kernel
+def _unpack(sums, tops, wide, high, color, line):
+    "Means of windows in one colour, of what the integral row grows by at their end and had grown by at their top."
+    shift = _COLOR_BITS * np.uint64(color)
+    for j in range(len(line)):
+        mean = np.float32(np.int32(sums[j] - tops[j] >> shift & _COLOR)) / high / wide[j]
+        line[j] = (mean - _SHIFT) * _PART
+
+# %% ../../nbs/faces/00_crops.ipynb #crops011
+@kernel
+def _sweep_down(image, sizes, starts, first, end, wide, rows, tops, sums, out):
+    """Fill `out` (P,) with levels of a picture (H, W, 3) that have these sizes (L, 2): (3, h, w) from each of `starts` on.
+    Windows of columns stand one level after the other. The rest is room: for two integral rows, zeros, and for lines."""
+    height = len(image)
+    done = np.zeros(len(sizes), np.int64) # lines of each level
+    for y in range(height):
+        before = rows[y % 2]
+        after = rows[1 - y % 2]
+        _sweep(image[y], before, after)
+        b = 0
+        for n in range(len(sizes)):
+            h = sizes[n, 0]
+            w = sizes[n, 1]
+            a = b
+            b = a + w
+            while done[n] * height < (y + 1) * h and done[n] < h: # the line begins here, or has begun
+                i = done[n]
+                top = i * height // h
+                bottom = ((i + 1) * height + h - 1) // h
+                if top == y: _grow(before, first[a:b], end[a:b], tops[a:b])
+                if bottom > y + 1: break
+                _grow(after, first[a:b], end[a:b], sums[a:b])
+                for k in range(3):
+                    at = starts[n] + (k * h + i) * w
+                    _unpack(sums[a:b], tops[a:b], wide[a:b], np.float32(bottom - top), k, out[at:at + w])
+                done[n] += 1
 
 # %% ../../nbs/faces/00_crops.ipynb #c008
 def resize_area(
@@ -92,16 +180,33 @@ def resize_area(
     holds more than 65,536 pixels."""
     return resize_levels([image], [(height, width)])[0][0]
 
+def _fill_levels(image, sizes, starts, out):
+    "The levels of a picture, into `out`; those with large windows one by one."
+    height, width = image.shape[:2]
+    small = (height // sizes[:, 0] + 2) * (width // sizes[:, 1] + 2) <= _MOST
+    if small.any():
+        windows = zip(*(_windows(width, w, 0, w)[1:] for w in sizes[small, 1]))
+        first, end, wide = (np.concatenate(parts) for parts in windows)
+        rows = np.zeros((2, width + 1), np.uint64)
+        sums = np.empty((2, len(first)), np.uint64)
+        _sweep_down(image, sizes[small], starts[small], first, end, wide, rows, *sums, out)
+    for (h, w), start in zip(sizes[~small], starts[~small]):
+        resize_boxes(image, [0, 0, width, height], False, out[start:start + 3 * h * w].reshape(1, 3, h, w))
+
 def resize_levels(
     images: list, # of B (H, W, 3) uint8 arrays of one size
     sizes: list, # of (h, w)
 ) -> list: # of (B, 3, h, w) float32 arrays, one for each size
     "The levels of an image pyramid."
-    levels = [np.empty((len(images), 3, *size), np.float32) for size in sizes]
-    for level in levels:
-        for image, out in zip(images, level):
-            resize_boxes(image, [0, 0, image.shape[1], image.shape[0]], False, out[None])
-    return levels
+    compile_kernels(__name__)
+    sizes = np.array(sizes, np.int64).reshape(-1, 2)
+    numbers = 3 * sizes.prod(1) # of a level of one picture
+    room = -(-len(images) * numbers // 16) * 16 # each level begins where 16 numbers may be fetched at once
+    starts = np.cumsum(room) - room
+    out = np.empty(room.sum(), np.float32)
+    for b, image in enumerate(images): _fill_levels(np.ascontiguousarray(image), sizes, starts + b * numbers, out)
+    ends = starts + len(images) * numbers
+    return [out[start:end].reshape(-1, 3, *size) for start, end, size in zip(starts, ends, sizes)]
 
 # %% ../../nbs/faces/00_crops.ipynb #c010
 def cut_area(
@@ -142,21 +247,50 @@ def cut_faces(
 
 # %% ../../nbs/faces/00_crops.ipynb #c027
 @kernel
-def _blend(image, x, y, out):
-    "The three colours between the pixels of a picture (H, W, 3), bilinearly; a pixel outside has the weight 0."
-    left = int(np.floor(x))
-    top = int(np.floor(y))
-    east = np.float32(x - left)
-    south = np.float32(y - top)
+def _neighbours(x, size, step, place, share):
+    """The whole numbers on both sides of each of `x` (S,), times `step`, into `place` (2, S), and their weights into `share`
+    (2, S); 0 and 0 for those that are not from 0 to `size` - 1."""
     one = np.float32(1)
-    for k in range(3): out[k] = 0
-    for row, high in ((top, one - south), (top + 1, south)):
-        if row < 0 or row >= image.shape[0]: continue
-        for column, wide in ((left, one - east), (left + 1, east)):
-            if column < 0 or column >= image.shape[1]: continue
-            for k in range(3): out[k] += image[row, column, k] * (high * wide)
+    for j in range(len(x)):
+        low = np.floor(x[j])
+        away = np.float32(x[j] - low)
+        has_low = low >= 0 and low <= size - 1
+        has_high = low >= -1 and low < size - 1
+        place[0, j] = np.uint64(np.int32(low if has_low else 0.0)) * step
+        place[1, j] = np.uint64(np.int32(low + 1 if has_high else 0.0)) * step
+        share[0, j] = one - away if has_low else np.float32(0)
+        share[1, j] = away if has_high else np.float32(0)
+
+@kernel
+def _fetch(flat, rows, columns, pixels):
+    "The colours (3, S) at places of a picture (H * W * 3,)."
+    red = pixels[0]
+    green = pixels[1]
+    blue = pixels[2]
+    greens = flat[1:]
+    blues = flat[2:]
+    for j in range(len(rows)):
+        at = rows[j] + columns[j]
+        red[j] = flat[at]
+        green[j] = greens[at]
+        blue[j] = blues[at]
+
+@kernel
+def _blend(a, b, c, d, high, wide, line):
+    "What four pixels, the upper two first, make with the shares (2, S) of their rows and columns, 0 to 1."
+    for j in range(len(line)):
+        color = a[j] * (high[0, j] * wide[0, j]) + b[j] * (high[0, j] * wide[1, j])
+        color = color + c[j] * (high[1, j] * wide[0, j]) + d[j] * (high[1, j] * wide[1, j])
+        line[j] = color / np.float32(255)
 
 # %% ../../nbs/faces/00_crops.ipynb #crops007
+@kernel
+def _aim(center, slope, shift, x):
+    "Where the centres of a line of a region's cells are along an axis: `slope` a cell, and all by `shift`."
+    for j in range(len(x)):
+        a = j + 0.5 - len(x) / 2
+        x[j] = center + a * slope + shift - 0.5
+
 @kernel
 def _reflect(x, size):
     "Carry a place outside of 0 to `size` - 1 back inside, mirrored at the outer edges of the outermost pixels."
@@ -167,34 +301,33 @@ def _reflect(x, size):
     return min(max(x, 0), size - 1)
 
 @kernel
-def _sample(image, regions, padding, out):
+def _bring_inside(x, size, padding):
+    "Places outside of 0 to `size` - 1 as the padding wants them, see `_sample`."
+    if padding == 1:
+        for j in range(len(x)): x[j] = min(max(x[j], 0), size - 1)
+    elif padding == 2:
+        for j in range(len(x)): x[j] = _reflect(x[j], size)
+
+# %% ../../nbs/faces/00_crops.ipynb #crops015
+@kernel
+def _sample(image, flat, regions, padding, x, place, share, pixels, out):
     """Fill `out` (N, 3, S, S) with what is at the cells of regions (N, 4). Outside is nothing (0), the outermost pixels
-    go on (1), or the picture is mirrored (2)."""
+    go on (1), or the picture is mirrored (2). The rest is room for a line."""
     size = out.shape[2]
-    last_x = image.shape[1] - 1
-    last_y = image.shape[0] - 1
-    color = np.empty(3, np.float32)
     for n in range(len(regions)):
-        cx = regions[n, 0]
-        cy = regions[n, 1]
         step = regions[n, 2] / size
-        angle = regions[n, 3]
-        along = step * np.cos(angle)
-        across = step * np.sin(angle)
+        along = step * np.cos(regions[n, 3])
+        across = step * np.sin(regions[n, 3])
         for i in range(size):
-            for j in range(size):
-                a = j + 0.5 - size / 2
-                b = i + 0.5 - size / 2
-                x = cx + a * along - b * across - 0.5
-                y = cy + a * across + b * along - 0.5
-                if padding == 1:
-                    x = min(max(x, 0), last_x)
-                    y = min(max(y, 0), last_y)
-                elif padding == 2:
-                    x = _reflect(x, last_x + 1)
-                    y = _reflect(y, last_y + 1)
-                _blend(image, x, y, color)
-                for k in range(3): out[n, k, i, j] = color[k] / np.float32(255)
+            b = i + 0.5 - size / 2
+            for axis in range(2):
+                _aim(regions[n, axis], across if axis else along, b * along if axis else -(b * across), x)
+                _bring_inside(x, image.shape[1 - axis], padding)
+                stride = 3 * image.shape[1] if axis else 3
+                _neighbours(x, image.shape[1 - axis], np.uint64(stride), place[axis], share[axis])
+            for k in range(4): _fetch(flat, place[1, k // 2], place[0, k % 2], pixels[k])
+            for k in range(3):
+                _blend(pixels[0, k], pixels[1, k], pixels[2, k], pixels[3, k], share[1], share[0], out[n, k, i])
 
 # %% ../../nbs/faces/00_crops.ipynb #c027b
 PADDINGS = ("zeros", "border", "reflection") # as torch's `grid_sample` calls them
@@ -207,10 +340,13 @@ def region_pixels(
 ) -> np.ndarray: # (N, 3, size, size) float32, 0 to 1
     "Cut rotated regions out of a frame with bilinear sampling."
     if padding not in PADDINGS: raise ValueError(f"padding={padding!r} is unknown. Use 'zeros', 'border' or 'reflection'.")
-    out = np.empty((len(regions), 3, size, size), np.float32)
     compile_kernels(__name__)
+    image = np.ascontiguousarray(frame)
     regions = np.asarray(regions, float).reshape(-1, 4)
-    _sample(np.ascontiguousarray(frame), regions, PADDINGS.index(padding), out)
+    out = np.empty((len(regions), 3, size, size), np.float32)
+    line = np.empty(size), np.empty((2, 2, size), np.uint64), np.empty((2, 2, size), np.float32)
+    pixels = np.empty((4, 3, size), image.dtype)
+    _sample(image, image.reshape(-1), regions, PADDINGS.index(padding), *line, pixels, out)
     return out
 
 def cut_regions(

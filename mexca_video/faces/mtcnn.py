@@ -22,7 +22,7 @@ from mexca_video.compute.inference import (
     prepare_inference,
 )
 from ..compute.kernels import compile_kernels, kernel
-from .crops import resize_boxes, resize_levels
+from .crops import resize_boxes, resize_levels, resize_patches
 
 # %% auto #0
 __all__ = ['SCREEN_MARGIN', 'SCREEN_FROM', 'FastMTCNN', 'NearPNet']
@@ -525,47 +525,13 @@ def _place_patches(boxes, picture, scales, sizes):
     first = np.rint((middle - 6.5 - (_PATCH_PLACES - 1)) / 2).astype(int)
     return _each_once(picture[box], level, *np.clip(first, 0, last).T)[0]
 
-# %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn102
-@kernel
-def _add_columns(rows, prefix):
-    "Prefix sums, from left to right, of the columns of rows of a picture, three colours a pixel."
-    prefix[:] = 0
-    for y in range(len(rows)):
-        row = rows[y]
-        for x in range(len(row)): prefix[x + 3] += row[x]
-    for x in range(3, len(prefix)): prefix[x] += prefix[x - 3]
-
-@kernel
-def _cut_patch(image, height, width, top, left, out):
-    """Fill `out` (3, h, w) with a piece, from `top` and `left`, of what a picture (H, 3W) is when it is resized to `height` and
-    `width`; the same bits as of `resize_levels`."""
-    columns = image.shape[1] // 3
-    begin = left * columns // width
-    stop = ((left + out.shape[2]) * columns + width - 1) // width
-    prefix = np.empty(3 * (stop - begin) + 3, np.int32)
-    for i in range(top, top + out.shape[1]):
-        first = i * len(image) // height
-        end = ((i + 1) * len(image) + height - 1) // height
-        _add_columns(image[first:end, 3 * begin:3 * stop], prefix)
-        high = np.float32(end - first)
-        for j in range(left, left + out.shape[2]):
-            a = j * columns // width - begin
-            b = ((j + 1) * columns + width - 1) // width - begin
-            for k in range(3):
-                mean = np.float32(np.int32(prefix[3 * b + k] - prefix[3 * a + k])) / high / np.float32(b - a)
-                out[k, i - top, j - left] = (mean - np.float32(127.5)) * np.float32(0.0078125)
-
 # %% ../../nbs/faces/01_mtcnn.ipynb #mtcnn104
-@kernel
 def _cut_patches(image, patches, out, penalties):
     "Fill `out` (N, 3, S, S) of zeros with patches (N, 4); zeros (N, 1, S - 2, S - 2) note where levels end."
-    for n in range(len(patches)):
-        height, width, top, left = patches[n]
-        high = min(out.shape[2], height - top)
-        wide = min(out.shape[3], width - left)
-        _cut_patch(image, height, width, top, left, out[n, :, :high, :wide])
-        penalties[n, 0, high - 2:] = -1e30
-        penalties[n, 0, :, wide - 2:] = -1e30
+    resize_patches(image, patches, out)
+    for (height, width, top, left), penalty in zip(patches.tolist(), penalties[:, 0]):
+        penalty[max(height - top - 2, 0):] = -1e30
+        penalty[:, max(width - left - 2, 0):] = -1e30
 
 def _patch_graph(pnet, n):
     "P-Net for `n` patches and their penalties."
@@ -619,8 +585,7 @@ class NearPNet:
         penalties = np.zeros((len(patches), 1, _PATCH - 2, _PATCH - 2), np.float32)
         pixels = np.column_stack([sizes[patches[:, 1]], 2 * patches[:, 2:]])
         for image, part in zip(images, _parts(patches[:, 0], len(images))):
-            flat = np.ascontiguousarray(image).reshape(len(image), -1)
-            _cut_patches(flat, pixels[part], pictures[part], penalties[part])
+            _cut_patches(image, pixels[part], pictures[part], penalties[part])
         return self.network(pictures, penalties)
 
 # %% ../../nbs/faces/01_mtcnn.ipynb #c026
