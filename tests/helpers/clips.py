@@ -60,7 +60,8 @@ def write_clip(path, codec="libx264", pix_fmt="yuv420p", count=48, size=(64, 48)
     time_base = Fraction(time_base or Fraction(1, rate))
     ticks = range(count) if ticks is None else ticks
     options = {k: str(v) for k, v in (options or {}).items()}
-    if codec == "libx265": options["x265-params"] = ":".join([*filter(None, [options.get("x265-params")]), X265])
+    alone = "bframes=0" if count == 1 else None  # else the time of a single picture is read where nothing was written
+    if codec == "libx265": options["x265-params"] = ":".join(filter(None, [options.get("x265-params"), X265, alone]))
     with av.open(str(path), "w", options=mux or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
