@@ -1,4 +1,4 @@
-"""The benchmark: speed against a script, cost against length, time of identification. `make bench` runs all of it, in about twenty minutes on two cores.
+"""The benchmark: speed against a script, cost against length, time of identification. `make bench` runs all of it, in about half an hour on two cores.
 
 Everything that is compared runs in one process, in turn, and the median of five rounds counts. Seconds differ between machines; ratios differ less.
 """
