@@ -122,7 +122,8 @@ def _say_detection(said):
     if arguments.get("detect_every", 1) > 1:
         yield f"Faces were looked for in one processed frame in {arguments['detect_every']} and followed in between."
     if "min_evidence" in arguments:
-        yield f"Detections with evidence under {arguments['min_evidence']:g} belong to nobody, unless they look just like one of the people."
+        least = f"{arguments['min_evidence']:g}"
+        yield f"Detections with evidence under {least} belong to nobody, unless they look just like one of the people."
 
 # %% ../nbs/08_citing.ipynb #citing021
 def _count_people(text):

@@ -44,13 +44,14 @@ from mexca_video.people.identification import (
 from ..people.naming import estimate_people, identify_tracks, name_faces
 from ..schema import EMPTY_VALUE, SIZES, VARIABLES, build_features, face_shape, history_line, list_variables
 
+# %% auto #0
+__all__ = ['EMBEDDED', 'LoadedModels', 'FaceExtractor', 'make_stream', 'open_chunks']
+
+# %% ../../nbs/extraction/04_extractor.ipynb #extrac009
 if TYPE_CHECKING:
     import facenet_pytorch
     import spectralcluster
     import xarray as xr
-
-# %% auto #0
-__all__ = ['EMBEDDED', 'LoadedModels', 'FaceExtractor', 'make_stream', 'open_chunks']
 
 # %% ../../nbs/extraction/04_extractor.ipynb #c006
 def _need(fits, argument, value, expected):
@@ -210,12 +211,12 @@ class FaceExtractor(LoadedModels):
         device = None, # where detection and embedding run: None (CPU), auto, cpu, cuda, mps or a torch.device
         max_cluster_frames: int | None = None, # upper bound of the samples given to spectral clustering; None: 2000
         embeddings_model: str = "vggface2", # vggface2, casia-webface or sface
-        au_model: str | None = "xgb", # xgb (0 to 1), svm (0 or 1), blendshapes, blendshapes_pls or multitask (0 to 1), or None
+        au_model: str | None = "xgb", # xgb, blendshapes, blendshapes_pls, multitask (0 to 1), svm (0 or 1), or None
         landmark_model: str | None = "mobilefacenet", # mobilefacenet, mobilenet, pfld, facemesh, multitask or None
         *,
         engine: str = "exact", # exact (float32), or fast (bfloat16 where the processor or the GPU has it)
-        detect_every: int = 1, # look everywhere in every n-th processed frame only, in between near its faces; loses some
-        min_evidence: float = MIN_EVIDENCE, # evidence, 0 to 1, below which a detection belongs to nobody, unless it looks just like somebody
+        detect_every: int = 1, # look everywhere in every n-th processed frame, in between near its faces; loses some
+        min_evidence: float = MIN_EVIDENCE, # evidence below which only who looks just like somebody has a name, 0 to 1
         measures: tuple = (), # more of what is measured of each face, see `Measure`
     ):
         options = {name: _plain(value) for name, value in dict(locals()).items() if name != "self"}

@@ -71,8 +71,8 @@ def _average(prefix, first, end, wide, high, whole, out, i):
 
 @kernel
 def _resize(image, part, size, skip, whole, out):
-    """Fill `out` (3, h, w) from a part (x1, y1, x2, y2) of a picture (H, 3W) that is resized to `size` (height, width); `skip`
-    rows and columns of that are left out."""
+    """Fill `out` (3, h, w) from a part (x1, y1, x2, y2) of a picture (H, 3W) that is resized to `size` (height, width);
+    `skip` rows and columns of that are left out."""
     h = min(out.shape[1], size[0] - skip[0])
     w = min(out.shape[2], size[1] - skip[1])
     begin, top_row, end_row, high = _windows(part[3] - part[1], size[0], skip[0], h)

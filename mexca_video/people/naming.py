@@ -78,7 +78,7 @@ def name_faces(
     num_faces: int | None = None, # number of people; None: estimated
     *,
     most: int | None = None, # samples that are clustered at most; None: `CLUSTER_LIMIT`
-    min_evidence: float = MIN_EVIDENCE, # evidence below which a detection belongs to nobody, unless it looks just like somebody
+    min_evidence: float = MIN_EVIDENCE, # evidence below which only who looks just like somebody has a name
     file: str = "", # its name, for warnings
 ) -> Names:
     "Track, weigh and tell apart all faces of a video. What is unsure is a warning."
