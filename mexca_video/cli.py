@@ -637,7 +637,7 @@ def _add_analysis(commands):
     episodes = commands.add_parser("episodes", help="list when something happens, for each person, as CSV")
     summary = commands.add_parser("summary", help="mean, error, rates and what is missing, for each person, as CSV")
     for command in (episodes, summary):
-        command.add_argument("results", nargs="+", metavar="FILE.nc", help="results, a pattern such as 'out/*.nc', or a folder")
+        command.add_argument("results", nargs="+", metavar="FILE.nc", help="results, a pattern or a folder")
         command.add_argument("-o", "--output", metavar="TABLE.csv", help="file to write (default: standard output)")
     episodes.add_argument("--of", default="AU12", metavar="WHAT",
         help="an action unit, yaw, presence, …, or several: 'AU06 and AU12' (default: AU12)")
@@ -647,9 +647,9 @@ def _add_analysis(commands):
         )
     episodes.add_argument("--across-shots", action="store_true", help="let episodes go on behind a cut")
     episodes.set_defaults(do=_list_episodes)
-    summary.add_argument("--of", nargs="+", metavar="WHAT", help="as in episodes, one or more (default: all action units)")
-    summary.add_argument("--by", nargs="+", default=["face_name", "event"], help="face_name, and coordinates along frame, such as "
-        "shot (default: face_name event, where there are events)")
+    summary.add_argument("--of", nargs="+", metavar="WHAT", help="as in episodes, one or more (default: all units)")
+    summary.add_argument("--by", nargs="+", default=["face_name", "event"],
+        help="face_name, and coordinates along frame, such as shot (default: face_name event, where there are events)")
     summary.add_argument("--threshold", type=float, default=0.5, help="of the share of time above it (default: 0.5)")
     summary.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     summary.set_defaults(do=_list_summaries)
@@ -880,14 +880,14 @@ def _add_corpus_slurm(parts):
 def _add_corpus_rest(parts):
     "The parsers of `mexca-video corpus manifest`, `status` and `retry`."
     manifest = parts.add_parser("manifest", help="write a manifest of the videos in a folder, and print its path")
-    manifest.add_argument("folder", metavar="FOLDER", help="with videos in it or below it; names of BIDS become columns")
-    manifest.add_argument("-o", "--output", metavar="CORPUS.csv", help="file to write (default: corpus.csv in the folder)")
+    manifest.add_argument("folder", metavar="FOLDER", help="with videos in or below it; names of BIDS become columns")
+    manifest.add_argument("-o", "--output", metavar="CORPUS.csv", help="file to write (default: corpus.csv in FOLDER)")
     manifest.set_defaults(do=_make_manifest)
     status = parts.add_parser("status", help="say how many videos are done, and which failed and why")
     status.add_argument("out", metavar="OUT", help="folder that corpus run writes to")
     status.add_argument("-o", "--output", metavar="TABLE.csv", help="file to write a row for each video to")
     status.set_defaults(do=_corpus_status)
-    retry = parts.add_parser("retry", help="try again what failed or was set aside, with the models and options of the last run")
+    retry = parts.add_parser("retry", help="try again what failed or was set aside, with the options of the last run")
     retry.add_argument("out", metavar="OUT", help="folder that corpus run wrote to")
     _add_where(retry)
     retry.set_defaults(do=_retry_corpus)
@@ -934,11 +934,13 @@ def _add_corpus_results(parts):
     pages = parts.add_parser("report", help="write pages that show where to look, and print the first one's path")
     rate = parts.add_parser("rate", help="take up the ratings that were downloaded from the report")
     paper = parts.add_parser("methods", help="print a paragraph for the paper, with counts, exclusions and versions")
-    for command, do in ((gathered, _gather_corpus), (pages, _report_corpus), (rate, _rate_corpus), (paper, _print_methods)):
+    ways = {gathered: _gather_corpus, pages: _report_corpus, rate: _rate_corpus, paper: _print_methods}
+    for command, do in ways.items():
         command.add_argument("folder", metavar="OUT", help="folder into which a corpus was processed")
         command.set_defaults(do=do)
-    gathered.add_argument("--format", choices=("parquet", "csv"), default="parquet", help="of the tables (default: parquet)")
-    gathered.add_argument("--frames", action="store_true", help="write the rows of each frame too, a file for each video")
+    formats = "parquet", "csv"
+    gathered.add_argument("--format", choices=formats, default="parquet", help="of the tables (default: parquet)")
+    gathered.add_argument("--frames", action="store_true", help="also write the rows of each frame, a file a video")
     gathered.add_argument("--of", nargs="+", metavar="WHAT", help="what is averaged (default: all action units)")
     gathered.add_argument("--episodes-of", default="AU12", metavar="WHAT", help="as in episodes (default: AU12)")
     gathered.add_argument("--threshold", type=float, default=0.5, help="of episodes and shares of time (default: 0.5)")

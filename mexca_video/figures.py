@@ -1102,12 +1102,17 @@ def draw_recognition(
     if "recommended" not in table.attrs: raise ValueError("table is not from measure_recognition, or lost its attrs")
     if ax is None: ax = plt.subplots(figsize=(7, 3.5), layout="constrained")[1]
     facts = table.attrs
-    curves = {"false_accept": f"false accept, {facts['impostors']} trials", "false_reject": f"false reject, {facts['genuine']} trials"}
+    curves = {
+        "false_accept": f"false accept, {facts['impostors']} trials",
+        "false_reject": f"false reject, {facts['genuine']} trials",
+    }
     for (name, label), color, style in zip(curves.items(), PALETTE[1::-1], LINES):
         if table[name].isna().all(): continue
         ax.plot(table.distance, table[name], style, color=color, label=label, gid=name)
-        ax.fill_between(table.distance, table[f"{name}_low"], table[f"{name}_high"], color=color, alpha=0.15, linewidth=0)
-    ax.axvline(facts["recommended"], color="#555555", linestyle=":", linewidth=1, label=f"recommended, {facts['recommended']:g}")
+        low, high = (table[f"{name}_{end}"] for end in ("low", "high"))
+        ax.fill_between(table.distance, low, high, color=color, alpha=0.15, linewidth=0)
+    limit = facts["recommended"]
+    ax.axvline(limit, color="#555555", linestyle=":", linewidth=1, label=f"recommended, {limit:g}")
     ax.set(xlabel=f"Cosine distance; 95 % by resampling {facts['people']} people", ylabel="Rate", ylim=(-0.02, 1.02))
     ax.legend(frameon=False, fontsize=8)
     _bare(ax)

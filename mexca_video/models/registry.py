@@ -147,20 +147,20 @@ _add("blendshapes", "action units", "face_landmarker.task", INDEX, *_wheels, mem
               "arXiv:2309.05782")
 
 # %% ../../nbs/models/00_registry.ipynb #regist006
-_EMOTION_LAW = ("EU: an AI system must not be used to infer emotions of people at work or in education, unless for medical or "
-                "safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f), applies since 2 February 2025)")
+_EMOTION_LAW = ("EU: an AI system must not be used to infer emotions of people at work or in education, unless "
+                "for medical or safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f), applies since 2 February 2025)")
 
 _add("multitask", "action units", "face_multitask_v28.safetensors", HUB, "py-feat/face_multitask_v2",
      size=None, sha256=None, image_size=256,
-     citation="Woo S., Debnath S., Hu R., Chen X., Liu Z., Kweon I. S., Xie S. (2023). ConvNeXt V2: Co-designing and Scaling "
-              "ConvNets with Masked Autoencoders. arXiv:2301.00808. Luo C., Song S., Xie W., Shen L., Gunes H. (2022). "
-              "Learning Multi-dimensional Edge Feature-based AU Relation Graph for Facial Action Unit Recognition. "
-              "arXiv:2205.01782. " + _CHEONG,
+     citation="Woo S., Debnath S., Hu R., Chen X., Liu Z., Kweon I. S., Xie S. (2023). ConvNeXt V2: Co-designing "
+              "and Scaling ConvNets with Masked Autoencoders. arXiv:2301.00808. Luo C., Song S., Xie W., Shen L., "
+              "Gunes H. (2022). Learning Multi-dimensional Edge Feature-based AU Relation Graph for Facial Action Unit "
+              "Recognition. arXiv:2205.01782. " + _CHEONG,
      licence="non-commercial research (py-feat, LICENSES/PYFEAT-V2.md); its backbone (ConvNeXt V2) is CC BY-NC 4.0, "
              "and terms of the training data apply beside it",
-     trained_on="CelebV-HQ, BP4D, BP4D+, DISFA, EmotioNet, CK+, UNBC-McMaster, AM-FED and Aff-Wild2 (action units, mesh), "
-                "AffectNet, RAF-DB, FER+, ExpW and MELD (expression), AffectNet, Aff-Wild2 and AFEW-VA (valence, arousal), "
-                "ETH-XGaze, Gaze360, MPIIGaze and Columbia Gaze (gaze), as py-feat states",
+     trained_on="CelebV-HQ, BP4D, BP4D+, DISFA, EmotioNet, CK+, UNBC-McMaster, AM-FED and Aff-Wild2 (action units, "
+                "mesh), AffectNet, RAF-DB, FER+, ExpW and MELD (expression), AffectNet, Aff-Wild2 and AFEW-VA "
+                "(valence, arousal), ETH-XGaze, Gaze360, MPIIGaze and Columbia Gaze (gaze), as py-feat states",
      scale="0 to 1, likeness to the network's prototype of the unit, trained to say whether it is present; not a FACS "
            "intensity",
      notice="Its categories, valence and arousal are what annotators would say of a picture, not what somebody feels. "
