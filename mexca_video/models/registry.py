@@ -148,7 +148,8 @@ _add("blendshapes", "action units", "face_landmarker.task", INDEX, *_wheels, mem
 
 # %% ../../nbs/models/00_registry.ipynb #regist006
 _EMOTION_LAW = ("EU: an AI system must not be used to infer emotions of people at work or in education, unless "
-                "for medical or safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f), applies since 2 February 2025)")
+                "for medical or safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f), applies since "
+                "2 February 2025)")
 
 _add("multitask", "action units", "face_multitask_v28.safetensors", HUB, "py-feat/face_multitask_v2",
      size=None, sha256=None, image_size=256,
